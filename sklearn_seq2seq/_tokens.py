@@ -1,0 +1,180 @@
+"""The token array: sequences of token ids as a ``scipy.sparse.csr_array``.
+
+A set of sequences is an int32 CSR array of shape (n_samples, max_length): the padded
+matrix of every tutorial with its padding left out. Two ids are reserved:
+
+0
+    the boundary. It is never stored: the first unstored position after a row's tokens
+    *is* the end of the sequence; decoding starts from it and padding looks like it.
+1
+    the unknown token.
+
+So a row's sequence is its non-zero entries in column order, every row, the empty one
+included, has one position more to read (and to predict) than it has tokens, and no
+begin or end symbol ever enters the array. Mask by length, never by value.
+"""
+
+import numpy as np
+from scipy import sparse
+
+BOUNDARY = 0
+UNKNOWN = 1
+FIRST_TOKEN = 2
+
+
+def from_flat(ids, lengths, width):
+    """Build a token array from concatenated sequences.
+
+    Parameters
+    ----------
+    ids : array-like of int, shape (n_tokens,)
+        The tokens of all rows, one row after the other.
+    lengths : array-like of int, shape (n_samples,)
+        Tokens per row.
+    width : int
+        Number of columns; rows must not be longer.
+
+    Returns
+    -------
+    csr_array of int32, shape (n_samples, width)
+    """
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    index_dtype = np.int32 if indptr[-1] <= np.iinfo(np.int32).max else np.int64
+    indptr = indptr.astype(index_dtype)
+    columns = positions(indptr).astype(index_dtype, copy=False)
+    data = np.asarray(ids, dtype=np.int32)
+    return sparse.csr_array((data, columns, indptr), shape=(len(lengths), width))
+
+
+def as_tokens(X):
+    """Bring a validated array of ids into the canonical form of this module.
+
+    Explicit zeros and holes vanish and indices are sorted; the input is never written.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array of numbers, shape (n_samples, width)
+        Non-negative, finite; checked beforehand by scikit-learn's ``validate_data``.
+
+    Returns
+    -------
+    csr_array of int32, shape (n_samples, width)
+
+    Raises
+    ------
+    ValueError
+        If an id is not a whole number, or does not fit in 32 bits.
+    """
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    keep = X.data != 0
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[keep]
+    data = X.data[keep]
+    _check_ids(data, rows)
+    return from_flat(data, np.bincount(rows, minlength=X.shape[0]), X.shape[1])
+
+
+def _check_ids(data, rows):
+    wrong = data != np.floor(data)
+    if wrong.any():
+        first = np.flatnonzero(wrong)[0]
+        raise ValueError(
+            "Token ids must be whole numbers; "
+            f"got {data[first].item()!r} in row {rows[first]}."
+        )
+    large = data > np.iinfo(np.int32).max - 1
+    if large.any():
+        first = np.flatnonzero(large)[0]
+        raise ValueError(
+            "Token ids must be below 2**31 - 1; "
+            f"got {data[first].item()!r} in row {rows[first]}."
+        )
+
+
+def positions(indptr):
+    """Each token's place in its row, shape (n_tokens,), from a CSR ``indptr``."""
+    return np.arange(indptr[-1]) - np.repeat(indptr[:-1], np.diff(indptr))
+
+
+def lengths(tokens):
+    """Tokens per row, int64 of shape (n_samples,)."""
+    return np.diff(tokens.indptr).astype(np.int64, copy=False)
+
+
+def pad(tokens, rows=None):
+    """Make rows dense, with their boundary.
+
+    Parameters
+    ----------
+    tokens : csr_array, shape (n_samples, max_length)
+    rows : array of int, shape (n_rows,), default=None
+        The rows to take, all by default.
+
+    Returns
+    -------
+    padded : ndarray of int64, shape (n_rows, longest + 1)
+        Zero-filled; at least one boundary closes every row.
+    n_positions : ndarray of int64, shape (n_rows,)
+        Positions that count, the boundary included: tokens + 1.
+    """
+    starts = tokens.indptr[:-1]
+    counts = lengths(tokens)
+    if rows is not None:
+        starts, counts = starts[rows], counts[rows]
+    width = int(counts.max(initial=0)) + 1
+    padded = np.zeros((len(counts), width), dtype=np.int64)
+    ends = np.cumsum(counts)
+    flat = np.arange(ends[-1] if len(ends) else 0)
+    flat += np.repeat(starts - (ends - counts), counts)
+    padded[np.arange(width) < counts[:, None]] = tokens.data[flat]
+    return padded, counts + 1
+
+
+def unpad(padded, width):
+    """Token array of width `width` from zero-terminated rows.
+
+    Parameters
+    ----------
+    padded : ndarray of int, shape (n_samples, n_steps)
+        What follows a row's first zero is ignored.
+    width : int
+        Columns of the result; at least the longest row.
+
+    Returns
+    -------
+    csr_array of int32, shape (n_samples, width)
+    """
+    live = np.logical_and.accumulate(padded != BOUNDARY, axis=1)
+    return from_flat(padded[live], live.sum(axis=1), width)
+
+
+def canonical_order(tokens):
+    """Order the rows by length, then by content.
+
+    The same set of rows gets the same batches however it was shuffled, so that results
+    do not depend on the order of the input to the last bit.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_samples,)
+    """
+    counts = lengths(tokens)
+    place = positions(tokens.indptr).astype(np.uint64)
+    # A 64-bit hash of each row: cheaper than comparing rows, and a clash of two rows
+    # of one length would cost no more than their canonical order.
+    mixed = (tokens.data.astype(np.uint64) + np.uint64(1)) * _scramble(place)
+    totals = np.zeros(len(mixed) + 1, dtype=np.uint64)
+    np.cumsum(mixed, out=totals[1:])
+    content = totals[tokens.indptr[1:]] - totals[tokens.indptr[:-1]]
+    return np.lexsort((content, counts))
+
+
+def _scramble(x):
+    """Mix the bits of 64-bit integers (the finaliser of splitmix64)."""
+    x = (x + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
