@@ -1,0 +1,31 @@
+"""Libraries that only some features need."""
+
+from importlib import import_module
+
+
+def import_optional(module, extra):
+    """Import `module`, or say which extra of this package brings it.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of the module.
+    extra : str
+        The extra that lists the module's distribution.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    ImportError
+        If the module is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"This feature needs {module.partition('.')[0]}, which is not installed. "
+            f"Install it with: pip install 'sklearn_seq2seq[{extra}]'"
+        ) from error

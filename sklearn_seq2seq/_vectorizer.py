@@ -1,0 +1,983 @@
+"""Text in, token ids out, and back: all handling of strings lives here."""
+
+import os
+import re
+import sys
+import unicodedata
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Set
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from itertools import chain, count, groupby, islice, pairwise
+from numbers import Integral, Number
+from operator import attrgetter
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_array
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat
+
+DEFAULT_WIDTH = 2**14
+UNKNOWN_STRING = "\ufffd"
+
+# Rows are worked on in blocks that stay in the processor's cache; the Python objects
+# of a million tokenised rows at once would take a hundred times the memory of the ids.
+_BLOCK = 2**13
+_ROW_KINDS = (list, tuple, np.ndarray)
+
+
+# Raw data ---------------------------------------------------------------------------
+
+
+def is_raw(X):
+    """Whether `X` holds text or lists of tokens, rather than token ids.
+
+    Parameters
+    ----------
+    X : object
+        What a user passed as data.
+
+    Returns
+    -------
+    bool
+        False for arrays, frames, sparse matrices and nested lists of numbers. True for
+        everything that `check_raw` accepts, or can best explain why not.
+    """
+    if sparse.issparse(X):
+        return False
+    if hasattr(X, "__array__"):
+        X = np.asarray(X)
+        if X.dtype.kind not in "OSUT":
+            return False
+        return _holds_text(X.ravel().tolist(), strict=X.ndim > 1)
+    if isinstance(X, list | tuple | range):
+        return _holds_text(X, strict=False)
+    return True
+
+
+def _holds_text(values, strict):
+    """Look for strings; `strict`: nothing but strings makes it text."""
+    types = set(map(type, values))
+    if any(issubclass(kind, str | bytes) for kind in types):
+        return True
+    if any(issubclass(kind, _ROW_KINDS) for kind in types):
+        rows = [row for row in values if isinstance(row, _ROW_KINDS)]
+        cells = list(chain.from_iterable(map(np.atleast_1d, rows)))
+        return not cells or _holds_text(cells, strict=True)
+    return not strict and not (types and all(issubclass(t, Number) for t in types))
+
+
+def check_raw(X, name="X"):
+    """Bring raw data into a list of strings or a list of lists of strings.
+
+    Parameters
+    ----------
+    X : iterable of str, or of lists, tuples or arrays of str
+        Any iterable, a 1-D array, a Series, or a frame or 2-D array of one column.
+    name : str, default="X"
+        How messages call the data.
+
+    Returns
+    -------
+    list of str or list of list of str
+        One item per row.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or several columns, or if a row is missing, a number,
+        bytes, not of the same kind as the first, or holds a token that is not a str.
+    TypeError
+        If `X` is no ordered collection of rows.
+    """
+    rows = _rows(X, name)
+    if not rows:
+        raise ValueError(
+            f"Found array with 0 sample(s) in {name} while a minimum of 1 is required."
+        )
+    types = set(map(type, rows))
+    if types == {str}:
+        return rows
+    if all(issubclass(kind, str) for kind in types):
+        return list(map(str, rows))
+    if not all(issubclass(kind, _ROW_KINDS) for kind in types):
+        _raise_bad_row(rows, name)
+    rows = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
+    types = set(map(type, chain.from_iterable(rows)))
+    if types <= {str}:
+        return rows
+    if not all(issubclass(kind, str) for kind in types):
+        _raise_bad_token(rows, name)
+    return [list(map(str, row)) for row in rows]
+
+
+def _rows(X, name):
+    if isinstance(X, str | bytes):
+        raise ValueError(
+            f"{name} must be an iterable of strings; got a single "
+            f"{type(X).__name__}: wrap it in a list."
+        )
+    if isinstance(X, Mapping | Set) or sparse.issparse(X):
+        raise TypeError(
+            f"{name} must be a list, array or column of strings or of token lists; "
+            f"got a {type(X).__name__}."
+        )
+    if len(getattr(X, "shape", ())) > 1:
+        X = _only_column(X, name)
+    for method in ("to_list", "tolist", "to_pylist"):
+        if hasattr(X, method):
+            rows = getattr(X, method)()
+            break
+    else:
+        if not isinstance(X, Iterable) and hasattr(X, "__array__"):
+            X = np.asarray(X).tolist()
+        rows = list(X) if isinstance(X, Iterable) else None
+    if not isinstance(rows, list):
+        raise TypeError(
+            f"{name} must be an iterable of strings or of token lists; "
+            f"got {type(X).__name__}."
+        )
+    return rows
+
+
+def _only_column(X, name):
+    if len(X.shape) > 2 or X.shape[1] != 1:
+        raise ValueError(
+            f"{name} must be one column of strings or of token lists; got shape "
+            f"{tuple(X.shape)}. Select a column, or use ColumnVectorizer for several."
+        )
+    if hasattr(X, "iloc"):
+        return X.iloc[:, 0]
+    return X.to_series(0) if hasattr(X, "to_series") else X[:, 0]
+
+
+def _raise_bad_row(rows, name):
+    first = rows[0]
+    for i, row in enumerate(rows):
+        if isinstance(row, str | list | tuple | np.ndarray):
+            if isinstance(row, str) != isinstance(first, str):
+                raise ValueError(
+                    f"{name} must hold either strings or token lists; row 0 is a "
+                    f"{type(first).__name__} and row {i} is a {type(row).__name__}."
+                )
+            continue
+        raise ValueError(f"Row {i} of {name} is {_describe(row)}")
+
+
+def _raise_bad_token(rows, name):
+    for i, row in enumerate(rows):
+        for j, token in enumerate(row):
+            if not isinstance(token, str):
+                raise ValueError(
+                    f"Tokens must be strings: token {j} in row {i} of {name} is "
+                    f"{_describe(token)}"
+                )
+
+
+def _describe(value):
+    kind = type(value).__name__
+    nan = isinstance(value, float) and value != value
+    if value is None or nan or kind in {"NAType", "NaTType"}:
+        return f"missing ({value!r}); leave it out, or put an empty one in its place."
+    if isinstance(value, bytes | bytearray):
+        return f"{kind}; decode it first, for example with .decode('utf-8')."
+    return f"of type {kind} ({value!r:.60}); expected a string."
+
+
+# The vectorizer ---------------------------------------------------------------------
+
+
+class SequenceVectorizer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    # Token ids are sparse, which frames are not.
+    auto_wrap_output_keys=None,
+):
+    """Turn strings into sequences of token ids, and such sequences into strings.
+
+    The ordered sibling of :class:`~sklearn.feature_extraction.text.CountVectorizer`:
+    it keeps what CountVectorizer throws away, the order of the tokens. The result is
+    a sparse array whose row holds the ids of one string from left to right, padded by
+    zeros that are not stored. Id 0 is reserved for the boundary, which ends and pads
+    every row, and id 1 for unknown tokens; the vocabulary starts at 2.
+
+    Parameters
+    ----------
+    analyzer : {"char", "word", "token", "subword"} or callable, default="char"
+        What a token is: a character (Unicode code point), a word, an item of rows that
+        are lists of tokens already, or a piece of text learned by `subword_model`.
+        A callable takes a string and returns its list of tokens.
+    token_pattern : str, default=None
+        For "word": the regular expression that finds tokens, with at most one group.
+        None splits at white space. Other analyzers ignore it.
+    lowercase : bool, default=False
+        Whether to convert everything to lower case first.
+    normalize : {"NFC", "NFD", "NFKC", "NFKD"}, default=None
+        The Unicode normal form to bring everything into first. Different spellings of
+        one character, such as "é" and "e" with a combining accent, become one.
+    min_df : int or float, default=1
+        Tokens that occur in fewer rows than this are left out of the vocabulary. A
+        float in [0, 1] is a share of the rows. Not used by "subword" nor with a given
+        `vocabulary`.
+    max_features : int, default=None
+        How many tokens to keep, the most frequent ones first. For "subword", how many
+        pieces to learn: 2000 by default and at least 256, the bytes. Not used with a
+        given `vocabulary`.
+    vocabulary : iterable of str or mapping from str to int, default=None
+        Tokens to use instead of those found in the data, for example the
+        `vocabulary_` of another vectorizer. Ids in a mapping are 2, 3, ...
+    max_length : int, default=None
+        Number of columns of the output, which costs no memory. Longer rows are cut at
+        the end, with a warning. None means 16384 tokens, or if a row given to `fit` is
+        longer than half of that, the next power of two that is at least twice as long.
+    joiner : str, default=None
+        What `inverse_transform` puts between tokens. None means "" for "char", " " for
+        "word" and for callables. For "token" it means to return lists.
+    handle_unknown : {"use_unknown", "silent", "error"}, default="use_unknown"
+        What to do with tokens that are not in the vocabulary: give them id 1 and warn
+        once per call, give them id 1, or raise an error.
+    subword_model : {"bpe", "unigram"}, default="bpe"
+        How "subword" learns its pieces: byte pair encoding [1]_ or a unigram language
+        model [2]_, both over UTF-8 bytes, so that every string has a token sequence.
+    tokenizer : str, path-like or tokenizers.Tokenizer, default=None
+        For "subword": a trained tokenizer to use instead of learning one, as an object
+        of the tokenizers library, its JSON string, or the path of its JSON file.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str to int
+        The id of each token, from 2 upwards in sorted order.
+    vocabulary_size_ : int
+        Number of ids, the two reserved ones included.
+    max_length_ : int
+        Number of columns of the output, in tokens.
+    tokenizer_ : str
+        The tokenizer as a JSON string. Only for "subword".
+
+    See Also
+    --------
+    ColumnVectorizer : Several columns as one sequence.
+    sklearn.feature_extraction.text.CountVectorizer : Tokens without their order.
+
+    Notes
+    -----
+    Time and memory are linear in the number of tokens: 8 bytes a token and 4 a row.
+    `inverse_transform` gives back what `transform` was given where all tokens are
+    known, nothing was cut, and the text is in the form that the vectorizer sees: after
+    `lowercase` and `normalize`, and for "word" with one `joiner` between two tokens.
+    With "subword" the round trip is exact, white space included.
+
+    The output is sparse and cannot become a frame, so there is no `set_output`.
+
+    References
+    ----------
+    .. [1] R. Sennrich, B. Haddow, A. Birch, "Neural machine translation of rare words
+       with subword units", ACL 2016. :arxiv:`1508.07909`
+    .. [2] T. Kudo, "Subword regularization: improving neural network translation
+       models with multiple subword candidates", ACL 2018. :arxiv:`1804.10959`
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import SequenceVectorizer
+    >>> vectorizer = SequenceVectorizer(max_length=5)
+    >>> tokens = vectorizer.fit_transform(["abba", "", "cab"])
+    >>> vectorizer.vocabulary_
+    {'a': 2, 'b': 3, 'c': 4}
+    >>> tokens.toarray()
+    array([[2, 3, 3, 2, 0],
+           [0, 0, 0, 0, 0],
+           [4, 2, 3, 0, 0]], dtype=int32)
+    >>> vectorizer.inverse_transform(tokens)
+    array(['abba', '', 'cab'], dtype=object)
+
+    Rows that are tokenised already:
+
+    >>> vectorizer = SequenceVectorizer(analyzer="token")
+    >>> tokens = vectorizer.fit_transform([["HH", "AY"], ["AY"]])
+    >>> vectorizer.inverse_transform(tokens)
+    array([list(['HH', 'AY']), list(['AY'])], dtype=object)
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "analyzer": [StrOptions({"char", "word", "token", "subword"}), callable],
+        "token_pattern": [str, None],
+        "lowercase": ["boolean"],
+        "normalize": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
+        "min_df": [
+            Interval(RealNotInt, 0, 1, closed="both"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "vocabulary": [Iterable, None],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "joiner": [str, None],
+        "handle_unknown": [StrOptions({"use_unknown", "silent", "error"})],
+        "subword_model": [StrOptions({"bpe", "unigram"})],
+        "tokenizer": [str, os.PathLike, HasMethods(["to_str", "encode_batch"]), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        analyzer="char",
+        token_pattern=None,
+        lowercase=False,
+        normalize=None,
+        min_df=1,
+        max_features=None,
+        vocabulary=None,
+        max_length=None,
+        joiner=None,
+        handle_unknown="use_unknown",
+        subword_model="bpe",
+        tokenizer=None,
+    ):
+        self.analyzer = analyzer
+        self.token_pattern = token_pattern
+        self.lowercase = lowercase
+        self.normalize = normalize
+        self.min_df = min_df
+        self.max_features = max_features
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+        self.joiner = joiner
+        self.handle_unknown = handle_unknown
+        self.subword_model = subword_model
+        self.tokenizer = tokenizer
+
+    # Learning
+
+    def fit(self, X, y=None):
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows: any iterable, 1-D array, Series or frame of one column, of
+            n_samples strings or lists of tokens.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceVectorizer
+            This vectorizer, fitted.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a string (or list of strings); the message names it.
+        """
+        self._learn(X)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Learn the vocabulary and return the token ids, in one pass.
+
+        The same as ``fit(X).transform(X)``, except that tokens which `min_df` or
+        `max_features` exclude do not count as unseen: they get id 1 without a warning.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows, as for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length_)
+            The token ids of each row.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a string (or list of strings); the message names it.
+        """
+        return self._learn_transform(X)
+
+    def _learn_transform(self, X, name="X"):
+        ids, lengths, extras, cut = self._learn(X, name)
+        self._warn_cut(cut, name)
+        return self._close(from_flat(ids, lengths, self.max_length_), extras, name)
+
+    def _learn(self, X, name="X"):
+        """Fit, and return what `_learn_transform` needs to go on from there."""
+        self._validate_params()
+        rows = self._check_rows(X, name)
+        width = sys.maxsize if self.max_length is None else self.max_length
+        learned = {}
+        extras = []
+        if self.analyzer == "subword":
+            learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
+            vocabulary = _piece_ids(tokenizer)
+            ids, lengths, cut = self._encode(rows, width, tokenizer, name)
+        elif self.vocabulary is not None:
+            vocabulary = _check_vocabulary(self.vocabulary)
+            numbering = _continue_numbering(vocabulary)
+            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            extras = list(islice(numbering, len(vocabulary), None))
+            if extras and self.handle_unknown == "error":
+                _raise_unknown(
+                    ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name
+                )
+        else:
+            numbering = defaultdict(count().__next__)
+            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            vocabulary, new_ids = self._select(list(numbering), ids, lengths)
+            ids = new_ids[ids]
+        learned["vocabulary_"] = vocabulary
+        learned["vocabulary_size_"] = FIRST_TOKEN + len(vocabulary)
+        learned["max_length_"] = self._choose_width(lengths)
+        # Nothing is assigned before everything has succeeded, so that a failed fit
+        # leaves a fitted vectorizer as it was.
+        vars(self).pop("tokenizer_", None)
+        vars(self).update(learned)
+        return ids, lengths, extras, cut
+
+    def _choose_width(self, lengths):
+        if self.max_length is not None:
+            return int(self.max_length)
+        roomy = 2 * int(lengths.max())
+        return max(DEFAULT_WIDTH, 1 << (roomy - 1).bit_length() if roomy else 0)
+
+    def _select(self, tokens, ids, lengths):
+        """Choose the vocabulary, and the new id of each token as numbered so far."""
+        kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
+        whole = isinstance(self.min_df, Integral)
+        least = self.min_df if whole else self.min_df * len(lengths)
+        if least > 1:
+            kept = kept[_row_frequency(ids, lengths, len(tokens))[kept] >= least]
+        if self.max_features is not None and len(kept) > self.max_features:
+            frequency = np.bincount(ids, minlength=len(tokens))[kept]
+            most = np.argsort(-frequency, kind="stable")[: self.max_features]
+            kept = kept[np.sort(most)]
+        if tokens and not len(kept):
+            raise ValueError(
+                f"No token occurs in min_df={self.min_df!r} rows or more, so the "
+                "vocabulary would be empty; lower min_df."
+            )
+        new_ids = np.full(len(tokens), UNKNOWN, dtype=np.int32)
+        new_ids[kept] = np.arange(FIRST_TOKEN, FIRST_TOKEN + len(kept))
+        kept_tokens = map(tokens.__getitem__, kept.tolist())
+        return dict(zip(kept_tokens, count(FIRST_TOKEN))), new_ids
+
+    # From text to ids
+
+    def transform(self, X):
+        """Turn rows into token ids.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows, as for `fit`.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length_)
+            The token ids of each row from the first column on; the rest is unstored.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row is not a string (or list of strings), or holds an unknown token
+            with ``handle_unknown="error"``; the message names it.
+        """
+        return self._transform(X)
+
+    def _transform(self, X, name="X"):
+        return self._close(*self._transform_open(X, name), name)
+
+    def _transform_open(self, X, name="X"):
+        """Transform without unknown tokens.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length_)
+            Ids; ``vocabulary_size_ + k`` stands for ``extras[k]``.
+        extras : list of str
+            The tokens that are not in the vocabulary, in the order of appearance.
+        """
+        check_is_fitted(self)
+        rows = self._check_rows(X, name)
+        subword = self.analyzer == "subword"
+        numbering = (
+            self.tokenizer_ if subword else _continue_numbering(self.vocabulary_)
+        )
+        ids, lengths, cut = self._encode(rows, self.max_length_, numbering, name)
+        self._warn_cut(cut, name)
+        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
+        return from_flat(ids, lengths, self.max_length_), extras
+
+    def _close(self, tokens, extras, name):
+        """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
+        if not extras:
+            return tokens
+        if self.handle_unknown == "error":
+            lengths = np.diff(tokens.indptr)
+            _raise_unknown(tokens.data, lengths, extras, self.vocabulary_size_, name)
+        unknown = tokens.data >= self.vocabulary_size_
+        tokens.data[unknown] = UNKNOWN
+        if self.handle_unknown == "use_unknown":
+            warnings.warn(
+                f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
+                f"became unknown; {len(extras)} distinct: {_few(extras)}.",
+                stacklevel=4,
+            )
+        return tokens
+
+    def _warn_cut(self, cut, name):
+        if cut:
+            warnings.warn(
+                f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
+                f"at the end; the first is row {cut[0]}.",
+                stacklevel=4,
+            )
+
+    def _check_rows(self, X, name):
+        rows = check_raw(X, name)
+        if self.analyzer == "token" and isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer='token' needs lists of tokens; {name} holds strings. Use "
+                "analyzer='word' or analyzer='char'."
+            )
+        if self.analyzer != "token" and not isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer={self.analyzer!r} needs strings; {name} holds lists of "
+                "tokens. Use analyzer='token'."
+            )
+        return rows
+
+    def _encode(self, rows, width, numbering, name):
+        """Cut rows into tokens and number these.
+
+        Parameters
+        ----------
+        rows : list of str or list of list of str
+        width : int
+            Longer rows are cut.
+        numbering : mapping from str to int, or str
+            The id of each token, made up where there is none; or a tokenizer's JSON.
+        name : str
+
+        Returns
+        -------
+        ids : ndarray of int32, shape (n_tokens,)
+        lengths : ndarray of int64, shape (n_samples,)
+        cut : list of int
+            The rows that were longer than `width`.
+        """
+        ids, lengths, cut = [], [], []
+        for start in range(0, len(rows), _BLOCK):
+            block = self._split(rows[start : start + _BLOCK], start, numbering, name)
+            counts = np.fromiter(map(len, block), np.int64, len(block))
+            for i in np.flatnonzero(counts > width).tolist():
+                block[i] = block[i][:width]
+                cut.append(start + i)
+            lengths.append(np.minimum(counts, width))
+            ids.append(self._number(block, lengths[-1].sum(), numbering))
+        return np.concatenate(ids), np.concatenate(lengths), cut
+
+    def _split(self, block, start, numbering, name):
+        """Cut each row of a block into a sequence of tokens; `block` is ours."""
+        if self.analyzer == "token":
+            if self.lowercase or self.normalize:
+                return [list(self._prepare(row)) for row in block]
+            return block
+        strings = self._prepare(block)
+        if self.analyzer == "char":
+            return list(strings)
+        if self.analyzer == "word":
+            return list(map(self._word_finder(), strings))
+        if self.analyzer == "subword":
+            strings = _check_encodable(list(strings), start, name)
+            return _cut_into_pieces(strings, numbering)
+        return _check_analyzed(list(map(self.analyzer, strings)), start, name)
+
+    def _prepare(self, strings):
+        if self.normalize:
+            strings = map(partial(unicodedata.normalize, self.normalize), strings)
+        return map(str.lower, strings) if self.lowercase else strings
+
+    def _word_finder(self):
+        if self.token_pattern is None:
+            return str.split
+        try:
+            pattern = re.compile(self.token_pattern)
+        except re.error as error:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} is no regular expression: "
+                f"{error}."
+            ) from error
+        if pattern.groups > 1:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} has {pattern.groups} capturing "
+                "groups; use one at most, the others as (?:...)."
+            )
+        return pattern.findall
+
+    def _number(self, block, n_tokens, numbering):
+        if self.analyzer == "char":
+            return _number_characters(block, numbering)
+        tokens = chain.from_iterable(block)
+        if self.analyzer == "subword":
+            _, known = _load_tokenizer(numbering)
+            pieces = np.fromiter(tokens, np.int32, n_tokens)
+            return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
+        return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
+
+    def _make_tokenizer(self, rows, name):
+        if self.vocabulary is not None:
+            raise ValueError(
+                "analyzer='subword' learns its vocabulary or takes it from tokenizer; "
+                "set vocabulary=None."
+            )
+        if self.tokenizer is not None:
+            return _read_tokenizer(self.tokenizer)
+        blocks = (
+            _check_encodable(list(self._prepare(rows[i : i + _BLOCK])), i, name)
+            for i in range(0, len(rows), _BLOCK)
+        )
+        return _train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
+
+    # From ids to text
+
+    def inverse_transform(self, tokens):
+        """Turn token ids into strings, or into lists of tokens.
+
+        Parameters
+        ----------
+        tokens : sparse or dense array of int, shape (n_samples, n_columns)
+            Token ids. Zeros are skipped.
+
+        Returns
+        -------
+        X : ndarray of object, shape (n_samples,)
+            Strings; lists of str with ``analyzer="token"`` and no `joiner`. The unknown
+            token reads as the replacement character, U+FFFD.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If an id is negative, fractional or not in the vocabulary.
+        """
+        return self._inverse_open(tokens, [])
+
+    def _inverse_open(self, tokens, extras):
+        """Invert `_transform_open`."""
+        check_is_fitted(self)
+        tokens = as_tokens(
+            check_array(
+                tokens,
+                accept_sparse="csr",
+                ensure_non_negative=True,
+                ensure_min_samples=0,
+                input_name="tokens",
+            )
+        )
+        _check_known(tokens, self.vocabulary_size_ + len(extras))
+        strings = [*self._token_strings(), *extras]
+        ends = tokens.indptr.tolist()
+        if self.analyzer == "subword":
+            rows = _join_pieces(tokens.data, ends, strings, self.tokenizer_)
+        else:
+            rows = _join(tokens.data, ends, strings, self._joiner())
+        return np.fromiter(rows, dtype=object, count=tokens.shape[0])
+
+    def _joiner(self):
+        if self.joiner is not None or self.analyzer == "token":
+            return self.joiner
+        return "" if self.analyzer == "char" else " "
+
+    def _token_strings(self):
+        """How each id reads, as a list of `vocabulary_size_` strings."""
+        return ["", UNKNOWN_STRING, *self.vocabulary_]
+
+    @property
+    def _n_features_out(self):
+        return self.max_length_
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the output's columns, which are positions in the sequence.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str, shape (max_length_,)
+            "sequencevectorizer0", "sequencevectorizer1", ...
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        return super().get_feature_names_out()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+# Vocabularies -----------------------------------------------------------------------
+
+
+def _check_vocabulary(vocabulary):
+    """Bring a given vocabulary into the form of `vocabulary_`."""
+    if isinstance(vocabulary, str):
+        raise ValueError(
+            "vocabulary must be an iterable of tokens; got a single string: wrap it in "
+            "a list, or list its characters."
+        )
+    if isinstance(vocabulary, Mapping):
+        ids = sorted(vocabulary.values())
+        if ids != list(range(FIRST_TOKEN, FIRST_TOKEN + len(ids))):
+            raise ValueError(
+                f"The ids of vocabulary must be {FIRST_TOKEN}, {FIRST_TOKEN + 1}, ... "
+                "without gaps, as 0 and 1 are reserved; pass the tokens alone to have "
+                "them numbered."
+            )
+        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    else:
+        tokens = list(vocabulary)
+    for place, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise ValueError(
+                f"Tokens must be strings: token {place} of vocabulary is "
+                f"{_describe(token)}"
+            )
+    if isinstance(vocabulary, Set):
+        tokens = sorted(tokens)
+    numbered = dict(zip(map(str, tokens), count(FIRST_TOKEN)))
+    if len(numbered) < len(tokens):
+        twice = next(t for i, t in enumerate(tokens) if t in tokens[:i])
+        raise ValueError(f"Token {twice!r} occurs more than once in vocabulary.")
+    if not numbered:
+        raise ValueError("vocabulary is empty; None learns it from the data.")
+    return numbered
+
+
+def _continue_numbering(vocabulary):
+    """Copy a vocabulary so that looking up a new token gives it the next id."""
+    return defaultdict(count(FIRST_TOKEN + len(vocabulary)).__next__, vocabulary)
+
+
+def _number_characters(block, numbering):
+    """Look up the id of each character of each string."""
+    text = "".join(block).encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(text, dtype="<u4")
+    # Where each code point occurs first: of several values assigned to one place,
+    # numpy keeps the last.
+    first = np.full(int(codes.max(initial=0)) + 1, -1)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    present = np.flatnonzero(first >= 0)
+    present = present[np.argsort(first[present])]
+    table = np.zeros(len(first), dtype=np.int32)
+    table[present] = [numbering[chr(code)] for code in present.tolist()]
+    return table[codes]
+
+
+def _row_frequency(ids, lengths, n_tokens):
+    """Count the rows in which each token occurs."""
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(lengths), n_tokens)
+    rows = sparse.csr_array((np.ones(len(ids), bool), ids.copy(), indptr), shape=shape)
+    rows.sum_duplicates()
+    return np.bincount(rows.indices, minlength=n_tokens)
+
+
+def _check_analyzed(block, start, name):
+    """Check that a user's analyzer returned lists of strings."""
+    for i, row in enumerate(block):
+        if not isinstance(row, list | tuple):
+            raise ValueError(
+                "analyzer must return a list of tokens; got "
+                f"{type(row).__name__} for row {start + i} of {name}."
+            )
+    if not all(issubclass(t, str) for t in set(map(type, chain.from_iterable(block)))):
+        for i, row in enumerate(block):
+            for token in row:
+                if not isinstance(token, str):
+                    raise ValueError(
+                        f"analyzer returned, for row {start + i} of {name}, a token "
+                        f"that is {_describe(token)}"
+                    )
+    return block
+
+
+def _raise_unknown(ids, lengths, extras, size, name):
+    place = np.flatnonzero(ids >= size)[0]
+    row = np.searchsorted(np.cumsum(lengths), place, side="right")
+    raise ValueError(
+        f"Row {row} of {name} holds {extras[ids[place] - size]!r}, which is not in the "
+        "vocabulary; handle_unknown='use_unknown' accepts it."
+    )
+
+
+def _few(tokens, n=5):
+    return ", ".join(map(repr, tokens[:n])) + (", ..." if len(tokens) > n else "")
+
+
+def _check_known(tokens, size):
+    unknown = np.flatnonzero(tokens.data >= size)
+    if len(unknown):
+        row = np.searchsorted(tokens.indptr, unknown[0], side="right") - 1
+        raise ValueError(
+            f"Token ids must be below {size}, the size of the vocabulary; got "
+            f"{tokens.data[unknown[0]]} in row {row}."
+        )
+
+
+def _join(ids, ends, strings, joiner):
+    """Decode rows of ids that end at `ends`; `joiner` None makes lists."""
+    if joiner == "" and len(strings) > 1 and set(map(len, strings[1:])) == {1}:
+        # One array of code points and one decoding for all rows.
+        alphabet = "".join(strings).encode("utf-32-le", "surrogatepass")
+        codes = np.frombuffer(alphabet, dtype="<u4")[ids - 1]
+        text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+        return [text[start:end] for start, end in pairwise(ends)]
+    tokens = list(map(strings.__getitem__, ids.tolist()))
+    rows = (tokens[start:end] for start, end in pairwise(ends))
+    return rows if joiner is None else map(joiner.join, rows)
+
+
+# Subwords: the tokenizers library ----------------------------------------------------
+
+
+def _train_tokenizer(blocks, model, size):
+    """Learn pieces of bytes from blocks of strings; returns the tokenizer's JSON."""
+    tokenizers = import_optional("tokenizers", "subword")
+    byte_level = import_optional("tokenizers.pre_tokenizers", "subword").ByteLevel
+    alphabet = sorted(byte_level.alphabet())
+    kind = {"bpe": "BPE", "unigram": "Unigram"}[model]
+    trainer = getattr(tokenizers.trainers, f"{kind}Trainer".replace("BPE", "Bpe"))
+    tokenizer = tokenizers.Tokenizer(getattr(tokenizers.models, kind)())
+    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    with _single_thread():
+        tokenizer.train_from_iterator(
+            blocks,
+            trainer(
+                vocab_size=max(size, len(alphabet)),
+                initial_alphabet=alphabet,
+                special_tokens=[],
+                show_progress=False,
+            ),
+        )
+    return tokenizer.to_str()
+
+
+def _read_tokenizer(tokenizer):
+    """Bring a user's tokenizer into JSON."""
+    if hasattr(tokenizer, "to_str"):
+        return tokenizer.to_str()
+    tokenizers = import_optional("tokenizers", "subword")
+    text = os.fspath(tokenizer)
+    try:
+        if not text.lstrip().startswith("{"):
+            with open(text, encoding="utf-8") as file:
+                text = file.read()
+        return tokenizers.Tokenizer.from_str(text).to_str()
+    except Exception as error:  # the library raises bare Exceptions
+        raise ValueError(
+            f"tokenizer={tokenizer!r:.80} is neither the JSON of a tokenizer nor the "
+            f"path of such a file: {error}."
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _load_tokenizer(text):
+    """Make the tokenizer of a JSON string, and the sorted array of its ids."""
+    tokenizer = import_optional("tokenizers", "subword").Tokenizer.from_str(text)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer, np.sort(list(tokenizer.get_vocab().values()))
+
+
+def _piece_ids(text):
+    pieces = _load_tokenizer(text)[0].get_vocab()
+    return dict(zip(sorted(pieces, key=pieces.__getitem__), count(FIRST_TOKEN)))
+
+
+def _cut_into_pieces(strings, text):
+    """Encode each string as a list of the tokenizer's ids."""
+    tokenizer, _ = _load_tokenizer(text)
+    # One by one: encoding in batches starts threads, which do not survive a fork.
+    encodings = map(partial(tokenizer.encode, add_special_tokens=False), strings)
+    return list(map(attrgetter("ids"), encodings))
+
+
+def _join_pieces(ids, ends, strings, text):
+    """Decode rows of ids; those that are no pieces stand for themselves."""
+    tokenizer, known = _load_tokenizer(text)
+    decode = partial(tokenizer.decode, skip_special_tokens=False)
+    places = ids - FIRST_TOKEN
+    is_piece = (places >= 0) & (places < len(known))
+    if is_piece.all():
+        pieces = known[places].tolist()
+        return [decode(pieces[start:end]) for start, end in pairwise(ends)]
+    mixed = [
+        known[place].item() if piece else strings[place + FIRST_TOKEN]
+        for place, piece in zip(places.tolist(), is_piece.tolist(), strict=True)
+    ]
+    return [
+        "".join(
+            "".join(run) if kind is str else decode(list(run))
+            for kind, run in groupby(mixed[start:end], type)
+        )
+        for start, end in pairwise(ends)
+    ]
+
+
+def _check_encodable(strings, start, name):
+    """Check that strings have a UTF-8 form; lone surrogates have none."""
+    try:
+        "".join(strings).encode()
+    except UnicodeEncodeError:
+        for i, string in enumerate(strings):
+            if any("\ud800" <= character <= "\udfff" for character in string):
+                raise ValueError(
+                    f"Row {start + i} of {name} holds a lone surrogate, which has no "
+                    "UTF-8 form; analyzer='subword' cannot read it."
+                ) from None
+    return strings
+
+
+@contextmanager
+def _single_thread():
+    """Keep the tokenizers library from starting threads: it then fears every fork."""
+    name = "TOKENIZERS_PARALLELISM"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
