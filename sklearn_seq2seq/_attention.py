@@ -1,0 +1,142 @@
+"""Attention: where in the source a decoder step looks.
+
+Shapes: B rows, Q queries a row (all steps in training, all beams in a search), S source
+positions, H decoder hidden size, M memory size (directions times H).
+
+References
+----------
+.. [1] Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to
+   align and translate", ICLR, 2015. :arxiv:`1409.0473`
+.. [2] Luong, Pham and Manning, "Effective approaches to attention-based neural machine
+   translation", EMNLP, 2015. :arxiv:`1508.04025`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+
+@dataclass
+class Memory:
+    """What the encoder leaves for attention to read.
+
+    Attributes
+    ----------
+    values : Tensor ``(B, S, M)``
+        The encoder's outputs.
+    keys : Tensor ``(B, S, H)``
+        What queries are compared with.
+    mask : Tensor ``(B, 1, S)``
+        0 where a position counts, minus infinity on padding; added to the scores.
+    """
+
+    values: Tensor
+    keys: Tensor
+    mask: Tensor
+
+    def keep(self, rows: Tensor) -> Memory:
+        """Keep some rows only."""
+        return replace(
+            self, values=self.values[rows], keys=self.keys[rows], mask=self.mask[rows]
+        )
+
+
+class Attention(nn.Module):
+    """Compares queries with keys and reads the values; subclasses say how."""
+
+    def keys(self, values: Tensor) -> Tensor:
+        """``(B, S, M)`` to ``(B, S, H)``: what can be computed once for all queries."""
+        raise NotImplementedError("a subclass defines the keys")
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        """``(B, Q, H)`` and ``(B, S, H)`` to ``(B, Q, S)``."""
+        raise NotImplementedError("a subclass defines the scores")
+
+    def remember(self, values: Tensor, n_positions: Tensor) -> Memory:
+        """Make a `Memory` of the encoder's outputs ``(B, S, M)``."""
+        steps = torch.arange(values.shape[1], device=values.device)
+        mask = torch.zeros(
+            (len(values), 1, values.shape[1]), dtype=values.dtype, device=values.device
+        )
+        mask.masked_fill_(steps >= n_positions[:, None, None], float("-inf"))
+        return Memory(values, self.keys(values), mask)
+
+    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Read the memory.
+
+        Parameters
+        ----------
+        query : Tensor ``(B, Q, H)``
+        memory : Memory
+
+        Returns
+        -------
+        context : Tensor ``(B, Q, M)``
+            The values' mean, weighted.
+        weights : Tensor ``(B, Q, S)``
+            Rows sum to 1; exactly 0 on padding.
+        """
+        scores = self.scores(query, memory.keys) + memory.mask
+        weights = torch.softmax(scores, dim=-1)
+        return torch.bmm(weights, memory.values), weights
+
+
+class DotAttention(Attention):
+    """Score ``query . value`` (Luong's "dot" [2]_).
+
+    A bidirectional encoder's two directions are summed to fit the query.
+    """
+
+    def __init__(self, hidden_size: int, directions: int):
+        super().__init__()
+        self.directions = directions
+
+    def keys(self, values: Tensor) -> Tensor:
+        return values if self.directions == 1 else sum(values.chunk(2, dim=-1))
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(query, keys.transpose(1, 2))
+
+
+class GeneralAttention(Attention):
+    """Score ``query . W value`` (Luong's "general" [2]_)."""
+
+    def __init__(self, hidden_size: int, directions: int):
+        super().__init__()
+        self.key = skip_init(
+            nn.Linear, directions * hidden_size, hidden_size, bias=False
+        )
+
+    def keys(self, values: Tensor) -> Tensor:
+        return self.key(values)
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        return torch.bmm(query, keys.transpose(1, 2))
+
+
+class AdditiveAttention(Attention):
+    """Score ``v . tanh(U query + W value + b)`` (Bahdanau [1]_)."""
+
+    def __init__(self, hidden_size: int, directions: int):
+        super().__init__()
+        self.key = skip_init(nn.Linear, directions * hidden_size, hidden_size)
+        self.query = skip_init(nn.Linear, hidden_size, hidden_size, bias=False)
+        self.energy = skip_init(nn.Linear, hidden_size, 1, bias=False)
+
+    def keys(self, values: Tensor) -> Tensor:
+        return self.key(values)
+
+    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
+        mixed = torch.tanh(self.query(query)[:, :, None] + keys[:, None])
+        return self.energy(mixed)[..., 0]
+
+
+ATTENTIONS = {
+    "dot": DotAttention,
+    "general": GeneralAttention,
+    "additive": AdditiveAttention,
+}

@@ -1,0 +1,238 @@
+"""From token arrays to padded tensors: the data set of pairs and its batches.
+
+Shapes: B rows, S source positions, T target positions.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from sklearn_seq2seq._tokens import UNKNOWN, canonical_order, lengths, pad
+
+
+class PairDataset(Dataset):
+    """Pairs of token rows; a whole batch is one slice.
+
+    Parameters
+    ----------
+    source : csr_array of int32, shape (n_samples, width)
+    target : csr_array of int32, shape (n_samples, width), default=None
+        None when there is only something to predict from.
+    source_size, target_size : int
+        Vocabulary sizes; source ids beyond are unknown.
+    copies : csr_array of int32, shape (n_samples, width), default=None
+        What the copying of each source token yields: a target id, or, from
+        `target_size` upward, the number of a token that no vocabulary holds.
+    weight : ndarray of float, shape (n_samples,), default=None
+        1 by default.
+    """
+
+    def __init__(
+        self, source, target=None, *, source_size, target_size, copies=None, weight=None
+    ):
+        self.source = source
+        self.target = target
+        self.source_size = source_size
+        self.target_size = target_size
+        self.copies = copies
+        self.weight = weight
+        self.source_positions = lengths(source) + 1
+        self.target_positions = None if target is None else lengths(target) + 1
+
+    def __len__(self):
+        return self.source.shape[0]
+
+    def take(self, rows):
+        """Leave only `rows`, in that order."""
+        return PairDataset(
+            *(None if x is None else x[rows] for x in (self.source, self.target)),
+            source_size=self.source_size,
+            target_size=self.target_size,
+            copies=None if self.copies is None else self.copies[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
+
+    def sources(self, rows):
+        """Source half of a batch: the arguments of the network's `start`.
+
+        Parameters
+        ----------
+        rows : array of int, shape (B,)
+
+        Returns
+        -------
+        dict of Tensor
+            ``source (B, S)``, ``source_positions (B,)``, ``copy_ids (B, S)`` or None.
+        """
+        return self._tensors(*self._read_sources(rows))
+
+    def __getitems__(self, rows):
+        """Take one batch, ready for the network and its loss.
+
+        Parameters
+        ----------
+        rows : array of int, shape (B,)
+
+        Returns
+        -------
+        inputs : dict
+            The arguments of the network's `forward`.
+        outputs : dict
+            ``target (B, T)``, ``positions (B,)`` and ``weight (B,)``.
+        """
+        source, positions, copies = self._read_sources(rows)
+        target, target_positions = pad(self.target, rows)
+        if copies is not None:
+            target = local_targets(target, copies, self.target_size)
+        weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
+        inputs = self._tensors(source, positions, copies)
+        inputs["target"] = torch.from_numpy(target)
+        outputs = {
+            "target": inputs["target"],
+            "positions": torch.from_numpy(target_positions),
+            "weight": torch.from_numpy(weight.astype(np.float32)),
+        }
+        return inputs, outputs
+
+    def _read_sources(self, rows):
+        source, positions = pad(self.source, rows)
+        source[source >= self.source_size] = UNKNOWN
+        copies = None if self.copies is None else pad(self.copies, rows)[0]
+        return source, positions, copies
+
+    def _tensors(self, source, positions, copies):
+        tensors = {
+            "source": torch.from_numpy(source),
+            "source_positions": torch.from_numpy(positions),
+        }
+        if copies is not None:
+            local = local_copies(copies, self.target_size)
+            tensors["copy_ids"] = torch.from_numpy(local)
+        return tensors
+
+
+def local_copies(copies, target_size):
+    """Number tokens that no vocabulary holds by their first place in the row.
+
+    Parameters
+    ----------
+    copies : ndarray of int64, shape (B, S)
+    target_size : int
+        V.
+
+    Returns
+    -------
+    ndarray of int64, shape (B, S)
+        Ids from V upward replaced by V + the position of the token's first occurrence.
+    """
+    unknown = copies >= target_size
+    if not unknown.any():
+        return copies
+    first = (copies[:, :, None] == copies[:, None, :]).argmax(axis=2)
+    return np.where(unknown, target_size + first, copies)
+
+
+def local_targets(target, copies, target_size):
+    """Refer targets that no vocabulary holds to the source position that has them.
+
+    Parameters
+    ----------
+    target : ndarray of int64, shape (B, T)
+    copies : ndarray of int64, shape (B, S)
+        As given to `local_copies`.
+    target_size : int
+        V.
+
+    Returns
+    -------
+    ndarray of int64, shape (B, T)
+        Ids from V upward replaced by V + the source position of their first occurrence,
+        or by the unknown token where the source has none.
+    """
+    unknown = target >= target_size
+    if not unknown.any():
+        return target
+    match = target[:, :, None] == copies[:, None, :]
+    place = np.where(match.any(axis=2), target_size + match.argmax(axis=2), UNKNOWN)
+    return np.where(unknown, place, target)
+
+
+class TrainingBatches:
+    """Batches of pairs of similar length, in an order of its own for every epoch.
+
+    Parameters
+    ----------
+    dataset : PairDataset
+    batch_size : int
+        Rows of a batch, at most.
+    max_tokens : int, default=None
+        Positions of a batch, source and target, padding included, at most.
+    shuffle : bool, default=True
+        False for validation: the same batches every time.
+    """
+
+    def __init__(self, dataset, batch_size, max_tokens=None, shuffle=True):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.shuffle = shuffle
+        self.seed = 0
+
+    def __len__(self):
+        return len(self.plan())
+
+    def __iter__(self):
+        for rows in self.plan():
+            yield self.dataset.__getitems__(rows)
+
+    def plan(self):
+        """Rows of each batch of the epoch that `seed` stands for."""
+        source = self.dataset.source_positions
+        target = self.dataset.target_positions
+        if not self.shuffle:
+            order = np.lexsort((target, source))
+            return cut(order, source + target, self.batch_size, self.max_tokens)
+        rng = np.random.default_rng(self.seed)
+        order = np.lexsort((rng.random(len(source)), target, source))
+        batches = cut(order, source + target, self.batch_size, self.max_tokens)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def cut(order, positions, batch_size, max_tokens=None):
+    """Cut an order of rows into batches.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (n_samples,)
+    positions : ndarray of int, shape (n_samples,)
+        Size of each row.
+    batch_size : int
+        Rows of a batch, at most.
+    max_tokens : int, default=None
+        Rows times the longest row of a batch, at most.
+
+    Returns
+    -------
+    list of ndarray of int
+    """
+    if max_tokens is None:
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches, i = [], 0
+    while i < len(order):
+        window = order[i : i + batch_size]
+        longest = np.maximum.accumulate(positions[window])
+        size = np.arange(1, len(window) + 1) * longest
+        n_rows = max(1, int(np.searchsorted(size, max_tokens, side="right")))
+        batches.append(window[:n_rows])
+        i += n_rows
+    return batches
+
+
+def prediction_batches(source, batch_size, max_tokens=None):
+    """Rows of each batch for prediction: by length, in an order of their own.
+
+    The batches of a set of rows do not depend on the order in which they came.
+    """
+    return cut(canonical_order(source), lengths(source) + 1, batch_size, max_tokens)

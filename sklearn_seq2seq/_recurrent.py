@@ -1,0 +1,278 @@
+"""Recurrent layers, their state and their randomness: the parts both sides share.
+
+Shapes: B rows, T steps, I input size, H hidden size, L layers, S source positions.
+
+LSTM [1]_, GRU [2]_ and plain RNN [3]_ differ only inside this module.
+
+References
+----------
+.. [1] Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation, 1997.
+.. [2] Cho et al., "Learning phrase representations using RNN encoder-decoder for
+   statistical machine translation", EMNLP, 2014. :arxiv:`1406.1078`
+.. [3] Elman, "Finding structure in time", Cognitive Science, 1990.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own habit)
+from torch.nn.utils import skip_init
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class Randomness:
+    """The one source of random numbers of a network: never torch's global generator.
+
+    So a fit neither reads nor moves global state, and fits in concurrent threads do
+    not disturb one another.
+    """
+
+    def __init__(self, seed: int = 0):
+        self.seed(seed)
+
+    def seed(self, seed: int) -> None:
+        """Start afresh from `seed`, on every device."""
+        self._seed = seed
+        self._generators: dict[str, torch.Generator] = {}
+
+    def generator(self, device: torch.device) -> torch.Generator:
+        """Return the generator for tensors on `device`."""
+        key = str(device)
+        if key not in self._generators:
+            self._generators[key] = torch.Generator(device).manual_seed(self._seed)
+        return self._generators[key]
+
+    def keep_mask(self, shape, p: float, like: Tensor) -> Tensor:
+        """Draw 1 with probability 1 - `p`, else 0, in the dtype of `like`."""
+        mask = torch.empty(shape, dtype=like.dtype, device=like.device)
+        return mask.bernoulli_(1 - p, generator=self.generator(like.device))
+
+    def __getstate__(self):
+        # Generators are made afresh: one of a GPU must not be needed elsewhere.
+        return {"_seed": self._seed, "_generators": {}}
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from the network's own `Randomness`."""
+
+    def __init__(self, p: float, randomness: Randomness):
+        super().__init__()
+        self.p = p
+        self.randomness = randomness
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        return x * self.randomness.keep_mask(x.shape, self.p, x).div_(1 - self.p)
+
+
+class OneHot(nn.Module):
+    """Feeds tokens as one-hot vectors: an embedding with nothing to learn."""
+
+    def __init__(self, vocabulary_size: int):
+        super().__init__()
+        self.num_embeddings = self.embedding_dim = vocabulary_size
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return F.one_hot(tokens, self.embedding_dim).to(torch.get_default_dtype())
+
+
+@dataclass
+class State:
+    """The state of a stack of layers, whatever the cell.
+
+    Attributes
+    ----------
+    hidden : list of Tensor ``(B, H)``, one a layer
+    cell : list of Tensor ``(B, H)``, one a layer; empty unless the cell is an LSTM
+    """
+
+    hidden: list[Tensor]
+    cell: list[Tensor]
+
+    def map(self, function) -> State:
+        """Apply `function` to every tensor."""
+        return State([function(h) for h in self.hidden], [function(c) for c in self.cell])
+
+    def to_vector(self) -> Tensor:
+        """Lay everything side by side: ``(B, L * H)``, or ``(B, 2 * L * H)``."""
+        return torch.cat(self.hidden + self.cell, dim=1)
+
+    @classmethod
+    def from_vector(cls, vector: Tensor, num_layers: int, cell: str) -> State:
+        """Undo `to_vector`."""
+        parts = vector.chunk(num_layers * (2 if cell == "lstm" else 1), dim=1)
+        return cls(list(parts[:num_layers]), list(parts[num_layers:]))
+
+
+def new_layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
+    """Make one layer, its weights not set (see `initialise`)."""
+    # skip_init: the usual constructor would draw from torch's global generator.
+    return skip_init(CELLS[cell], input_size, hidden_size, batch_first=True)
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers, run over whole sequences or step by step.
+
+    Whole sequences go through torch's fused kernels, one call a layer; single steps
+    are plain matrix products, which cost far less than such a call of length one.
+    """
+
+    def __init__(self, cell, input_size, hidden_size, num_layers, dropout: Dropout):
+        super().__init__()
+        self.cell = cell
+        self.hidden_size = hidden_size
+        self.dropout = dropout
+        sizes = [input_size] + [hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(new_layer(cell, n, hidden_size) for n in sizes)
+
+    def forward(self, x: Tensor, state: State) -> Tensor:
+        """Run over ``(B, T, I)`` from `state`; return the outputs ``(B, T, H)``."""
+        for k, layer in enumerate(self.layers):
+            if k > 0:
+                x = self.dropout(x)
+            start = state.hidden[k][None].contiguous()
+            if self.cell == "lstm":
+                x, _ = layer(x, (start, state.cell[k][None].contiguous()))
+            else:
+                x, _ = layer(x, start)
+        return x
+
+    def input_gates(self, x: Tensor) -> Tensor:
+        """The share of `x` ``(..., I')`` in the first layer's gates ``(..., G)``.
+
+        `x` holds the first I' of the I inputs; `step` adds the share of the rest.
+        """
+        layer = self.layers[0]
+        bias = layer.bias_ih_l0
+        if self.cell != "gru":
+            bias = bias + layer.bias_hh_l0
+        return F.linear(x, layer.weight_ih_l0[:, : x.shape[-1]], bias)
+
+    def step(self, gates: Tensor, rest: Tensor | None, state: State) -> State:
+        """Advance every layer by one step.
+
+        Parameters
+        ----------
+        gates : Tensor ``(B, G)``
+            From `input_gates`.
+        rest : Tensor ``(B, R)`` or None
+            The last R inputs of the first layer (the context, when it is fed back).
+        state : State
+
+        Returns
+        -------
+        State
+            Its ``hidden[-1]`` is the step's output.
+        """
+        new = State([], [])
+        for k, layer in enumerate(self.layers):
+            if k > 0:
+                x = self.dropout(new.hidden[-1])
+                bias = layer.bias_ih_l0
+                if self.cell != "gru":
+                    bias = bias + layer.bias_hh_l0
+                gates = torch.addmm(bias, x, layer.weight_ih_l0.t())
+            elif rest is not None:
+                weight = layer.weight_ih_l0[:, -rest.shape[1] :]
+                gates = torch.addmm(gates, rest, weight.t())
+            self._advance(layer, gates, state, k, new)
+        return new
+
+    def _advance(self, layer, gates, state, k, new):
+        """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN)."""
+        h = state.hidden[k]
+        if self.cell == "lstm":
+            gates = torch.addmm(gates, h, layer.weight_hh_l0.t())
+            i, f, g, o = gates.chunk(4, dim=1)
+            c = torch.sigmoid(f) * state.cell[k] + torch.sigmoid(i) * torch.tanh(g)
+            new.cell.append(c)
+            new.hidden.append(torch.sigmoid(o) * torch.tanh(c))
+        elif self.cell == "gru":
+            recurrent = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
+            r, z, n = gates.chunk(3, dim=1)
+            hr, hz, hn = recurrent.chunk(3, dim=1)
+            n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
+            new.hidden.append(torch.lerp(n, h, torch.sigmoid(z + hz)))
+        else:
+            recurrent = torch.addmm(gates, h, layer.weight_hh_l0.t())
+            new.hidden.append(torch.tanh(recurrent))
+
+
+def run_layer(layer, x: Tensor, n_positions: Tensor):
+    """Run one layer from a zero state over rows of unlike length.
+
+    Parameters
+    ----------
+    layer : nn.LSTM, nn.GRU or nn.RNN
+    x : Tensor ``(B, S, I)``
+    n_positions : Tensor ``(B,)``
+        Positions that count in each row; at least 1.
+
+    Returns
+    -------
+    outputs : Tensor ``(B, S, H)``
+    hidden : Tensor ``(B, H)``
+        The state after each row's own last position.
+    cell : Tensor ``(B, H)`` or None
+        The LSTM's cell state there.
+    """
+    equal = bool((n_positions == x.shape[1]).all())
+    if isinstance(layer, nn.LSTM) and not equal:
+        # The only case that needs packing: a cell state inside the sequence, which the
+        # kernels do not return. All other final states are among the outputs.
+        lengths = n_positions.cpu()
+        packed = pack_padded_sequence(
+            x, lengths, batch_first=True, enforce_sorted=False
+        )
+        outputs, (hidden, cell) = layer(packed)
+        outputs, _ = pad_packed_sequence(
+            outputs, batch_first=True, total_length=x.shape[1]
+        )
+        return outputs, hidden[0], cell[0]
+    outputs, last = layer(x)
+    if isinstance(layer, nn.LSTM):
+        return outputs, last[0][0], last[1][0]
+    return outputs, (last[0] if equal else last_output(outputs, n_positions)), None
+
+
+def last_output(outputs: Tensor, n_positions: Tensor) -> Tensor:
+    """Each row's output ``(B, H)`` at its own last position."""
+    return outputs[torch.arange(len(outputs), device=outputs.device), n_positions - 1]
+
+
+def reversal(n_positions: Tensor, width: int, fixed: int = 0) -> Tensor:
+    """Index ``(B, S)`` that turns each row round, its last `fixed` positions kept.
+
+    It is its own inverse. Padding stays where it is.
+    """
+    steps = torch.arange(width, device=n_positions.device)[None]
+    turn = n_positions[:, None] - fixed
+    return torch.where(steps < turn, turn - 1 - steps, steps)
+
+
+def reorder(x: Tensor, index: Tensor) -> Tensor:
+    """Take ``x[b, index[b, s]]`` for every row: ``(B, S, I)`` to ``(B, S, I)``."""
+    return x.gather(1, index[:, :, None].expand_as(x))
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw every weight as torch's constructors do, but from `generator`."""
+    for part in module.modules():
+        if isinstance(part, nn.Embedding):
+            part.weight.data.normal_(generator=generator)
+        elif isinstance(part, nn.Linear):
+            _uniform(part, 1 / math.sqrt(part.in_features), generator)
+        elif isinstance(part, nn.RNNBase):
+            _uniform(part, 1 / math.sqrt(part.hidden_size), generator)
+
+
+def _uniform(part, bound, generator):
+    for parameter in part.parameters(recurse=False):
+        parameter.data.uniform_(-bound, bound, generator=generator)

@@ -1,0 +1,469 @@
+"""Search: from a model's next-token probabilities to whole sequences.
+
+Everything here sees a model as one function, ``step(state, previous) -> (log_probs,
+state)``, and a state with ``select(hypotheses, sources)``: a single network, an ensemble
+or a table in a test.
+
+Shapes: B sources still in the batch, K hypotheses of each, W tokens to choose from
+(the vocabulary, and source positions to copy from), t steps taken.
+
+References
+----------
+.. [1] Wu et al., "Google's neural machine translation system", 2016.
+   :arxiv:`1609.08144`
+.. [2] Holtzman et al., "The curious case of neural text degeneration", ICLR, 2020.
+   :arxiv:`1904.09751`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
+
+NEVER = float("-inf")
+
+
+class Hypotheses(NamedTuple):
+    """What a search found, best first.
+
+    Attributes
+    ----------
+    tokens : Tensor of int64 ``(N, K, T)``
+        Zero-terminated rows.
+    log_probs : Tensor ``(N, K)``
+        The model's log-probability of the whole sequence, its end included, in nats;
+        minus infinity where a source has fewer than K hypotheses.
+    capped : Tensor of bool ``(N, K)``
+        Whether the limit ended the sequence rather than the model.
+    """
+
+    tokens: Tensor
+    log_probs: Tensor
+    capped: Tensor
+
+
+@dataclass
+class Beam:
+    """The hypotheses of the sources still in the batch.
+
+    Attributes
+    ----------
+    sources : Tensor of int64 ``(B,)``
+    totals : Tensor ``(B, K)``
+        Log-probability so far.
+    finished : Tensor of bool ``(B, K)``
+    sizes : Tensor of int64 ``(B, K)``
+        Positions taken, the end included.
+    capped : Tensor of bool ``(B, K)``
+    history : Tensor of int64 ``(B, K, t)``
+    """
+
+    sources: Tensor
+    totals: Tensor
+    finished: Tensor
+    sizes: Tensor
+    capped: Tensor
+    history: Tensor
+
+    @classmethod
+    def of(cls, n_sources: int, like: Tensor) -> Beam:
+        """One empty hypothesis for each source."""
+        device = like.device
+        whole = torch.zeros((n_sources, 1), dtype=torch.int64, device=device)
+        return cls(
+            torch.arange(n_sources, device=device),
+            torch.zeros((n_sources, 1), device=device),
+            whole > 0,
+            whole,
+            whole > 0,
+            whole[:, :, None][:, :, :0],
+        )
+
+    def keep(self, rows: Tensor) -> Beam:
+        """Keep some sources only."""
+        return Beam(*(getattr(self, name)[rows] for name in self.__annotations__))
+
+
+@torch.inference_mode()
+def search(
+    step,
+    state,
+    limits: Tensor,
+    chooser,
+    *,
+    min_length: int = 0,
+    emit_unknown: bool = False,
+    constraints=(),
+) -> Hypotheses:
+    """Decode a batch of sources; those that are done leave it.
+
+    Parameters
+    ----------
+    step : callable
+        ``(state, previous (B * K,)) -> (log_probs (B * K, W), state)``.
+    state : object
+        Of one hypothesis a source, with ``select(hypotheses, sources=None)``.
+    limits : Tensor of int64 ``(N,)``
+        Most tokens that each source's target may have. A hypothesis that reaches its
+        limit is ended there, at the model's own price for the end.
+    chooser : Greedy, BeamSearch or Sampler
+        What to go on with.
+    min_length : int, default=0
+        Fewest tokens of a target.
+    emit_unknown : bool, default=False
+        Whether the unknown token may be chosen.
+    constraints : sequence, default=()
+        Objects with ``forbid(log_probs, beam)`` and ``select(hypotheses, tokens)``.
+
+    Returns
+    -------
+    Hypotheses
+    """
+    beam = Beam.of(len(limits), limits)
+    previous = torch.zeros_like(limits)
+    found: list[Beam] = []
+    while True:
+        log_probs, state = step(state, previous)
+        log_probs = log_probs.view(*beam.totals.shape, -1)
+        if not emit_unknown:
+            log_probs[..., UNKNOWN] = NEVER
+        for constraint in constraints:
+            constraint.forbid(log_probs, beam)
+        capped = _close(log_probs, beam, limits, min_length)
+        beam, parents = _extend(beam, log_probs, capped, chooser)
+        tokens = beam.history[:, :, -1]
+        for constraint in constraints:
+            constraint.select(parents, tokens)
+        done = chooser.done(beam, limits)
+        n_done = int(done.sum())
+        if n_done == len(done):
+            return _gather([*found, beam], len(limits), chooser)
+        keep = None
+        if 4 * n_done >= len(done):
+            # Waiting for a quarter of the batch saves most of the copying.
+            found.append(beam.keep(done))
+            keep = torch.nonzero(~done)[:, 0]
+            k = beam.totals.shape[1]
+            slots = (keep[:, None] * k + torch.arange(k, device=keep.device)).view(-1)
+            parents = slots if parents is None else parents[slots]
+            for constraint in constraints:
+                constraint.select(slots, None)
+            beam = beam.keep(keep)
+            tokens = tokens[keep]
+        if parents is not None:
+            state = state.select(parents, keep)
+        previous = tokens.reshape(-1)
+
+
+def _close(log_probs, beam, limits, min_length):
+    """Forbid ends that come too early, force those that are due."""
+    t = beam.history.shape[2]
+    price = log_probs[..., BOUNDARY].clone()
+    if t < min_length:
+        log_probs[..., BOUNDARY] = NEVER
+        blocked = (log_probs == NEVER).all(dim=2)
+        log_probs[..., BOUNDARY] = price.masked_fill(~blocked, NEVER)
+    due = limits[beam.sources] <= t
+    if not due.any():
+        return beam.capped
+    more = log_probs.argmax(dim=2) != BOUNDARY
+    log_probs[due] = NEVER
+    log_probs[..., BOUNDARY] = torch.where(
+        due[:, None], price, log_probs[..., BOUNDARY]
+    )
+    return beam.capped | (more & due[:, None] & ~beam.finished)
+
+
+def _extend(beam, log_probs, capped, chooser):
+    """Let the chooser extend the beam; also return each new row's parent row."""
+    if beam.finished.any():
+        # A finished hypothesis stays as it is, at no cost.
+        log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
+        ends = log_probs[:, :, BOUNDARY]
+        ends.masked_fill_(beam.finished, 0.0)
+    parents, tokens, totals = chooser(beam, log_probs)
+
+    def inherit(x):
+        return x if parents is None else x.gather(1, parents)
+
+    history = beam.history
+    if parents is not None:
+        history = history.gather(1, parents[:, :, None].expand(-1, -1, history.shape[2]))
+    was_finished = inherit(beam.finished)
+    new = Beam(
+        beam.sources,
+        totals,
+        was_finished | (tokens == BOUNDARY),
+        inherit(beam.sizes) + ~was_finished,
+        inherit(capped),
+        torch.cat((history, tokens[:, :, None]), dim=2),
+    )
+    if parents is None:
+        return new, None
+    base = torch.arange(len(parents), device=parents.device)[:, None]
+    return new, (base * beam.totals.shape[1] + parents).view(-1)
+
+
+def _gather(found, n_sources, chooser):
+    """Put what left the batch at different steps into one table, best first."""
+    k = max(beam.totals.shape[1] for beam in found)
+    steps = max(beam.history.shape[2] for beam in found)
+    like = found[0]
+    tokens = like.history.new_zeros((n_sources, k, steps))
+    log_probs = like.totals.new_full((n_sources, k), NEVER)
+    capped = like.capped.new_zeros((n_sources, k))
+    for beam in found:
+        _, width, length = beam.history.shape
+        order = chooser.scores(beam).sort(dim=1, descending=True, stable=True).indices
+        index = order[:, :, None].expand(-1, -1, length)
+        tokens[beam.sources, :width, :length] = beam.history.gather(1, index)
+        log_probs[beam.sources, :width] = beam.totals.gather(1, order)
+        capped[beam.sources, :width] = beam.capped.gather(1, order)
+    return Hypotheses(tokens, log_probs, capped)
+
+
+class Greedy:
+    """The likeliest token at every step: a beam of width 1."""
+
+    def __call__(self, beam, log_probs):
+        best, tokens = log_probs.max(dim=2)
+        return None, tokens, beam.totals + best
+
+    def scores(self, beam):
+        return beam.totals
+
+    def done(self, beam, limits):
+        return beam.finished[:, 0]
+
+
+class BeamSearch:
+    """The likeliest hypotheses at every step.
+
+    Finished hypotheses keep their place in the beam as long as their score holds it.
+    The score is the log-probability over ``((5 + n) / 6) ** length_penalty``, n being
+    the sequence's positions with its end [1]_.
+    """
+
+    def __init__(self, width: int, n_best: int = 1, length_penalty: float = 0.0):
+        self.width = width
+        self.n_best = n_best
+        self.length_penalty = length_penalty
+
+    def __call__(self, beam, log_probs):
+        totals = beam.totals[:, :, None] + log_probs
+        scores = totals
+        if self.length_penalty:
+            sizes = beam.sizes + ~beam.finished
+            scores = totals / self._penalty(sizes)[:, :, None]
+        n_tokens = scores.shape[2]
+        scores = scores.flatten(1)
+        best, flat = scores.topk(min(self.width, scores.shape[1]), dim=1)
+        if self.length_penalty:
+            best = totals.flatten(1).gather(1, flat)
+        return flat // n_tokens, flat % n_tokens, best
+
+    def scores(self, beam):
+        if not self.length_penalty:
+            return beam.totals
+        return beam.totals / self._penalty(beam.sizes)
+
+    def done(self, beam, limits):
+        """A source is done when nothing unfinished can reach its n best any more."""
+        scores = self.scores(beam)
+        dead = beam.totals == NEVER
+        alive = ~(beam.finished | dead)
+        closed = scores.masked_fill(alive, NEVER)
+        n = min(self.n_best, closed.shape[1])
+        worst = closed.topk(n, dim=1).values[:, -1]
+        hope = beam.totals.masked_fill(~alive, NEVER)
+        if self.length_penalty:
+            # Log-probabilities only fall, so the longest allowed length, at no further
+            # cost, is the best that can become of a hypothesis.
+            hope = hope / self._penalty(limits[beam.sources] + 1)[:, None]
+        full = beam.totals.shape[1] >= self.n_best
+        done = (hope.amax(dim=1) <= worst) & full & (worst > NEVER)
+        done |= ~alive.any(dim=1)
+        beam.totals.masked_fill_(alive & done[:, None], NEVER)
+        return done
+
+    def _penalty(self, sizes):
+        return ((5 + sizes) / 6) ** self.length_penalty
+
+
+class Sampler:
+    """Draws every token at random.
+
+    Parameters
+    ----------
+    n_samples : int
+    generator : torch.Generator
+    temperature : float
+        Log-probabilities are divided by it; 0 stands for its limit, the likeliest.
+    top_k : int or None
+        Draw among the k likeliest tokens only.
+    top_p : float or None
+        Draw among the fewest tokens that together have probability p [2]_.
+    """
+
+    def __init__(self, n_samples, generator, temperature=1.0, top_k=None, top_p=None):
+        self.n_samples = n_samples
+        self.generator = generator
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+
+    def __call__(self, beam, log_probs):
+        n_rows, k, n_tokens = log_probs.shape
+        draws = self.n_samples if beam.history.shape[2] == 0 else 1
+        if self.temperature == 0:
+            tokens = log_probs.argmax(dim=2).repeat_interleave(draws, dim=1)
+        else:
+            weights = self._filter(log_probs.flatten(0, 1) / self.temperature)
+            tokens = torch.multinomial(
+                weights, draws, replacement=True, generator=self.generator
+            ).view(n_rows, k * draws)
+        parents = torch.arange(k, device=tokens.device).repeat_interleave(draws)
+        parents = parents.expand(n_rows, -1)
+        price = log_probs.gather(1, parents[:, :, None].expand(-1, -1, n_tokens))
+        price = price.gather(2, tokens[:, :, None])[:, :, 0]
+        totals = beam.totals.gather(1, parents) + price
+        return (parents if draws > 1 else None), tokens, totals
+
+    def _filter(self, scores):
+        if self.top_k is not None:
+            k = min(self.top_k, scores.shape[1])
+            least = scores.topk(k, dim=1).values[:, -1:]
+            scores = scores.masked_fill(scores < least, NEVER)
+        probs = torch.softmax(scores, dim=1)
+        if self.top_p is not None:
+            ordered, order = probs.sort(dim=1, descending=True)
+            before = ordered.cumsum(dim=1) - ordered
+            ordered = ordered.masked_fill(before >= self.top_p, 0.0)
+            probs = torch.zeros_like(probs).scatter_(1, order, ordered)
+        return probs
+
+    def scores(self, beam):
+        # Samples stay in the order in which they were drawn.
+        return torch.zeros_like(beam.totals)
+
+    def done(self, beam, limits):
+        return beam.finished.all(dim=1)
+
+
+class Ban:
+    """Forbids some tokens everywhere."""
+
+    def __init__(self, tokens: Tensor):
+        self.tokens = tokens
+
+    def forbid(self, log_probs, beam):
+        log_probs[..., self.tokens] = NEVER
+
+    def select(self, hypotheses, tokens):
+        pass
+
+
+class Prefix:
+    """Makes each target begin with given tokens.
+
+    Parameters
+    ----------
+    tokens : Tensor of int64 ``(N, P)``
+        Zero-padded prefixes, one a source; a row may be empty.
+    """
+
+    def __init__(self, tokens: Tensor):
+        self.tokens = tokens
+        self.sizes = (tokens != BOUNDARY).sum(dim=1)
+
+    def forbid(self, log_probs, beam):
+        t = beam.history.shape[2]
+        bound = self.sizes[beam.sources] > t
+        if not bound.any():
+            return
+        wanted = self.tokens[beam.sources[bound], t]
+        wanted = wanted[:, None, None].expand(-1, log_probs.shape[1], 1)
+        rows = log_probs[bound]
+        log_probs[bound] = torch.full_like(rows, NEVER).scatter(
+            2, wanted, rows.gather(2, wanted)
+        )
+
+    def select(self, hypotheses, tokens):
+        pass
+
+
+class NoRepeat:
+    """Forbids to repeat any n consecutive tokens within one target.
+
+    The end is always allowed, so there is always a way to go on.
+    """
+
+    def __init__(self, size: int):
+        self.size = size
+
+    def forbid(self, log_probs, beam):
+        n, history = self.size, beam.history
+        if history.shape[2] < n:
+            return
+        windows = history.unfold(2, n, 1)
+        recent = history[:, :, history.shape[2] - n + 1 :]
+        repeats = (windows[..., :-1] == recent[:, :, None]).all(dim=3)
+        last = windows[..., -1]
+        penalty = torch.zeros_like(log_probs)
+        # Column 0 takes what is not a repeat; it is the end, and is never forbidden.
+        penalty.scatter_(2, last.masked_fill(~repeats, BOUNDARY), NEVER)
+        penalty[..., BOUNDARY] = 0
+        log_probs += penalty
+
+    def select(self, hypotheses, tokens):
+        pass
+
+
+class Trie:
+    """Makes every target one of a closed set.
+
+    Parameters
+    ----------
+    edges : Tensor of int64 ``(n_edges, 3)``
+        Node, token and child, sorted by node, then token; node 0 is the root and the
+        token 0 says that a member ends there.
+    n_sources : int
+    """
+
+    def __init__(self, edges: Tensor, n_sources: int):
+        nodes, self.tokens, self.children = edges.unbind(1)
+        n_nodes = int(edges[:, [0, 2]].max()) + 1
+        counts = torch.bincount(nodes, minlength=n_nodes)
+        self.starts = torch.cumsum(counts, 0) - counts
+        self.counts = counts
+        self.at = torch.zeros(n_sources, dtype=torch.int64, device=edges.device)
+
+    def forbid(self, log_probs, beam):
+        flat = log_probs.view(len(self.at), -1)
+        rows, edges = self._edges()
+        allowed = torch.zeros_like(flat, dtype=torch.bool)
+        allowed[rows, self.tokens[edges]] = True
+        flat.masked_fill_(~allowed, NEVER)
+
+    def select(self, hypotheses, tokens):
+        if hypotheses is not None:
+            self.at = self.at[hypotheses]
+        if tokens is None:
+            return
+        wanted = tokens.reshape(-1)
+        rows, edges = self._edges()
+        taken = self.tokens[edges] == wanted[rows]
+        self.at[rows[taken]] = self.children[edges[taken]]
+
+    def _edges(self):
+        """Every hypothesis with every edge that leaves its node, as index pairs."""
+        counts = self.counts[self.at]
+        rows = torch.repeat_interleave(counts)
+        first = torch.cumsum(counts, 0) - counts
+        within = torch.arange(len(rows), device=rows.device) - first[rows]
+        return rows, self.starts[self.at[rows]] + within
