@@ -1,5 +1,6 @@
 """Text in, token ids out, and back: all handling of strings lives here."""
 
+import json
 import os
 import re
 import sys
@@ -76,8 +77,9 @@ def _holds_text(values, strict):
     if any(issubclass(kind, str | bytes) for kind in types):
         return True
     if any(issubclass(kind, _ROW_KINDS) for kind in types):
-        rows = [row for row in values if isinstance(row, _ROW_KINDS)]
-        cells = list(chain.from_iterable(map(np.atleast_1d, rows)))
+        rows = (row for row in values if isinstance(row, _ROW_KINDS))
+        lists = (row.ravel().tolist() if hasattr(row, "ravel") else row for row in rows)
+        cells = list(chain.from_iterable(lists))
         return not cells or _holds_text(cells, strict=True)
     return not strict and not (types and all(issubclass(t, Number) for t in types))
 
@@ -874,9 +876,12 @@ def _train_tokenizer(blocks, model, size):
     tokenizers = import_optional("tokenizers", "subword")
     byte_level = import_optional("tokenizers.pre_tokenizers", "subword").ByteLevel
     alphabet = sorted(byte_level.alphabet())
-    kind = {"bpe": "BPE", "unigram": "Unigram"}[model]
-    trainer = getattr(tokenizers.trainers, f"{kind}Trainer".replace("BPE", "Bpe"))
-    tokenizer = tokenizers.Tokenizer(getattr(tokenizers.models, kind)())
+    models, trainers = tokenizers.models, tokenizers.trainers
+    if model == "bpe":
+        empty, trainer = models.BPE(), trainers.BpeTrainer
+    else:
+        empty, trainer = models.Unigram(), trainers.UnigramTrainer
+    tokenizer = tokenizers.Tokenizer(empty)
     tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     with _single_thread():
@@ -889,7 +894,25 @@ def _train_tokenizer(blocks, model, size):
                 show_progress=False,
             ),
         )
-    return tokenizer.to_str()
+    return tokenizer.to_str() if model == "bpe" else _in_order(tokenizer.to_str())
+
+
+def _in_order(text):
+    """Undo what a unigram model owes to the library's hashing, random by process.
+
+    That is the order of the pieces, the last digits of their scores, and which of the
+    bytes that earned no score of their own is how many steps of 1e-4 below the rest.
+    """
+    tokenizer = json.loads(text)
+    pieces = tokenizer["model"]["vocab"]
+    # Without any text, scores are NaN, which JSON has as null.
+    least = min((score for _, score in pieces if score is not None), default=0.0)
+    for pair in pieces:
+        score = least if pair[1] is None else pair[1]
+        unearned = len(pair[0]) == 1 and score < least + 1e-4 * 2**8
+        pair[1] = float(f"{least if unearned else score:.6g}")
+    pieces.sort()
+    return json.dumps(tokenizer, ensure_ascii=False)
 
 
 def _read_tokenizer(tokenizer):
