@@ -7,12 +7,11 @@ from operator import itemgetter
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils import check_array
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat, lengths
-from sklearn_seq2seq._vectorizer import UNKNOWN_STRING, SequenceVectorizer, _check_known
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+from sklearn_seq2seq._vectorizer import UNKNOWN_STRING, SequenceVectorizer, check_ids
 
 
 class ColumnVectorizer(
@@ -297,18 +296,9 @@ class ColumnVectorizer(
     def _inverse_open(self, tokens, extras):
         """Invert `_transform_open`."""
         check_is_fitted(self)
-        tokens = as_tokens(
-            check_array(
-                tokens,
-                accept_sparse="csr",
-                ensure_non_negative=True,
-                ensure_min_samples=0,
-                input_name="tokens",
-            )
-        )
-        rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
         size = self.vocabulary_size_
-        _check_known(tokens, size + len(extras))
+        tokens = check_ids(tokens, size + len(extras))
+        rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
         known = (tokens.data > UNKNOWN) & (tokens.data < size)
         starts = [FIRST_TOKEN + offset for offset in self._offsets()]
         owner = np.searchsorted(starts, tokens.data, side="right") - 1

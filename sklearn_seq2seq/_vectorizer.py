@@ -1,6 +1,5 @@
-"""Text in, token ids out, and back: all handling of strings lives here."""
+"""Text in, token ids out, and back: the only place where strings meet ids."""
 
-import json
 import os
 import re
 import sys
@@ -8,11 +7,9 @@ import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
-from contextlib import contextmanager
-from functools import lru_cache, partial
-from itertools import chain, count, groupby, islice, pairwise
-from numbers import Integral, Number
-from operator import attrgetter
+from functools import partial
+from itertools import chain, count, islice, pairwise
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -30,7 +27,16 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._raw import check_raw, describe, is_raw
+from sklearn_seq2seq._subwords import (
+    check_encodable,
+    cut_into_pieces,
+    join_pieces,
+    load_tokenizer,
+    piece_ids,
+    read_tokenizer,
+    train_tokenizer,
+)
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat
 
 DEFAULT_WIDTH = 2**14
@@ -39,169 +45,8 @@ UNKNOWN_STRING = "\ufffd"
 # Rows are worked on in blocks that stay in the processor's cache; the Python objects
 # of a million tokenised rows at once would take a hundred times the memory of the ids.
 _BLOCK = 2**13
-_ROW_KINDS = (list, tuple, np.ndarray)
 
-
-# Raw data ---------------------------------------------------------------------------
-
-
-def is_raw(X):
-    """Whether `X` holds text or lists of tokens, rather than token ids.
-
-    Parameters
-    ----------
-    X : object
-        What a user passed as data.
-
-    Returns
-    -------
-    bool
-        False for arrays, frames, sparse matrices and nested lists of numbers. True for
-        everything that `check_raw` accepts, or can best explain why not.
-    """
-    if sparse.issparse(X):
-        return False
-    if hasattr(X, "__array__"):
-        X = np.asarray(X)
-        if X.dtype.kind not in "OSUT":
-            return False
-        return _holds_text(X.ravel().tolist(), strict=X.ndim > 1)
-    if isinstance(X, list | tuple | range):
-        return _holds_text(X, strict=False)
-    return True
-
-
-def _holds_text(values, strict):
-    """Look for strings; `strict`: nothing but strings makes it text."""
-    types = set(map(type, values))
-    if any(issubclass(kind, str | bytes) for kind in types):
-        return True
-    if any(issubclass(kind, _ROW_KINDS) for kind in types):
-        rows = (row for row in values if isinstance(row, _ROW_KINDS))
-        lists = (row.ravel().tolist() if hasattr(row, "ravel") else row for row in rows)
-        cells = list(chain.from_iterable(lists))
-        return not cells or _holds_text(cells, strict=True)
-    return not strict and not (types and all(issubclass(t, Number) for t in types))
-
-
-def check_raw(X, name="X"):
-    """Bring raw data into a list of strings or a list of lists of strings.
-
-    Parameters
-    ----------
-    X : iterable of str, or of lists, tuples or arrays of str
-        Any iterable, a 1-D array, a Series, or a frame or 2-D array of one column.
-    name : str, default="X"
-        How messages call the data.
-
-    Returns
-    -------
-    list of str or list of list of str
-        One item per row.
-
-    Raises
-    ------
-    ValueError
-        If there are no rows or several columns, or if a row is missing, a number,
-        bytes, not of the same kind as the first, or holds a token that is not a str.
-    TypeError
-        If `X` is no ordered collection of rows.
-    """
-    rows = _rows(X, name)
-    if not rows:
-        raise ValueError(
-            f"Found array with 0 sample(s) in {name} while a minimum of 1 is required."
-        )
-    types = set(map(type, rows))
-    if types == {str}:
-        return rows
-    if all(issubclass(kind, str) for kind in types):
-        return list(map(str, rows))
-    if not all(issubclass(kind, _ROW_KINDS) for kind in types):
-        _raise_bad_row(rows, name)
-    rows = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
-    types = set(map(type, chain.from_iterable(rows)))
-    if types <= {str}:
-        return rows
-    if not all(issubclass(kind, str) for kind in types):
-        _raise_bad_token(rows, name)
-    return [list(map(str, row)) for row in rows]
-
-
-def _rows(X, name):
-    if isinstance(X, str | bytes):
-        raise ValueError(
-            f"{name} must be an iterable of strings; got a single "
-            f"{type(X).__name__}: wrap it in a list."
-        )
-    if isinstance(X, Mapping | Set) or sparse.issparse(X):
-        raise TypeError(
-            f"{name} must be a list, array or column of strings or of token lists; "
-            f"got a {type(X).__name__}."
-        )
-    if len(getattr(X, "shape", ())) > 1:
-        X = _only_column(X, name)
-    for method in ("to_list", "tolist", "to_pylist"):
-        if hasattr(X, method):
-            rows = getattr(X, method)()
-            break
-    else:
-        if not isinstance(X, Iterable) and hasattr(X, "__array__"):
-            X = np.asarray(X).tolist()
-        rows = list(X) if isinstance(X, Iterable) else None
-    if not isinstance(rows, list):
-        raise TypeError(
-            f"{name} must be an iterable of strings or of token lists; "
-            f"got {type(X).__name__}."
-        )
-    return rows
-
-
-def _only_column(X, name):
-    if len(X.shape) > 2 or X.shape[1] != 1:
-        raise ValueError(
-            f"{name} must be one column of strings or of token lists; got shape "
-            f"{tuple(X.shape)}. Select a column, or use ColumnVectorizer for several."
-        )
-    if hasattr(X, "iloc"):
-        return X.iloc[:, 0]
-    return X.to_series(0) if hasattr(X, "to_series") else X[:, 0]
-
-
-def _raise_bad_row(rows, name):
-    first = rows[0]
-    for i, row in enumerate(rows):
-        if isinstance(row, str | list | tuple | np.ndarray):
-            if isinstance(row, str) != isinstance(first, str):
-                raise ValueError(
-                    f"{name} must hold either strings or token lists; row 0 is a "
-                    f"{type(first).__name__} and row {i} is a {type(row).__name__}."
-                )
-            continue
-        raise ValueError(f"Row {i} of {name} is {_describe(row)}")
-
-
-def _raise_bad_token(rows, name):
-    for i, row in enumerate(rows):
-        for j, token in enumerate(row):
-            if not isinstance(token, str):
-                raise ValueError(
-                    f"Tokens must be strings: token {j} in row {i} of {name} is "
-                    f"{_describe(token)}"
-                )
-
-
-def _describe(value):
-    kind = type(value).__name__
-    nan = isinstance(value, float) and value != value
-    if value is None or nan or kind in {"NAType", "NaTType"}:
-        return f"missing ({value!r}); leave it out, or put an empty one in its place."
-    if isinstance(value, bytes | bytearray):
-        return f"{kind}; decode it first, for example with .decode('utf-8')."
-    return f"of type {kind} ({value!r:.60}); expected a string."
-
-
-# The vectorizer ---------------------------------------------------------------------
+__all__ = ["SequenceVectorizer", "check_raw", "is_raw"]
 
 
 class SequenceVectorizer(
@@ -428,7 +273,7 @@ class SequenceVectorizer(
         extras = []
         if self.analyzer == "subword":
             learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
-            vocabulary = _piece_ids(tokenizer)
+            vocabulary = piece_ids(tokenizer)
             ids, lengths, cut = self._encode(rows, width, tokenizer, name)
         elif self.vocabulary is not None:
             vocabulary = _check_vocabulary(self.vocabulary)
@@ -610,8 +455,8 @@ class SequenceVectorizer(
         if self.analyzer == "word":
             return list(map(self._word_finder(), strings))
         if self.analyzer == "subword":
-            strings = _check_encodable(list(strings), start, name)
-            return _cut_into_pieces(strings, numbering)
+            strings = check_encodable(list(strings), start, name)
+            return cut_into_pieces(strings, numbering)
         return _check_analyzed(list(map(self.analyzer, strings)), start, name)
 
     def _prepare(self, strings):
@@ -641,7 +486,7 @@ class SequenceVectorizer(
             return _number_characters(block, numbering)
         tokens = chain.from_iterable(block)
         if self.analyzer == "subword":
-            _, known = _load_tokenizer(numbering)
+            _, known = load_tokenizer(numbering)
             pieces = np.fromiter(tokens, np.int32, n_tokens)
             return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
         return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
@@ -653,12 +498,12 @@ class SequenceVectorizer(
                 "set vocabulary=None."
             )
         if self.tokenizer is not None:
-            return _read_tokenizer(self.tokenizer)
+            return read_tokenizer(self.tokenizer)
         blocks = (
-            _check_encodable(list(self._prepare(rows[i : i + _BLOCK])), i, name)
+            check_encodable(list(self._prepare(rows[i : i + _BLOCK])), i, name)
             for i in range(0, len(rows), _BLOCK)
         )
-        return _train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
+        return train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
 
     # From ids to text
 
@@ -688,20 +533,11 @@ class SequenceVectorizer(
     def _inverse_open(self, tokens, extras):
         """Invert `_transform_open`."""
         check_is_fitted(self)
-        tokens = as_tokens(
-            check_array(
-                tokens,
-                accept_sparse="csr",
-                ensure_non_negative=True,
-                ensure_min_samples=0,
-                input_name="tokens",
-            )
-        )
-        _check_known(tokens, self.vocabulary_size_ + len(extras))
+        tokens = check_ids(tokens, self.vocabulary_size_ + len(extras))
         strings = [*self._token_strings(), *extras]
         ends = tokens.indptr.tolist()
         if self.analyzer == "subword":
-            rows = _join_pieces(tokens.data, ends, strings, self.tokenizer_)
+            rows = join_pieces(tokens.data, ends, strings, self.tokenizer_)
         else:
             rows = _join(tokens.data, ends, strings, self._joiner())
         return np.fromiter(rows, dtype=object, count=tokens.shape[0])
@@ -771,7 +607,7 @@ def _check_vocabulary(vocabulary):
         if not isinstance(token, str):
             raise ValueError(
                 f"Tokens must be strings: token {place} of vocabulary is "
-                f"{_describe(token)}"
+                f"{describe(token)}"
             )
     if isinstance(vocabulary, Set):
         tokens = sorted(tokens)
@@ -827,7 +663,7 @@ def _check_analyzed(block, start, name):
                 if not isinstance(token, str):
                     raise ValueError(
                         f"analyzer returned, for row {start + i} of {name}, a token "
-                        f"that is {_describe(token)}"
+                        f"that is {describe(token)}"
                     )
     return block
 
@@ -845,14 +681,36 @@ def _few(tokens, n=5):
     return ", ".join(map(repr, tokens[:n])) + (", ..." if len(tokens) > n else "")
 
 
-def _check_known(tokens, size):
-    unknown = np.flatnonzero(tokens.data >= size)
-    if len(unknown):
-        row = np.searchsorted(tokens.indptr, unknown[0], side="right") - 1
+def check_ids(tokens, size):
+    """Check ids to be decoded.
+
+    Parameters
+    ----------
+    tokens : sparse or dense array of int, shape (n_samples, n_columns)
+    size : int
+        Ids are below it.
+
+    Returns
+    -------
+    csr_array of int32, shape (n_samples, n_columns)
+    """
+    tokens = as_tokens(
+        check_array(
+            tokens,
+            accept_sparse="csr",
+            ensure_non_negative=True,
+            ensure_min_samples=0,
+            input_name="tokens",
+        )
+    )
+    large = np.flatnonzero(tokens.data >= size)
+    if len(large):
+        row = np.searchsorted(tokens.indptr, large[0], side="right") - 1
         raise ValueError(
             f"Token ids must be below {size}, the size of the vocabulary; got "
-            f"{tokens.data[unknown[0]]} in row {row}."
+            f"{tokens.data[large[0]]} in row {row}."
         )
+    return tokens
 
 
 def _join(ids, ends, strings, joiner):
@@ -866,141 +724,3 @@ def _join(ids, ends, strings, joiner):
     tokens = list(map(strings.__getitem__, ids.tolist()))
     rows = (tokens[start:end] for start, end in pairwise(ends))
     return rows if joiner is None else map(joiner.join, rows)
-
-
-# Subwords: the tokenizers library ----------------------------------------------------
-
-
-def _train_tokenizer(blocks, model, size):
-    """Learn pieces of bytes from blocks of strings; returns the tokenizer's JSON."""
-    tokenizers = import_optional("tokenizers", "subword")
-    byte_level = import_optional("tokenizers.pre_tokenizers", "subword").ByteLevel
-    alphabet = sorted(byte_level.alphabet())
-    models, trainers = tokenizers.models, tokenizers.trainers
-    if model == "bpe":
-        empty, trainer = models.BPE(), trainers.BpeTrainer
-    else:
-        empty, trainer = models.Unigram(), trainers.UnigramTrainer
-    tokenizer = tokenizers.Tokenizer(empty)
-    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    with _single_thread():
-        tokenizer.train_from_iterator(
-            blocks,
-            trainer(
-                vocab_size=max(size, len(alphabet)),
-                initial_alphabet=alphabet,
-                special_tokens=[],
-                show_progress=False,
-            ),
-        )
-    return tokenizer.to_str() if model == "bpe" else _in_order(tokenizer.to_str())
-
-
-def _in_order(text):
-    """Undo what a unigram model owes to the library's hashing, random by process.
-
-    That is the order of the pieces, the last digits of their scores, and which of the
-    bytes that earned no score of their own is how many steps of 1e-4 below the rest.
-    """
-    tokenizer = json.loads(text)
-    pieces = tokenizer["model"]["vocab"]
-    # Without any text, scores are NaN, which JSON has as null.
-    least = min((score for _, score in pieces if score is not None), default=0.0)
-    for pair in pieces:
-        score = least if pair[1] is None else pair[1]
-        unearned = len(pair[0]) == 1 and score < least + 1e-4 * 2**8
-        pair[1] = float(f"{least if unearned else score:.6g}")
-    pieces.sort()
-    return json.dumps(tokenizer, ensure_ascii=False)
-
-
-def _read_tokenizer(tokenizer):
-    """Bring a user's tokenizer into JSON."""
-    if hasattr(tokenizer, "to_str"):
-        return tokenizer.to_str()
-    tokenizers = import_optional("tokenizers", "subword")
-    text = os.fspath(tokenizer)
-    try:
-        if not text.lstrip().startswith("{"):
-            with open(text, encoding="utf-8") as file:
-                text = file.read()
-        return tokenizers.Tokenizer.from_str(text).to_str()
-    except Exception as error:  # the library raises bare Exceptions
-        raise ValueError(
-            f"tokenizer={tokenizer!r:.80} is neither the JSON of a tokenizer nor the "
-            f"path of such a file: {error}."
-        ) from error
-
-
-@lru_cache(maxsize=8)
-def _load_tokenizer(text):
-    """Make the tokenizer of a JSON string, and the sorted array of its ids."""
-    tokenizer = import_optional("tokenizers", "subword").Tokenizer.from_str(text)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer, np.sort(list(tokenizer.get_vocab().values()))
-
-
-def _piece_ids(text):
-    pieces = _load_tokenizer(text)[0].get_vocab()
-    return dict(zip(sorted(pieces, key=pieces.__getitem__), count(FIRST_TOKEN)))
-
-
-def _cut_into_pieces(strings, text):
-    """Encode each string as a list of the tokenizer's ids."""
-    tokenizer, _ = _load_tokenizer(text)
-    # One by one: encoding in batches starts threads, which do not survive a fork.
-    encodings = map(partial(tokenizer.encode, add_special_tokens=False), strings)
-    return list(map(attrgetter("ids"), encodings))
-
-
-def _join_pieces(ids, ends, strings, text):
-    """Decode rows of ids; those that are no pieces stand for themselves."""
-    tokenizer, known = _load_tokenizer(text)
-    decode = partial(tokenizer.decode, skip_special_tokens=False)
-    places = ids - FIRST_TOKEN
-    is_piece = (places >= 0) & (places < len(known))
-    if is_piece.all():
-        pieces = known[places].tolist()
-        return [decode(pieces[start:end]) for start, end in pairwise(ends)]
-    mixed = [
-        known[place].item() if piece else strings[place + FIRST_TOKEN]
-        for place, piece in zip(places.tolist(), is_piece.tolist(), strict=True)
-    ]
-    return [
-        "".join(
-            "".join(run) if kind is str else decode(list(run))
-            for kind, run in groupby(mixed[start:end], type)
-        )
-        for start, end in pairwise(ends)
-    ]
-
-
-def _check_encodable(strings, start, name):
-    """Check that strings have a UTF-8 form; lone surrogates have none."""
-    try:
-        "".join(strings).encode()
-    except UnicodeEncodeError:
-        for i, string in enumerate(strings):
-            if any("\ud800" <= character <= "\udfff" for character in string):
-                raise ValueError(
-                    f"Row {start + i} of {name} holds a lone surrogate, which has no "
-                    "UTF-8 form; analyzer='subword' cannot read it."
-                ) from None
-    return strings
-
-
-@contextmanager
-def _single_thread():
-    """Keep the tokenizers library from starting threads: it then fears every fork."""
-    name = "TOKENIZERS_PARALLELISM"
-    before = os.environ.get(name)
-    os.environ[name] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -517,7 +517,6 @@ CONTAINERS = {
 }
 STRING_CONTAINERS = {
     "str array": np.array,
-    "StringDType": lambda rows: np.array(rows, dtype=np.dtypes.StringDType()),
     "column": lambda rows: np.array(rows, dtype=object)[:, None],
     "np.str_": lambda rows: [np.str_(row) for row in rows],
     "string": lambda rows: pd.Series(rows, dtype="string"),
@@ -527,6 +526,10 @@ STRING_CONTAINERS = {
     "index": pd.Index,
     "dict values": lambda rows: dict(enumerate(rows)).values(),
 }
+if hasattr(np.dtypes, "StringDType"):  # numpy 2
+    STRING_CONTAINERS["StringDType"] = lambda rows: np.array(
+        rows, dtype=np.dtypes.StringDType()
+    )
 
 
 @pytest.mark.parametrize("container", CONTAINERS | STRING_CONTAINERS)

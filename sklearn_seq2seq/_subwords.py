@@ -1,0 +1,148 @@
+"""Pieces of words: what `SequenceVectorizer` needs of the tokenizers library."""
+
+import json
+import os
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from itertools import count, groupby, pairwise
+from operator import attrgetter
+
+import numpy as np
+
+from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._tokens import FIRST_TOKEN
+
+
+def train_tokenizer(blocks, model, size):
+    """Learn pieces of bytes from blocks of strings; returns the tokenizer's JSON."""
+    tokenizers = import_optional("tokenizers", "subword")
+    byte_level = import_optional("tokenizers.pre_tokenizers", "subword").ByteLevel
+    alphabet = sorted(byte_level.alphabet())
+    models, trainers = tokenizers.models, tokenizers.trainers
+    if model == "bpe":
+        empty, trainer = models.BPE(), trainers.BpeTrainer
+    else:
+        empty, trainer = models.Unigram(), trainers.UnigramTrainer
+    tokenizer = tokenizers.Tokenizer(empty)
+    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    with _single_thread():
+        tokenizer.train_from_iterator(
+            blocks,
+            trainer(
+                vocab_size=max(size, len(alphabet)),
+                initial_alphabet=alphabet,
+                special_tokens=[],
+                show_progress=False,
+            ),
+        )
+    return tokenizer.to_str() if model == "bpe" else _in_order(tokenizer.to_str())
+
+
+def _in_order(text):
+    """Undo what a unigram model owes to the library's hashing, random by process.
+
+    That is the order of the pieces, the last digits of their scores, and which of the
+    bytes that earned no score of their own is how many steps of 1e-4 below the rest.
+    """
+    tokenizer = json.loads(text)
+    pieces = tokenizer["model"]["vocab"]
+    # Without any text, scores are NaN, which JSON has as null.
+    least = min((score for _, score in pieces if score is not None), default=0.0)
+    for pair in pieces:
+        score = least if pair[1] is None else pair[1]
+        unearned = len(pair[0]) == 1 and score < least + 1e-4 * 2**8
+        pair[1] = float(f"{least if unearned else score:.6g}")
+    pieces.sort()
+    return json.dumps(tokenizer, ensure_ascii=False)
+
+
+def read_tokenizer(tokenizer):
+    """Bring a user's tokenizer into JSON."""
+    if hasattr(tokenizer, "to_str"):
+        return tokenizer.to_str()
+    tokenizers = import_optional("tokenizers", "subword")
+    text = os.fspath(tokenizer)
+    try:
+        if not text.lstrip().startswith("{"):
+            with open(text, encoding="utf-8") as file:
+                text = file.read()
+        return tokenizers.Tokenizer.from_str(text).to_str()
+    except Exception as error:  # the library raises bare Exceptions
+        raise ValueError(
+            f"tokenizer={tokenizer!r:.80} is neither the JSON of a tokenizer nor the "
+            f"path of such a file: {error}."
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def load_tokenizer(text):
+    """Make the tokenizer of a JSON string, and the sorted array of its ids."""
+    tokenizer = import_optional("tokenizers", "subword").Tokenizer.from_str(text)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer, np.sort(list(tokenizer.get_vocab().values()))
+
+
+def piece_ids(text):
+    pieces = load_tokenizer(text)[0].get_vocab()
+    return dict(zip(sorted(pieces, key=pieces.__getitem__), count(FIRST_TOKEN)))
+
+
+def cut_into_pieces(strings, text):
+    """Encode each string as a list of the tokenizer's ids."""
+    tokenizer, _ = load_tokenizer(text)
+    # One by one: encoding in batches starts threads, which do not survive a fork.
+    encodings = map(partial(tokenizer.encode, add_special_tokens=False), strings)
+    return list(map(attrgetter("ids"), encodings))
+
+
+def join_pieces(ids, ends, strings, text):
+    """Decode rows of ids; those that are no pieces stand for themselves."""
+    tokenizer, known = load_tokenizer(text)
+    decode = partial(tokenizer.decode, skip_special_tokens=False)
+    places = ids - FIRST_TOKEN
+    is_piece = (places >= 0) & (places < len(known))
+    if is_piece.all():
+        pieces = known[places].tolist()
+        return [decode(pieces[start:end]) for start, end in pairwise(ends)]
+    mixed = [
+        known[place].item() if piece else strings[place + FIRST_TOKEN]
+        for place, piece in zip(places.tolist(), is_piece.tolist(), strict=True)
+    ]
+    return [
+        "".join(
+            "".join(run) if kind is str else decode(list(run))
+            for kind, run in groupby(mixed[start:end], type)
+        )
+        for start, end in pairwise(ends)
+    ]
+
+
+def check_encodable(strings, start, name):
+    """Check that strings have a UTF-8 form; lone surrogates have none."""
+    try:
+        "".join(strings).encode()
+    except UnicodeEncodeError:
+        for i, string in enumerate(strings):
+            if any("\ud800" <= character <= "\udfff" for character in string):
+                raise ValueError(
+                    f"Row {start + i} of {name} holds a lone surrogate, which has no "
+                    "UTF-8 form; analyzer='subword' cannot read it."
+                ) from None
+    return strings
+
+
+@contextmanager
+def _single_thread():
+    """Keep the tokenizers library from starting threads: it then fears every fork."""
+    name = "TOKENIZERS_PARALLELISM"
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
