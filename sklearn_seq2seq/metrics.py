@@ -364,15 +364,19 @@ def bleu_score(
         score = _unweighted(metric, y_true, y_pred)
     else:
         stats = _weighted_statistics(metric, y_true, y_pred, sample_weight)
-        # The metric's own last step would cut weighted lengths to whole numbers.
-        score = metric.compute_bleu(
-            correct=stats[2 : 2 + max_ngram_order],
-            total=stats[2 + max_ngram_order :],
-            sys_len=stats[0],
-            ref_len=stats[1],
+        length, true_length, *counts = stats
+        # sacrebleu takes lengths for whole numbers, so theirs are given as equal and
+        # the penalty for brevity is put on here.
+        precision = metric.compute_bleu(
+            correct=counts[:max_ngram_order],
+            total=counts[max_ngram_order:],
+            sys_len=1,
+            ref_len=1,
             effective_order=effective_order,
             max_ngram_order=max_ngram_order,
         ).score
+        brevity = min(1, np.exp(1 - true_length / length)) if length else 0
+        score = brevity * precision
     return _with_signature(score, metric, return_signature)
 
 
@@ -824,6 +828,7 @@ def sequence_report(
     3 predictions: 0 empty, 0 with an unknown token
     """
     y_true, y_pred = _check_pair(y_true, y_pred)
+    right = np.array([a == b for a, b in zip(y_true, y_pred, strict=True)])
     n_unknown = _count_unknown(y_pred, unknown)
     y_true, y_pred = _cut(y_true, unit), _cut(y_pred, unit)
     edits = _edit_operations(y_true, y_pred)
@@ -833,11 +838,11 @@ def sequence_report(
         "n_samples": len(y_true),
         "n_tokens": int(lengths.sum()),
         "n_edits": len(edits.row),
-        **_summary(n_edits, lengths),
+        **_summary(right, n_edits, lengths),
         "substitutions": int(np.sum(edits.kind == "replace")),
         "insertions": int(np.sum(edits.kind == "insert")),
         "deletions": int(np.sum(edits.kind == "delete")),
-        "by_length": _by_length(n_edits, lengths, n_buckets),
+        "by_length": _by_length(right, n_edits, lengths, n_buckets),
         "by_token": _by_token(y_true, edits),
         "confusions": _confusions(edits),
         "empty": int(np.sum(predicted == 0)),
@@ -847,14 +852,14 @@ def sequence_report(
     return report if output_dict else _format_report(report, top, digits)
 
 
-def _summary(n_edits, lengths):
+def _summary(right, n_edits, lengths):
     return {
-        "exact_match": float(np.mean(n_edits == 0)),
+        "exact_match": float(np.mean(right)),
         "error_rate": _rate(n_edits.sum(), lengths.sum()),
     }
 
 
-def _by_length(n_edits, lengths, n_buckets):
+def _by_length(right, n_edits, lengths, n_buckets):
     shares = np.linspace(0, 1, n_buckets + 1)[1:]
     longest = np.unique(np.quantile(lengths, shares, method="higher"))
     buckets = np.searchsorted(longest, lengths)
@@ -863,7 +868,7 @@ def _by_length(n_edits, lengths, n_buckets):
         rows = buckets == bucket
         low, high = lengths[rows].min(), lengths[rows].max()
         name = f"{low}-{high}" if low < high else f"{low}"
-        summary = _summary(n_edits[rows], lengths[rows])
+        summary = _summary(right[rows], n_edits[rows], lengths[rows])
         groups[name] = {**summary, "support": int(rows.sum())}
     return groups
 
