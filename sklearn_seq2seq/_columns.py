@@ -67,8 +67,8 @@ class ColumnVectorizer(
     ... )
     >>> tokens = vectorizer.fit_transform([("go", "V PST"), ("gnu", "N PL")])
     >>> tokens[:, :5].toarray()
-    array([[ 2,  4,  9,  8,  0],
-           [ 2,  3,  5,  6,  7]], dtype=int32)
+    array([[2, 4, 9, 8, 0],
+           [2, 3, 5, 6, 7]], dtype=int32)
     >>> vectorizer.inverse_transform(tokens)
     array([('go', 'V PST'), ('gnu', 'N PL')], dtype=object)
     """
@@ -325,6 +325,7 @@ class ColumnVectorizer(
 
     @property
     def vocabulary_(self):
+        """The id of each (name, token)."""
         check_is_fitted(self)
         return {
             (name, token): number + offset
@@ -336,11 +337,13 @@ class ColumnVectorizer(
 
     @property
     def vocabulary_size_(self):
+        """Number of ids."""
         check_is_fitted(self)
         return FIRST_TOKEN + sum(len(v.vocabulary_) for _, v, _ in self.transformers_)
 
     @property
     def max_length_(self):
+        """Number of columns of the output."""
         check_is_fitted(self)
         return sum(vectorizer.max_length_ for _, vectorizer, _ in self.transformers_)
 
