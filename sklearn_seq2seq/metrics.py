@@ -79,7 +79,9 @@ def _check_sequences(y, name):
 def _check_ids(y, name):
     if sparse.issparse(y):
         y = y.toarray()
-    elif isinstance(y, list | tuple) and not np.isscalar(y[0]):
+    elif len(getattr(y, "shape", ())) == 1:
+        y = y.to_list() if hasattr(y, "to_list") else y.tolist()
+    if isinstance(y, list | tuple) and not np.isscalar(y[0]):
         y = np.array(list(zip_longest(*y, fillvalue=BOUNDARY))).T.reshape(len(y), -1)
     y = check_array(
         y,

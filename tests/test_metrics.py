@@ -72,6 +72,10 @@ KINDS = {
     "ids": (np.array(IDS_TRUE), np.array(IDS_PRED, dtype=float)),
     "nested ids": (IDS_TRUE, IDS_PRED),
     "ragged ids": ([[2, 3, 4], [5], []], [[2, 3], [5], [2]]),
+    "series of ids": (
+        pd.Series([[2, 3, 4], [5], []], index=[3, 1, 2]),
+        pl.Series([[2, 3], [5], [2]]),
+    ),
     "sparse ids": (sparse.csr_array(IDS_TRUE), [[2, 3, 0], [5, 0, 0], [2, 0, 0]]),
     "ids of unlike width": (np.array(IDS_TRUE), np.array(IDS_PRED)[:, :2]),
 }
@@ -140,11 +144,11 @@ def test_weight_two_is_the_row_twice(score):
     twice = [0, 1, 1, 2, 2, 2]
     weighted = score(TRUE, PRED, sample_weight=[1, 2, 3, 0])
     repeated = score([TRUE[i] for i in twice], [PRED[i] for i in twice])
-    halved = score(TRUE, PRED, sample_weight=np.full(4, 1))
+    uniform = score(TRUE, PRED, sample_weight=np.ones(4))
 
     assert weighted == pytest.approx(repeated)
-    assert halved == pytest.approx(score(TRUE, PRED))
-    assert weighted != halved
+    assert uniform == pytest.approx(score(TRUE, PRED))
+    assert weighted != uniform
 
 
 # Edits ------------------------------------------------------------------------------
