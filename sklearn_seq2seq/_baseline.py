@@ -9,8 +9,8 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._raw import check_raw, is_raw
 from sklearn_seq2seq._tokens import as_tokens, from_flat
-from sklearn_seq2seq._vectorizer import check_raw, is_raw
 from sklearn_seq2seq.metrics import exact_match_score
 
 _TABLE_BYTES = 2**25

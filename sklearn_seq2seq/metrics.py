@@ -25,8 +25,8 @@ from sklearn.metrics import make_scorer
 from sklearn.utils import Bunch, check_array, check_consistent_length
 
 from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._raw import check_raw, is_raw
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
-from sklearn_seq2seq._vectorizer import UNKNOWN_STRING, check_raw, is_raw
 
 __all__ = [
     "GAP",
@@ -742,7 +742,7 @@ def sequence_report(
     *,
     unit="token",
     max_length=None,
-    unknown=(UNKNOWN_STRING, "<unk>"),
+    unknown=("\ufffd", "<unk>"),
     n_buckets=5,
     top=10,
     digits=3,
