@@ -1,0 +1,74 @@
+"""Learn to pronounce English, then pronounce words that were not in the lesson.
+
+The words are those of the CMU Pronouncing Dictionary. Raw strings go in, phones come
+out. Run it with ``make quickstart``, or ``python examples/quickstart.py``.
+"""
+
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+
+from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import load_pronunciations
+from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
+
+N_WORDS = 22_000
+N_TEST = 2_000
+N_SEARCH = 2_000
+
+# %% Words in, phones out. A phone such as "OW" is one token of the target.
+words, phones = load_pronunciations(n_words=N_WORDS, random_state=0, return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    words, phones, test_size=N_TEST, random_state=0
+)
+print(f"{len(X_train)} words to learn from, {len(X_test)} others to be tested on")
+
+model = Seq2SeqTransformer(
+    target_vectorizer=SequenceVectorizer(analyzer="word"),
+    max_epochs=12,
+    random_state=0,
+    verbose=1,
+)
+model.fit(X_train, y_train)
+y_pred = model.predict(X_test)
+
+# %% How good is it? A floor says what no learning at all would have given.
+floor = DummySeq2Seq(strategy="nearest").fit(X_train, y_train).predict(X_test)
+print(f"\n{'on words never seen':<28}{'model':>8}{'floor':>8}")
+for name, score in [
+    ("wholly right", exact_match_score),
+    ("phone error rate", token_error_rate),
+]:
+    ours, theirs = score(y_test, y_pred), score(y_test, floor)
+    print(f"{name:<28}{ours:>8.1%}{theirs:>8.1%}")
+
+print(f"\n{'word':<16}{'predicted':<32}dictionary")
+for word, predicted, true in zip(X_test[:10], y_pred[:10], y_test[:10], strict=True):
+    print(f"{word:<16}{predicted:<32}{'right' if predicted == true else true}")
+
+# %% The same as a Pipeline, whose every part a search can tune.
+pipeline = Pipeline(
+    [
+        ("source", SequenceVectorizer(analyzer="char")),
+        (
+            "seq2seq",
+            Seq2SeqTransformer(
+                target_vectorizer=SequenceVectorizer(analyzer="word"),
+                max_epochs=8,
+                random_state=0,
+            ),
+        ),
+    ]
+)
+search = GridSearchCV(
+    pipeline,
+    {"source__min_df": [1, 2], "seq2seq__hidden_size": [64, 128]},
+    cv=2,
+    n_jobs=2,
+)
+search.fit(X_train[:N_SEARCH], y_train[:N_SEARCH])
+print(f"\nsearched on {N_SEARCH} words only:")
+for params, score in zip(
+    search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+):
+    print(f"  {score:6.1%} wholly right with {params}")
+print("the best says:", dict(zip(X_test[:3], search.predict(X_test[:3]), strict=True)))
