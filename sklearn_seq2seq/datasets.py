@@ -91,7 +91,7 @@ def make_dates(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -214,7 +214,7 @@ def make_number_words(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -310,7 +310,7 @@ def make_copy(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -370,7 +370,7 @@ def make_reverse(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -433,7 +433,7 @@ def make_sort(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -522,7 +522,7 @@ def make_addition(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -608,7 +608,7 @@ def make_names(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
@@ -709,7 +709,7 @@ def load_pronunciations(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_words,)
@@ -793,7 +793,7 @@ def load_lemmas(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_words,)
@@ -875,7 +875,7 @@ def load_misspellings(
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_words,)
@@ -975,7 +975,7 @@ def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
 
     Returns
     -------
-    data : Bunch
+    Bunch
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
