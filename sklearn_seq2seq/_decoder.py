@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own habit)
+from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from sklearn_seq2seq._attention import ATTENTIONS, Memory

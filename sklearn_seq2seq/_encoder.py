@@ -108,7 +108,9 @@ class Bridge(nn.Module):
     map of the layer's final hidden state.
     """
 
-    def __init__(self, *, encoder_cell, decoder_cell, hidden_size, num_layers, directions):
+    def __init__(
+        self, *, encoder_cell, decoder_cell, hidden_size, num_layers, directions
+    ):
         super().__init__()
         size = directions * hidden_size
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own habit)
+from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from sklearn_seq2seq._decoder import Decoder, DecoderState, new_embedding
@@ -132,10 +132,10 @@ class EncoderDecoder(nn.Module):
         values, final = self.encoder(source, n_positions)
         return values, self.bridge(final)
 
-    def start(self, source, n_positions, copy_ids=None) -> DecoderState:
+    def start(self, source, source_positions, copy_ids=None) -> DecoderState:
         """Encode and return the state from which a search sets out."""
-        values, recurrent = self.encode(source, n_positions)
-        return self._start(values, recurrent, n_positions, copy_ids)
+        values, recurrent = self.encode(source, source_positions)
+        return self._start(values, recurrent, source_positions, copy_ids)
 
     def start_from_vector(self, vector: Tensor) -> DecoderState:
         """Return the state that a fixed-length vector ``(B, F)`` stands for."""

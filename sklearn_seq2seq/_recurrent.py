@@ -19,8 +19,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 (torch's own habit)
-from torch.nn.utils import skip_init
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -98,7 +97,9 @@ class State:
 
     def map(self, function) -> State:
         """Apply `function` to every tensor."""
-        return State([function(h) for h in self.hidden], [function(c) for c in self.cell])
+        return State(
+            [function(h) for h in self.hidden], [function(c) for c in self.cell]
+        )
 
     def to_vector(self) -> Tensor:
         """Lay everything side by side: ``(B, L * H)``, or ``(B, 2 * L * H)``."""
@@ -113,8 +114,9 @@ class State:
 
 def new_layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
     """Make one layer, its weights not set (see `initialise`)."""
-    # skip_init: the usual constructor would draw from torch's global generator.
-    return skip_init(CELLS[cell], input_size, hidden_size, batch_first=True)
+    # As skip_init does: a constructor would draw from torch's global generator.
+    layer = CELLS[cell](input_size, hidden_size, batch_first=True, device="meta")
+    return layer.to_empty(device="cpu")
 
 
 class Recurrent(nn.Module):

@@ -1,8 +1,8 @@
 """Search: from a model's next-token probabilities to whole sequences.
 
 Everything here sees a model as one function, ``step(state, previous) -> (log_probs,
-state)``, and a state with ``select(hypotheses, sources)``: a single network, an ensemble
-or a table in a test.
+state)``, and a state with ``select(hypotheses, sources)``: a single network, an
+ensemble or a table in a test.
 
 Shapes: B sources still in the batch, K hypotheses of each, W tokens to choose from
 (the vocabulary, and source positions to copy from), t steps taken.
@@ -193,7 +193,9 @@ def _extend(beam, log_probs, capped, chooser):
 
     history = beam.history
     if parents is not None:
-        history = history.gather(1, parents[:, :, None].expand(-1, -1, history.shape[2]))
+        history = history.gather(
+            1, parents[:, :, None].expand(-1, -1, history.shape[2])
+        )
     was_finished = inherit(beam.finished)
     new = Beam(
         beam.sources,

@@ -1,0 +1,514 @@
+"""What fitted estimators do with new sources: predict, score, rank, sample, explain.
+
+`DecodingMixin` serves `Seq2SeqTransformer`, its own only member, and `Seq2SeqEnsemble`.
+"""
+
+import math
+import warnings
+from importlib.util import find_spec
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_seq2seq import _inference, _search
+from sklearn_seq2seq._raw import check_raw
+from sklearn_seq2seq._sides import listed, read_target_ids
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad, unpad
+from sklearn_seq2seq.metrics import exact_match_score
+
+# Room beyond the longest training target before a prediction is cut off.
+SLACK = 1.25
+
+
+class DecodingMixin:
+    """Decoding by the members of an estimator together.
+
+    A host has the parameters below and ``_members``, its fitted estimators.
+    """
+
+    _decoding_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        "beam_width": [Interval(Integral, 1, None, closed="left")],
+        "length_penalty": [Interval(Real, 0, None, closed="left")],
+        "max_length": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, None, closed="neither"),
+        ],
+        "min_length": [Interval(Integral, 0, None, closed="left")],
+        "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
+        "banned_tokens": ["array-like", set, None],
+        "allowed_outputs": ["array-like", set, None],
+        "replace_unknown": [StrOptions({"copy", "keep"}), None],
+        "min_confidence": [Interval(Real, 0, 1, closed="both")],
+        "abstain": "no_validation",
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def predict(self, X, *, prefix=None):
+        """Decode the best target of each source.
+
+        The parameters of decoding are read now: ``set_params(beam_width=5)`` needs no
+        refit.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        prefix : iterable, default=None
+            What each target must begin with, one for each row and of the kind of `y`;
+            "" or [] leaves a row free.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,) or (n_samples, width)
+            Of the kind given to `fit`: an object array of str or of lists of str, or an
+            integer array of ids. Rows of less than `min_confidence` are `abstain`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        decoded, strings, datasets = self._decode(X, prefix=prefix)
+        target = self._members[0]._target
+        tokens = decoded.best(_width(decoded, target))
+        if self.replace_unknown == "copy":
+            tokens, strings = self._replace_unknown(X, tokens, datasets[0])
+        result = target.write(tokens, strings)
+        if self.min_confidence > 0:
+            unsure = np.exp(decoded.log_probs[:, 0]) < self.min_confidence
+            result[unsure] = self._sentinel(target)
+        return result
+
+    def score(self, X, y, sample_weight=None):
+        """Share of rows whose whole sequence is right.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources.
+        y : iterable of str, of lists of str, or array of ids
+            Their targets.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Between 0 and 1, the best.
+        """
+        y_pred = self.predict(X)
+        target = self._members[0]._target
+        if target.is_text:
+            y = check_raw(y, "y")
+        elif target.ndim == 1:
+            y, y_pred = np.reshape(y, (-1, 1)), y_pred.reshape(-1, 1)
+        check_consistent_length(y, y_pred)
+        return exact_match_score(y, y_pred, sample_weight=sample_weight)
+
+    def predict_nbest(self, X, n_best=5, *, prefix=None):
+        """Decode the n best targets of each source, with their probabilities.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        n_best : int, default=5
+            Targets of each source at most; there may be fewer. The beam is at least
+            that wide.
+        prefix : iterable, default=None
+            As for `predict`.
+
+        Returns
+        -------
+        table : DataFrame, or Bunch of ndarray where pandas is not installed
+            One row for each target, best first, with the columns
+
+            - row: the source's place in `X`, from 0;
+            - rank: from 0, the best;
+            - sequence: the target, of the kind given to `fit`;
+            - log_probability: of the whole sequence with its end, in nats;
+            - probability: its exponential, at most 1 in sum over a source's targets;
+            - confidence: the geometric mean of the positions' probabilities, which is
+              the probability normalised by length.
+
+        Raises
+        ------
+        ValueError
+            If `n_best` is not a positive whole number.
+        """
+        _check_count("n_best", n_best)
+        decoded, strings, _ = self._decode(X, prefix=prefix, n_best=int(n_best))
+        return _table(decoded, strings, self._members[0]._target)
+
+    def predict_confidence(self, X, *, prefix=None):
+        """Probability of each prediction: of the whole sequence, its end included.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        prefix : iterable, default=None
+            As for `predict`.
+
+        Returns
+        -------
+        confidence : ndarray of float64, shape (n_samples,)
+            In [0, 1]; what `min_confidence` is compared with.
+        """
+        decoded, _, _ = self._decode(X, prefix=prefix)
+        return np.exp(decoded.log_probs[:, 0])
+
+    def sample(
+        self,
+        X,
+        n_samples=1,
+        *,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        random_state=None,
+    ):
+        """Draw targets at random from the model.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        n_samples : int, default=1
+            Targets to draw for each source.
+        temperature : float, default=1.0
+            Below 1 likely tokens get likelier; 0 is greedy decoding.
+        top_k : int, default=None
+            Draw each token among the k likeliest only.
+        top_p : float, default=None
+            Draw each token among the fewest that together have this probability.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        table : DataFrame, or Bunch of ndarray where pandas is not installed
+            As of `predict_nbest`, `rank` being the number of the draw. Probabilities
+            are the model's own, whatever the temperature.
+
+        Raises
+        ------
+        ValueError
+            If an option is out of range.
+        """
+        _check_count("n_samples", n_samples)
+        _check_sampling(temperature, top_k, top_p)
+        check_is_fitted(self)
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        device = _inference.device_of(self._networks[0])
+        generator = torch.Generator(device).manual_seed(int(seed))
+
+        def chooser():
+            return _search.Sampler(n_samples, generator, temperature, top_k, top_p)
+
+        decoded, strings, _ = self._decode(X, n_best=n_samples, chooser=chooser)
+        return _table(decoded, strings, self._members[0]._target)
+
+    def log_likelihood(self, X, y=None, *, per_token=False):
+        """Log-probability of given targets.
+
+        The same number that `predict_nbest` reports for a target that it finds. Use it
+        to rank candidates, to compute perplexity
+        (`sklearn_seq2seq.metrics.perplexity`), or to find the training pairs that the
+        model believes least.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            One target for each; None means the sources themselves.
+        per_token : bool, default=False
+            Whether to return every position's log-probability.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+            In nats, the end included. With `per_token` an object array of one float64
+            array for each row, of the target's tokens and its end.
+        """
+        check_is_fitted(self)
+        X, y = listed(X, y)
+        datasets = [member._read_pairs(X, y) for member in self._members]
+        flat = _inference.token_log_probs(
+            self._networks, datasets, batch_size=self.batch_size
+        )
+        ends = np.cumsum(datasets[0].target_positions)
+        if not per_token:
+            return np.add.reduceat(flat, ends - datasets[0].target_positions)
+        rows = np.empty(len(ends), dtype=object)
+        rows[:] = np.split(flat, ends[:-1])
+        return rows
+
+    @property
+    def _networks(self):
+        return [member.net_.module_ for member in self._members]
+
+    def _decode(self, X, *, prefix=None, n_best=1, chooser=None):
+        """Search for the best targets.
+
+        Returns
+        -------
+        decoded : Decoded
+        strings : list of str
+            What the ids beyond the target vocabulary stand for.
+        datasets : list of PairDataset
+            The sources, as each member reads them.
+        """
+        check_is_fitted(self)
+        self._validate_params()
+        X, _ = listed(X)
+        sources = [member._read_source(X) for member in self._members]
+        datasets = [
+            member._dataset(tokens, copies=copies)
+            for member, (tokens, copies, _) in zip(self._members, sources, strict=True)
+        ]
+        limits = self._limits(lengths(datasets[0].source))
+        options, least = self._options(prefix, len(datasets[0]))
+        limits = np.maximum(limits, least)
+        decoded = _inference.decode(
+            self._networks,
+            datasets,
+            limits=limits,
+            chooser=chooser or self._chooser(n_best),
+            n_best=n_best,
+            batch_size=self.batch_size,
+            options=options,
+        )
+        if self._members[0]._target.is_text:
+            _warn_capped(decoded.capped[:, 0], limits)
+        return decoded, sources[0][2], datasets
+
+    def _chooser(self, n_best):
+        width = max(self.beam_width, n_best)
+        if width == 1:
+            return _search.Greedy
+        return lambda: _search.BeamSearch(width, n_best, self.length_penalty)
+
+    def _limits(self, n_source):
+        """Most target tokens of each row, from its source tokens."""
+        target = self._members[0]._target
+        if self.max_length == "auto":
+            longest_source, longest_target = self._members[0]._longest
+            longer = np.maximum(n_source / longest_source, 1)
+            limits = np.ceil(SLACK * longest_target * longer).astype(np.int64)
+        elif isinstance(self.max_length, Integral):
+            limits = np.full(len(n_source), int(self.max_length))
+        else:
+            limits = np.ceil(self.max_length * n_source).astype(np.int64)
+        return limits if target.is_text else np.minimum(limits, target.width)
+
+    def _options(self, prefix, n_rows):
+        """Options of the search: ``(from rows to keywords, least limits)``."""
+        target = self._members[0]._target
+        device = _inference.device_of(self._networks[0])
+        fixed, edges, prefixes = [], None, None
+        least = np.zeros(n_rows, dtype=np.int64)
+        if self.no_repeat_ngram_size:
+            fixed.append(_search.NoRepeat(self.no_repeat_ngram_size))
+        if self.banned_tokens is not None:
+            ids = _token_ids(self.banned_tokens, target)
+            fixed.append(_search.Ban(torch.tensor(ids, device=device)))
+        if self.allowed_outputs is not None:
+            tokens = _read_closed_set(self.allowed_outputs, target)
+            edges = torch.from_numpy(trie_edges(tokens)).to(device)
+            least = np.maximum(least, lengths(tokens).max())
+        if prefix is not None:
+            tokens = _read_prefix(prefix, target, n_rows)
+            least = np.maximum(least, lengths(tokens))
+            prefixes = torch.from_numpy(pad(tokens)[0]).to(device)
+
+        def options(rows):
+            constraints = list(fixed)
+            if edges is not None:
+                constraints.append(_search.Trie(edges, len(rows)))
+            if prefixes is not None:
+                constraints.append(_search.Prefix(prefixes[rows]))
+            return {
+                "min_length": self.min_length,
+                "emit_unknown": self.replace_unknown is not None,
+                "constraints": constraints,
+            }
+
+        return options, least
+
+    def _replace_unknown(self, X, tokens, dataset):
+        """Put the source token most attended to, as typed, for each unknown token."""
+        member = self._members[0]
+        if not (member._source.is_text and member._target.is_text):
+            raise ValueError("replace_unknown='copy' needs text on both sides.")
+        pairs = member._dataset(dataset.source, tokens, dataset.copies)
+        weights = _inference.attention_weights(
+            self._networks[0], pairs, batch_size=self.batch_size
+        )
+        opened, extras = member._source.read(X, "X", open_vocabulary=True)
+        names = [*member._source.vectorizer._token_strings(), *extras]
+        tokens = tokens.copy()
+        strings = []
+        rows = np.repeat(np.arange(len(weights)), lengths(tokens))
+        for row in np.unique(rows[tokens.data == UNKNOWN]):
+            source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
+            if not len(source):
+                continue
+            place = slice(tokens.indptr[row], tokens.indptr[row + 1])
+            at = np.flatnonzero(tokens.data[place] == UNKNOWN)
+            looked = weights[row][at, : len(source)].argmax(axis=1)
+            size = member._target.size
+            tokens.data[place][at] = size + len(strings) + np.arange(len(at))
+            strings += [names[k] for k in source[looked]]
+        return tokens, strings
+
+    def _sentinel(self, target):
+        if target.is_text or isinstance(self.abstain, Integral):
+            return self.abstain
+        raise ValueError(
+            "abstain must be a whole number where targets are token ids; "
+            f"got {self.abstain!r}."
+        )
+
+
+def _width(decoded, target):
+    return (
+        max(target.width, decoded.tokens.shape[2]) if target.is_text else target.width
+    )
+
+
+def _table(decoded, strings, target):
+    """Lay out hypotheses as `predict_nbest` describes."""
+    found = decoded.log_probs > -np.inf
+    row, rank = np.nonzero(found)
+    tokens = unpad(decoded.tokens[found], _width(decoded, target))
+    log_probability = decoded.log_probs[found]
+    sequence = target.write(tokens, strings)
+    columns = {
+        "row": row,
+        "rank": rank,
+        "sequence": sequence if sequence.ndim == 1 else list(sequence),
+        "log_probability": log_probability,
+        "probability": np.exp(log_probability),
+        "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
+    }
+    if find_spec("pandas") is None:
+        return Bunch(**columns)
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
+def _warn_capped(capped, limits):
+    if capped.any():
+        first = int(np.flatnonzero(capped)[0])
+        warnings.warn(
+            f"{int(capped.sum())} of {len(capped)} predictions were ended by "
+            f"max_length rather than by the model; the first is row {first}, at "
+            f"{limits[first]} tokens.",
+            stacklevel=4,
+        )
+
+
+def _check_count(name, value):
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1; got {value!r}.")
+
+
+def _check_sampling(temperature, top_k, top_p):
+    if not (temperature >= 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature must be 0 or more; got {temperature!r}.")
+    if top_k is not None:
+        _check_count("top_k", top_k)
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be in (0, 1]; got {top_p!r}.")
+
+
+def _token_ids(tokens, target):
+    """Ids of the tokens that are in the target vocabulary."""
+    if not target.is_text:
+        return [int(token) for token in tokens]
+    vocabulary = target.vectorizer.vocabulary_
+    return [vocabulary[token] for token in tokens if token in vocabulary]
+
+
+def _read_text_or_ids(rows, target, name):
+    if target.is_text:
+        tokens, _ = target.read(check_raw(rows, name), name, open_vocabulary=True)
+        return tokens
+    return read_target_ids(rows)[0]
+
+
+def _read_prefix(prefix, target, n_rows):
+    tokens = _read_text_or_ids(prefix, target, "prefix")
+    if tokens.shape[0] != n_rows:
+        raise ValueError(
+            f"prefix must have one entry for each row of X; got {tokens.shape[0]} for "
+            f"{n_rows} rows."
+        )
+    unknown = tokens.data >= target.size
+    if unknown.any():
+        row = np.repeat(np.arange(n_rows), lengths(tokens))[unknown][0]
+        raise ValueError(
+            f"prefix holds a token that is not in the target vocabulary, in row {row}."
+        )
+    return tokens
+
+
+def _read_closed_set(outputs, target):
+    """Token array of the allowed outputs that the vocabulary can spell."""
+    outputs = list(outputs)
+    if not outputs:
+        raise ValueError("allowed_outputs is empty: there is nothing to predict.")
+    tokens = _read_text_or_ids(outputs, target, "allowed_outputs")
+    unknown = np.repeat(np.arange(len(outputs)), lengths(tokens))[
+        (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
+    ]
+    kept = np.setdiff1d(np.arange(len(outputs)), unknown)
+    if not len(kept):
+        raise ValueError(
+            "Every one of allowed_outputs holds a token that is not in the target "
+            "vocabulary, so that none can be predicted."
+        )
+    if len(kept) < len(outputs):
+        warnings.warn(
+            f"{len(outputs) - len(kept)} of {len(outputs)} allowed_outputs hold tokens "
+            "that are not in the target vocabulary and cannot be predicted.",
+            stacklevel=5,
+        )
+    return tokens[kept]
+
+
+def trie_edges(tokens):
+    """Compile a token array to a trie.
+
+    Parameters
+    ----------
+    tokens : csr_array of int32, shape (n_outputs, width)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_edges, 3)
+        Node, token and child, sorted; node 0 is the root, token 0 an end.
+    """
+    padded, _ = pad(tokens)
+    padded = np.unique(padded, axis=0)
+    nodes = np.zeros(len(padded), dtype=np.int64)
+    alive = np.ones(len(padded), dtype=bool)
+    edges, n_nodes = [], 1
+    for column in padded.T:
+        pairs = np.stack((nodes[alive], column[alive]), axis=1)
+        found, index = np.unique(pairs, axis=0, return_inverse=True)
+        children = n_nodes + np.arange(len(found))
+        edges.append(np.column_stack((found, children)))
+        nodes[alive] = children[index.reshape(-1)]
+        n_nodes += len(found)
+        alive &= column != 0
+    edges = np.concatenate(edges)
+    return edges[np.lexsort((edges[:, 1], edges[:, 0]))]

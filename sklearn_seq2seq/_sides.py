@@ -1,0 +1,307 @@
+"""The two sides of the data: what a user passes, as token arrays, and back.
+
+A side is text (strings or token lists, with a fitted vectorizer) or ids. Where the
+network copies, `CopyTable` says which target token each source token stands for.
+"""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import _safe_indexing, check_array
+
+from sklearn_seq2seq._raw import check_raw, is_raw
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat, lengths
+from sklearn_seq2seq._vectorizer import SequenceVectorizer
+
+
+@dataclass
+class Side:
+    """How one side of the data becomes ids.
+
+    Attributes
+    ----------
+    vectorizer : estimator or None
+        The fitted vectorizer; None for ids.
+    size : int
+        Vocabulary size: ids below it are known.
+    width : int
+        Columns of the token array.
+    ndim : int
+        2, or 1 where target ids came as a vector of single tokens.
+    """
+
+    vectorizer: BaseEstimator | None
+    size: int
+    width: int
+    ndim: int = 2
+
+    @property
+    def is_text(self):
+        """Whether the side is text rather than ids."""
+        return self.vectorizer is not None
+
+    def read(self, rows, name, open_vocabulary=False):
+        """Text to ``(tokens, extras)``; `name` is what messages call it.
+
+        With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
+        are their strings; otherwise they are the unknown token.
+        """
+        names = (name,) if isinstance(self.vectorizer, SequenceVectorizer) else ()
+        if open_vocabulary:
+            return self.vectorizer._transform_open(rows, *names)
+        if names:
+            return self.vectorizer._transform(rows, name), []
+        return self.vectorizer.transform(rows), []
+
+    def write(self, tokens, extras=()):
+        """Token array to what the user passed to `fit`: text, or dense ids."""
+        if self.is_text:
+            return self.vectorizer._inverse_open(tokens, list(extras))
+        dense = tokens.toarray().astype(np.int64)
+        return dense if self.ndim == 2 else dense[:, 0]
+
+
+def learn_text(rows, vectorizer, name):
+    """Fit a side of text.
+
+    Parameters
+    ----------
+    rows : text
+    vectorizer : estimator or None
+        Cloned before it is fitted. None: single characters of strings, items of lists.
+    name : str
+        How messages call the data.
+
+    Returns
+    -------
+    side : Side
+    tokens : csr_array of int32
+    """
+    if vectorizer is None:
+        rows = check_raw(rows, name)
+        lists = isinstance(rows[0], list)
+        vectorizer = SequenceVectorizer(analyzer="token" if lists else "char")
+    vectorizer = clone(vectorizer)
+    if isinstance(vectorizer, SequenceVectorizer):
+        tokens = vectorizer._learn_transform(rows, name)
+    else:
+        tokens = vectorizer.fit_transform(rows)
+    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
+
+
+def read_target_ids(y):
+    """Validate target ids.
+
+    Parameters
+    ----------
+    y : array-like of int, shape (n_samples,) or (n_samples, width)
+
+    Returns
+    -------
+    tokens : csr_array of int32, shape (n_samples, width)
+    ndim : int
+        Dimensions of `y`.
+
+    Raises
+    ------
+    ValueError
+        If an id is negative, fractional or not finite.
+    """
+    y = check_array(
+        y, ensure_2d=False, dtype="numeric", input_name="y", ensure_min_samples=0
+    )
+    if (y < 0).any():
+        row = np.flatnonzero((y < 0).reshape(len(y), -1).any(axis=1))[0]
+        raise ValueError(f"Negative values in y: token ids are >= 0; see row {row}.")
+    return as_tokens(y.reshape(len(y), -1)), y.ndim
+
+
+def id_side(tokens, ndim=2):
+    """Side of ids, with a vocabulary up to the largest."""
+    size = max(int(tokens.data.max(initial=0)) + 1, FIRST_TOKEN)
+    return Side(None, size, tokens.shape[1], ndim)
+
+
+def learn_target(y, vectorizer):
+    """Learn the target side, text or ids: ``(side, tokens)``."""
+    if holds_text(y, vectorizer):
+        return learn_text(y, vectorizer, "y")
+    tokens, ndim = read_target_ids(y)
+    return id_side(tokens, ndim), tokens
+
+
+def holds_text(data, vectorizer):
+    """Whether `data` is to be read as text."""
+    return vectorizer is not None or is_raw(data)
+
+
+def listed(X, y=None):
+    """Text as lists, since an iterator can be read only once; y=None as X itself."""
+    if getattr(X, "ndim", 1) == 1 and is_raw(X):
+        X = check_raw(X, "X")
+    if y is None:
+        return X, X
+    return X, (check_raw(y, "y") if is_raw(y) else y)
+
+
+def take(data, rows):
+    """Some rows of what a user passed; None stays None."""
+    return None if data is None else _safe_indexing(data, rows)
+
+
+def shared_sides(source, target):
+    """Give both sides one vocabulary, the union of theirs.
+
+    Returns
+    -------
+    source, target : Side
+        Text sides have new vectorizers, not fitted yet but with the vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If one side is ids and the other text, or a vectorizer cannot take a given
+        vocabulary.
+    """
+    if source.is_text != target.is_text:
+        raise ValueError(
+            "share_embeddings=True needs one vocabulary for both sides; here one side "
+            "is text and the other token ids."
+        )
+    if not source.is_text:
+        size = max(source.size, target.size)
+        return replace(source, size=size), replace(target, size=size)
+    own = [s.vectorizer for s in (source, target)]
+    if own[0].vocabulary_ == own[1].vocabulary_:
+        return source, target
+    for vectorizer in own:
+        simple = isinstance(vectorizer, SequenceVectorizer)
+        if not simple or vectorizer.analyzer == "subword":
+            raise ValueError(
+                "share_embeddings=True needs two vectorizers that can share one "
+                f"vocabulary; {vectorizer!r} has its own. Give both sides the same "
+                "trained tokenizer, or set share_embeddings=False."
+            )
+    tokens = sorted({*own[0].vocabulary_, *own[1].vocabulary_})
+    return tuple(
+        replace(
+            side,
+            vectorizer=clone(side.vectorizer).set_params(vocabulary=tokens),
+            size=len(tokens) + FIRST_TOKEN,
+        )
+        for side in (source, target)
+    )
+
+
+def vectors_by_id(vectors, side, width, name):
+    """Pretrained vectors with the ids that they belong to.
+
+    Parameters
+    ----------
+    vectors : array-like, shape (size, width), or mapping from token to vector
+        Rows of an array are ids, the two reserved ones included.
+    side : Side
+    width : int or None
+        The embedding size.
+    name : str
+        The parameter, for messages.
+
+    Returns
+    -------
+    ids : ndarray of int64, shape (n_found,)
+    matrix : ndarray of float32, shape (n_found, width)
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or no token has a vector.
+    """
+    if hasattr(vectors, "keys"):
+        known = side.vectorizer.vocabulary_ if side.is_text else range(side.size)
+        tokens = [token for token in known if token in vectors]
+        if not tokens:
+            raise ValueError(f"{name} has a vector for no token of the vocabulary.")
+        ids = [known[token] for token in tokens]
+        matrix = np.array([vectors[token] for token in tokens], dtype=np.float32)
+    else:
+        matrix = np.asarray(vectors, dtype=np.float32)
+        ids = np.arange(side.size)
+        if matrix.ndim != 2 or len(matrix) != side.size:
+            raise ValueError(
+                f"{name} must have one row for each of the {side.size} ids of the "
+                f"vocabulary, the reserved 0 and 1 included; got shape {matrix.shape}."
+            )
+    if matrix.ndim != 2 or matrix.shape[1] != width:
+        raise ValueError(
+            f"{name} must hold vectors of embedding_size={width} numbers; got shape "
+            f"{matrix.shape}."
+        )
+    missing = side.size - FIRST_TOKEN - int((np.asarray(ids) >= FIRST_TOKEN).sum())
+    if missing:
+        warnings.warn(
+            f"{missing} of {side.size - FIRST_TOKEN} tokens have no vector in {name} "
+            "and keep their random start.",
+            stacklevel=5,
+        )
+    return np.asarray(ids, dtype=np.int64), matrix
+
+
+class CopyTable:
+    """Which target token each source token stands for: the one of the same string.
+
+    Target ids from the target vocabulary's size V upward number the strings that are
+    only in the source; those in its vocabulary come first, those of the rows at hand
+    after them.
+
+    Parameters
+    ----------
+    source, target : Side
+        Both text, or both ids, which then stand for themselves.
+    """
+
+    def __init__(self, source, target):
+        if source.is_text != target.is_text:
+            raise ValueError(
+                "copy=True needs both sides as text or both as token ids: what a "
+                "source id of another step's vocabulary stands for is not known here. "
+                "Pass the raw text, with source_vectorizer= instead of a Pipeline step."
+            )
+        self.target_size = target.size
+        self.strings = []
+        self.table = None
+        if source.is_text:
+            self.known = target.vectorizer.vocabulary_
+            self.strings = []
+            self.table = self._number(source.vectorizer._token_strings(), self.strings)
+            self.table[:FIRST_TOKEN] = range(FIRST_TOKEN)
+
+    def _number(self, tokens, strings):
+        """Target ids of strings; new ones are appended to `strings`."""
+        numbers = {string: self.target_size + k for k, string in enumerate(strings)}
+        ids = np.empty(len(tokens), dtype=np.int64)
+        for k, token in enumerate(tokens):
+            ids[k] = self.known.get(token) or numbers.setdefault(
+                token, self.target_size + len(numbers)
+            )
+        strings[:] = numbers
+        return ids
+
+    def of_source(self, tokens, extras):
+        """Copies of an openly read source: ``(csr_array, strings of new ids)``."""
+        if self.table is None:
+            return tokens, []
+        strings = list(self.strings)
+        table = np.concatenate((self.table, self._number(extras, strings)))
+        copies = from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])
+        return copies, strings
+
+    def of_target(self, tokens, extras, strings):
+        """Openly read targets, their unknown tokens numbered as in the source."""
+        if self.table is None:
+            return tokens
+        numbers = {string: self.target_size + k for k, string in enumerate(strings)}
+        table = np.arange(self.target_size + len(extras))
+        table[self.target_size :] = [numbers.get(x, UNKNOWN) for x in extras]
+        return from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])
