@@ -48,7 +48,7 @@ class BestModel(EarlyStopping):
     """skorch's early stopping, whose memory outlives an interruption of training."""
 
     def on_train_begin(self, net, **kwargs):
-        if not hasattr(self, "misses_"):
+        if self.dynamic_threshold_ is None:
             super().on_train_begin(net, **kwargs)
 
 

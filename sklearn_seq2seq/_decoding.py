@@ -11,7 +11,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq import _inference, _search
@@ -36,7 +36,7 @@ class DecodingMixin:
         "max_length": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, None, closed="neither"),
+            Interval(RealNotInt, 0, None, closed="neither"),
         ],
         "min_length": [Interval(Integral, 0, None, closed="left")],
         "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],

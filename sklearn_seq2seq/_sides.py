@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import _safe_indexing, check_array
+from sklearn.utils import _safe_indexing, check_array, indexable
 
 from sklearn_seq2seq._raw import check_raw, is_raw
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat, lengths
@@ -138,12 +138,18 @@ def holds_text(data, vectorizer):
 
 
 def listed(X, y=None):
-    """Text as lists, since an iterator can be read only once; y=None as X itself."""
-    if getattr(X, "ndim", 1) == 1 and is_raw(X):
-        X = check_raw(X, "X")
-    if y is None:
-        return X, X
-    return X, (check_raw(y, "y") if is_raw(y) else y)
+    """Data whose rows can be taken and read again; y=None is X itself.
+
+    Text becomes a list, since an iterator could be read only once.
+    """
+    X = _listed(X, "X")
+    return X, (X if y is None else _listed(y, "y"))
+
+
+def _listed(data, name):
+    if getattr(data, "ndim", 1) == 1 and is_raw(data):
+        return check_raw(data, name)
+    return indexable(data)[0]
 
 
 def take(data, rows):
