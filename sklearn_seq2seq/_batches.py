@@ -85,7 +85,7 @@ class PairDataset(Dataset):
         source, positions, copies = self._read_sources(rows)
         target, target_positions = pad(self.target, rows)
         if copies is not None:
-            target = local_targets(target, copies, self.target_size)
+            target = local_ids(target, copies, self.target_size)
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
         inputs = self._tensors(source, positions, copies)
         inputs["target"] = torch.from_numpy(target)
@@ -108,40 +108,20 @@ class PairDataset(Dataset):
             "source_positions": torch.from_numpy(positions),
         }
         if copies is not None:
-            local = local_copies(copies, self.target_size)
+            local = local_ids(copies, copies, self.target_size)
             tensors["copy_ids"] = torch.from_numpy(local)
         return tensors
 
 
-def local_copies(copies, target_size):
-    """Number tokens that no vocabulary holds by their first place in the row.
+def local_ids(tokens, copies, target_size):
+    """Refer tokens that no vocabulary holds to the source position that has them first.
 
     Parameters
     ----------
+    tokens : ndarray of int64, shape (B, T)
+        The targets, or `copies` itself.
     copies : ndarray of int64, shape (B, S)
-    target_size : int
-        V.
-
-    Returns
-    -------
-    ndarray of int64, shape (B, S)
-        Ids from V upward replaced by V + the position of the token's first occurrence.
-    """
-    unknown = copies >= target_size
-    if not unknown.any():
-        return copies
-    first = (copies[:, :, None] == copies[:, None, :]).argmax(axis=2)
-    return np.where(unknown, target_size + first, copies)
-
-
-def local_targets(target, copies, target_size):
-    """Refer targets that no vocabulary holds to the source position that has them.
-
-    Parameters
-    ----------
-    target : ndarray of int64, shape (B, T)
-    copies : ndarray of int64, shape (B, S)
-        As given to `local_copies`.
+        What the copying of each source position yields.
     target_size : int
         V.
 
@@ -151,12 +131,23 @@ def local_targets(target, copies, target_size):
         Ids from V upward replaced by V + the source position of their first occurrence,
         or by the unknown token where the source has none.
     """
-    unknown = target >= target_size
-    if not unknown.any():
-        return target
-    match = target[:, :, None] == copies[:, None, :]
-    place = np.where(match.any(axis=2), target_size + match.argmax(axis=2), UNKNOWN)
-    return np.where(unknown, place, target)
+    rows, places = np.nonzero(tokens >= target_size)
+    if not len(rows):
+        return tokens
+    span = max(tokens.max(), copies.max()) + 1
+    source_rows, source_places = np.nonzero(copies >= target_size)
+    # Sorted keys of (row, token), each with its first place.
+    keys, first = np.unique(
+        source_rows * span + copies[source_rows, source_places], return_index=True
+    )
+    wanted = rows * span + tokens[rows, places]
+    found = np.isin(wanted, keys)
+    ids = np.full(len(rows), UNKNOWN)
+    at = np.searchsorted(keys, wanted[found])
+    ids[found] = target_size + source_places[first[at]]
+    local = tokens.copy()
+    local[rows, places] = ids
+    return local
 
 
 class TrainingBatches:
@@ -191,27 +182,29 @@ class TrainingBatches:
         """Rows of each batch of the epoch that `seed` stands for."""
         source = self.dataset.source_positions
         target = self.dataset.target_positions
+        sizes = np.column_stack((source, target))
         if not self.shuffle:
             order = np.lexsort((target, source))
-            return cut(order, source + target, self.batch_size, self.max_tokens)
+            return cut(order, sizes, self.batch_size, self.max_tokens)
         rng = np.random.default_rng(self.seed)
         order = np.lexsort((rng.random(len(source)), target, source))
-        batches = cut(order, source + target, self.batch_size, self.max_tokens)
+        batches = cut(order, sizes, self.batch_size, self.max_tokens)
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def cut(order, positions, batch_size, max_tokens=None):
+def cut(order, sizes, batch_size, max_tokens=None):
     """Cut an order of rows into batches.
 
     Parameters
     ----------
     order : ndarray of int, shape (n_samples,)
-    positions : ndarray of int, shape (n_samples,)
-        Size of each row.
+    sizes : ndarray of int, shape (n_samples,) or (n_samples, n_sides)
+        Positions of each row, of each of its sides; not read without `max_tokens`.
     batch_size : int
         Rows of a batch, at most.
     max_tokens : int, default=None
-        Rows times the longest row of a batch, at most.
+        Positions of a batch, at most: its rows times the sum of the sides' longest.
+        A single row may have more.
 
     Returns
     -------
@@ -222,9 +215,9 @@ def cut(order, positions, batch_size, max_tokens=None):
     batches, i = [], 0
     while i < len(order):
         window = order[i : i + batch_size]
-        longest = np.maximum.accumulate(positions[window])
-        size = np.arange(1, len(window) + 1) * longest
-        n_rows = max(1, int(np.searchsorted(size, max_tokens, side="right")))
+        longest = np.maximum.accumulate(sizes[window].reshape(len(window), -1), axis=0)
+        total = np.arange(1, len(window) + 1) * longest.sum(axis=1)
+        n_rows = max(1, int(np.searchsorted(total, max_tokens, side="right")))
         batches.append(window[:n_rows])
         i += n_rows
     return batches
