@@ -644,9 +644,12 @@ class Seq2SeqTransformer(
 
     def _load_vectors(self, net):
         for name, side in (("source", self._source), ("target", self._target)):
-            vectors = getattr(self, f"{name}_vectors")
+            parameter = f"{name}_vectors"
+            vectors = getattr(self, parameter)
             if vectors is not None:
-                ids, matrix = vectors_by_id(vectors, side, self.embedding_size, name)
+                ids, matrix = vectors_by_id(
+                    vectors, side, self.embedding_size, parameter
+                )
                 load_vectors(net, name, ids, matrix, self.freeze_vectors)
 
     def _with_net(self, net):
