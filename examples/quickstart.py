@@ -11,9 +11,9 @@ from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_pronunciations
 from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
 
-N_WORDS = 22_000
+N_WORDS = 10_000
 N_TEST = 2_000
-N_SEARCH = 2_000
+N_SEARCH = 1_000
 
 # %% Words in, phones out. A phone such as "OW" is one token of the target.
 words, phones = load_pronunciations(n_words=N_WORDS, random_state=0, return_X_y=True)
@@ -24,7 +24,7 @@ print(f"{len(X_train)} words to learn from, {len(X_test)} others to be tested on
 
 model = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
-    max_epochs=12,
+    max_epochs=10,
     random_state=0,
     verbose=1,
 )
@@ -53,7 +53,8 @@ pipeline = Pipeline(
             "seq2seq",
             Seq2SeqTransformer(
                 target_vectorizer=SequenceVectorizer(analyzer="word"),
-                max_epochs=8,
+                batch_size=16,
+                max_epochs=10,
                 random_state=0,
             ),
         ),
@@ -61,7 +62,7 @@ pipeline = Pipeline(
 )
 search = GridSearchCV(
     pipeline,
-    {"source__min_df": [1, 2], "seq2seq__hidden_size": [64, 128]},
+    {"seq2seq__bidirectional": [False, True], "seq2seq__hidden_size": [32, 64]},
     cv=2,
     n_jobs=2,
 )
