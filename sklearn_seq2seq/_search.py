@@ -39,7 +39,8 @@ class Hypotheses(NamedTuple):
         The model's log-probability of the whole sequence, its end included, in nats;
         minus infinity where a source has fewer than K hypotheses.
     capped : Tensor of bool ``(N, K)``
-        Whether the limit ended the sequence rather than the model.
+        Whether the limit, or constraints that left no way to go on, ended the sequence
+        rather than the model.
     """
 
     tokens: Tensor
@@ -117,8 +118,8 @@ def search(
         Fewest tokens of a target.
     emit_unknown : bool, default=False
         Whether the unknown token may be chosen.
-    constraints : sequence, default=()
-        Objects with ``forbid(log_probs, beam)`` and ``select(hypotheses, tokens)``.
+    constraints : sequence of Constraint, default=()
+        Applied one after the other.
 
     Returns
     -------
@@ -126,15 +127,24 @@ def search(
     """
     beam = Beam.of(len(limits), limits)
     previous = torch.zeros_like(limits)
+    first_limit = int(limits.min())
     found: list[Beam] = []
     while True:
         log_probs, state = step(state, previous)
         log_probs = log_probs.view(*beam.totals.shape, -1)
+        free = log_probs.clone() if constraints else log_probs
         if not emit_unknown:
             log_probs[..., UNKNOWN] = NEVER
         for constraint in constraints:
-            constraint.forbid(log_probs, beam)
-        capped = _close(log_probs, beam, limits, min_length)
+            constraint.forbid(log_probs, free, beam)
+        t = beam.history.shape[2]
+        if t < min_length:
+            _postpone_end(log_probs)
+        capped = beam.capped
+        if constraints:
+            capped = capped | _end_stuck(log_probs, free, beam, chooser)
+        if t >= first_limit:
+            capped = capped | _end_due(log_probs, beam, limits)
         beam, parents = _extend(beam, log_probs, capped, chooser)
         tokens = beam.history[:, :, -1]
         for constraint in constraints:
@@ -160,23 +170,36 @@ def search(
         previous = tokens.reshape(-1)
 
 
-def _close(log_probs, beam, limits, min_length):
-    """Forbid ends that come too early, force those that are due."""
-    t = beam.history.shape[2]
+def _postpone_end(log_probs):
+    """Forbid the end wherever there is something else to go on with."""
     price = log_probs[..., BOUNDARY].clone()
-    if t < min_length:
-        log_probs[..., BOUNDARY] = NEVER
-        blocked = (log_probs == NEVER).all(dim=2)
-        log_probs[..., BOUNDARY] = price.masked_fill(~blocked, NEVER)
-    due = limits[beam.sources] <= t
-    if not due.any():
-        return beam.capped
+    log_probs[..., BOUNDARY] = NEVER
+    stuck = (log_probs == NEVER).all(dim=2)
+    log_probs[..., BOUNDARY] = price.masked_fill(~stuck, NEVER)
+
+
+def _end_stuck(log_probs, free, beam, chooser):
+    """End hypotheses that have no way to go on; return which.
+
+    In a beam only where the source has no other hypothesis either.
+    """
+    live = beam.totals > NEVER
+    stuck = (log_probs == NEVER).all(dim=2) & ~beam.finished & live
+    if chooser.compares:
+        stuck &= (stuck | ~live).all(dim=1, keepdim=True)
+    ends = log_probs[..., BOUNDARY]
+    ends.copy_(torch.where(stuck, free[..., BOUNDARY], ends))
+    return stuck
+
+
+def _end_due(log_probs, beam, limits):
+    """End hypotheses at their limit; return those that the model would not have."""
+    due = limits[beam.sources] <= beam.history.shape[2]
     more = log_probs.argmax(dim=2) != BOUNDARY
+    price = log_probs[..., BOUNDARY].clone()
     log_probs[due] = NEVER
-    log_probs[..., BOUNDARY] = torch.where(
-        due[:, None], price, log_probs[..., BOUNDARY]
-    )
-    return beam.capped | (more & due[:, None] & ~beam.finished)
+    log_probs[..., BOUNDARY] = price
+    return more & due[:, None] & ~beam.finished
 
 
 def _extend(beam, log_probs, capped, chooser):
@@ -232,6 +255,8 @@ def _gather(found, n_sources, chooser):
 class Greedy:
     """The likeliest token at every step: a beam of width 1."""
 
+    compares = False
+
     def __call__(self, beam, log_probs):
         best, tokens = log_probs.max(dim=2)
         return None, tokens, beam.totals + best
@@ -250,6 +275,8 @@ class BeamSearch:
     The score is the log-probability over ``((5 + n) / 6) ** length_penalty``, n being
     the sequence's positions with its end [1]_.
     """
+
+    compares = True
 
     def __init__(self, width: int, n_best: int = 1, length_penalty: float = 0.0):
         self.width = width
@@ -312,6 +339,8 @@ class Sampler:
         Draw among the fewest tokens that together have probability p [2]_.
     """
 
+    compares = False
+
     def __init__(self, n_samples, generator, temperature=1.0, top_k=None, top_p=None):
         self.n_samples = n_samples
         self.generator = generator
@@ -357,21 +386,61 @@ class Sampler:
         return beam.finished.all(dim=1)
 
 
-class Ban:
+class Constraint:
+    """Forbids tokens at every step."""
+
+    def forbid(self, log_probs: Tensor, free: Tensor, beam: Beam) -> None:
+        """Set what must not come next to minus infinity.
+
+        Parameters
+        ----------
+        log_probs : Tensor ``(B, K, W)``
+            As the constraints before left them; written to.
+        free : Tensor ``(B, K, W)``
+            The model's own.
+        beam : Beam
+        """
+        raise NotImplementedError("a subclass defines what it forbids")
+
+    def select(self, hypotheses: Tensor | None, tokens: Tensor | None) -> None:
+        """Follow the search: it went on with these hypotheses and these tokens."""
+
+
+class Ban(Constraint):
     """Forbids some tokens everywhere."""
 
     def __init__(self, tokens: Tensor):
         self.tokens = tokens
 
-    def forbid(self, log_probs, beam):
+    def forbid(self, log_probs, free, beam):
         log_probs[..., self.tokens] = NEVER
 
-    def select(self, hypotheses, tokens):
-        pass
+
+class Copies(Constraint):
+    """Forbids to copy from positions that hold nothing of their own.
+
+    Parameters
+    ----------
+    copy_ids : Tensor of int64 ``(N, S)``
+        What the copying of each source position yields.
+    vocabulary_size : int
+    """
+
+    def __init__(self, copy_ids: Tensor, vocabulary_size: int):
+        n_rows, n_positions = copy_ids.shape
+        shape = (n_rows, vocabulary_size + n_positions)
+        self.missing = torch.ones(shape, dtype=torch.bool, device=copy_ids.device)
+        self.missing.scatter_(1, copy_ids, False)
+        self.missing[:, :vocabulary_size] = False
+
+    def forbid(self, log_probs, free, beam):
+        log_probs.masked_fill_(self.missing[beam.sources][:, None], NEVER)
 
 
-class Prefix:
-    """Makes each target begin with given tokens.
+class Prefix(Constraint):
+    """Makes each target begin with given tokens, whatever else forbids them.
+
+    To be the last of the constraints.
 
     Parameters
     ----------
@@ -382,24 +451,22 @@ class Prefix:
     def __init__(self, tokens: Tensor):
         self.tokens = tokens
         self.sizes = (tokens != BOUNDARY).sum(dim=1)
+        self.longest = int(self.sizes.max())
 
-    def forbid(self, log_probs, beam):
+    def forbid(self, log_probs, free, beam):
         t = beam.history.shape[2]
-        bound = self.sizes[beam.sources] > t
-        if not bound.any():
+        if t >= self.longest:
             return
+        bound = self.sizes[beam.sources] > t
         wanted = self.tokens[beam.sources[bound], t]
         wanted = wanted[:, None, None].expand(-1, log_probs.shape[1], 1)
-        rows = log_probs[bound]
+        rows = free[bound]
         log_probs[bound] = torch.full_like(rows, NEVER).scatter(
             2, wanted, rows.gather(2, wanted)
         )
 
-    def select(self, hypotheses, tokens):
-        pass
 
-
-class NoRepeat:
+class NoRepeat(Constraint):
     """Forbids to repeat any n consecutive tokens within one target.
 
     The end is always allowed, so there is always a way to go on.
@@ -408,7 +475,7 @@ class NoRepeat:
     def __init__(self, size: int):
         self.size = size
 
-    def forbid(self, log_probs, beam):
+    def forbid(self, log_probs, free, beam):
         n, history = self.size, beam.history
         if history.shape[2] < n:
             return
@@ -422,11 +489,8 @@ class NoRepeat:
         penalty[..., BOUNDARY] = 0
         log_probs += penalty
 
-    def select(self, hypotheses, tokens):
-        pass
 
-
-class Trie:
+class Trie(Constraint):
     """Makes every target one of a closed set.
 
     Parameters
@@ -445,7 +509,7 @@ class Trie:
         self.counts = counts
         self.at = torch.zeros(n_sources, dtype=torch.int64, device=edges.device)
 
-    def forbid(self, log_probs, beam):
+    def forbid(self, log_probs, free, beam):
         flat = log_probs.view(len(self.at), -1)
         rows, edges = self._edges()
         allowed = torch.zeros_like(flat, dtype=torch.bool)
