@@ -122,10 +122,12 @@ class EncoderDecoder(nn.Module):
         if predict_words:
             width = num_layers * hidden_size * (2 if decoder_cell == "lstm" else 1)
             self.words = skip_init(nn.Linear, width, target_size)
-        initialise(self, self.randomness.generator(torch.device("cpu")))
+        generator = self.randomness.generator(torch.device("cpu"))
+        initialise(self, generator)
         if tie_output:
             # A table that also scores outputs starts with rows of length one.
-            target_embedding.weight.data.mul_(target_embedding.embedding_dim**-0.5)
+            table = target_embedding.weight.data
+            table.normal_(std=table.shape[1] ** -0.5, generator=generator)
 
     def encode(self, source: Tensor, n_positions: Tensor) -> tuple[Tensor, State]:
         """Encode to ``(memory (B, S, M), the decoder's first state)``."""
