@@ -5,7 +5,6 @@
 
 import math
 import warnings
-from importlib.util import find_spec
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq import _inference, _search
 from sklearn_seq2seq._raw import check_raw
-from sklearn_seq2seq._sides import listed, read_target_ids
+from sklearn_seq2seq._sides import listed, read_target_ids, take
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad, unpad
 from sklearn_seq2seq.metrics import exact_match_score
 
@@ -73,19 +72,25 @@ class DecodingMixin:
         NotFittedError
             Before `fit`.
         """
-        decoded, strings, datasets = self._decode(X, prefix=prefix)
-        target = self._members[0]._target
-        tokens = decoded.best(_width(decoded, target))
-        if self.replace_unknown == "copy":
-            tokens, strings = self._replace_unknown(X, tokens, datasets[0])
-        result = target.write(tokens, strings)
+        result, unsure = self._predict(X, prefix)
         if self.min_confidence > 0:
-            unsure = np.exp(decoded.log_probs[:, 0]) < self.min_confidence
-            result[unsure] = self._sentinel(target)
+            sentinel = self._sentinel()
+            for row in np.flatnonzero(unsure):
+                result[row] = sentinel
         return result
 
+    def _predict(self, X, prefix=None):
+        """Predictions, and which of them are to be abstained from."""
+        X, _ = listed(X)
+        decoded, strings, datasets = self._decode(X, prefix=prefix)
+        tokens = decoded.best(_width(decoded, self._side))
+        if self.replace_unknown == "copy":
+            tokens, strings = self._replace_unknown(X, tokens, strings, datasets)
+        unsure = np.exp(decoded.log_probs[:, 0]) < self.min_confidence
+        return self._side.write(tokens, strings), unsure
+
     def score(self, X, y, sample_weight=None):
-        """Share of rows whose whole sequence is right.
+        """Share of rows whose whole sequence is right; abstentions are not.
 
         Parameters
         ----------
@@ -101,14 +106,23 @@ class DecodingMixin:
         float
             Between 0 and 1, the best.
         """
-        y_pred = self.predict(X)
-        target = self._members[0]._target
-        if target.is_text:
+        y_pred, unsure = self._predict(X)
+        if self._side.is_text:
             y = check_raw(y, "y")
-        elif target.ndim == 1:
+        elif self._side.ndim == 1:
             y, y_pred = np.reshape(y, (-1, 1)), y_pred.reshape(-1, 1)
-        check_consistent_length(y, y_pred)
-        return exact_match_score(y, y_pred, sample_weight=sample_weight)
+        check_consistent_length(y, y_pred, sample_weight)
+        if not unsure.any():
+            return exact_match_score(y, y_pred, sample_weight=sample_weight)
+        weight = np.ones(len(unsure)) if sample_weight is None else sample_weight
+        weight = np.asarray(weight, dtype=np.float64)
+        sure = np.flatnonzero(~unsure)
+        if not weight[sure].any():
+            return 0.0
+        score = exact_match_score(
+            take(y, sure), y_pred[sure], sample_weight=weight[sure]
+        )
+        return float(score * weight[sure].sum() / weight.sum())
 
     def predict_nbest(self, X, n_best=5, *, prefix=None):
         """Decode the n best targets of each source, with their probabilities.
@@ -119,7 +133,7 @@ class DecodingMixin:
             Sources, of the kind given to `fit`.
         n_best : int, default=5
             Targets of each source at most; there may be fewer. The beam is at least
-            that wide.
+            that wide. ``replace_unknown="copy"`` is like "keep" here.
         prefix : iterable, default=None
             As for `predict`.
 
@@ -143,7 +157,7 @@ class DecodingMixin:
         """
         _check_count("n_best", n_best)
         decoded, strings, _ = self._decode(X, prefix=prefix, n_best=int(n_best))
-        return _table(decoded, strings, self._members[0]._target)
+        return _table(decoded, strings, self._side)
 
     def predict_confidence(self, X, *, prefix=None):
         """Probability of each prediction: of the whole sequence, its end included.
@@ -204,15 +218,15 @@ class DecodingMixin:
         _check_count("n_samples", n_samples)
         _check_sampling(temperature, top_k, top_p)
         check_is_fitted(self)
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        seed = draw_seed(random_state)
         device = _inference.device_of(self._networks[0])
-        generator = torch.Generator(device).manual_seed(int(seed))
+        generator = torch.Generator(device).manual_seed(seed)
 
         def chooser():
             return _search.Sampler(n_samples, generator, temperature, top_k, top_p)
 
         decoded, strings, _ = self._decode(X, n_best=n_samples, chooser=chooser)
-        return _table(decoded, strings, self._members[0]._target)
+        return _table(decoded, strings, self._side)
 
     def log_likelihood(self, X, y=None, *, per_token=False):
         """Log-probability of given targets.
@@ -254,6 +268,11 @@ class DecodingMixin:
     def _networks(self):
         return [member.net_.module_ for member in self._members]
 
+    @property
+    def _side(self):
+        """The target side, which the members share."""
+        return self._members[0]._target
+
     def _decode(self, X, *, prefix=None, n_best=1, chooser=None):
         """Search for the best targets.
 
@@ -269,11 +288,14 @@ class DecodingMixin:
         self._validate_params()
         X, _ = listed(X)
         sources = [member._read_source(X) for member in self._members]
+        strings = sources[0][2]
         datasets = [
-            member._dataset(tokens, copies=copies)
-            for member, (tokens, copies, _) in zip(self._members, sources, strict=True)
+            member._dataset(tokens, copies=self._allowed_copies(copies, names))
+            for member, (tokens, copies, names) in zip(
+                self._members, sources, strict=True
+            )
         ]
-        limits = self._limits(lengths(datasets[0].source))
+        limits = self._limits([lengths(data.source) for data in datasets])
         options, least = self._options(prefix, len(datasets[0]))
         limits = np.maximum(limits, least)
         decoded = _inference.decode(
@@ -285,9 +307,9 @@ class DecodingMixin:
             batch_size=self.batch_size,
             options=options,
         )
-        if self._members[0]._target.is_text:
+        if self._side.is_text:
             _warn_capped(decoded.capped[:, 0], limits)
-        return decoded, sources[0][2], datasets
+        return decoded, strings, datasets
 
     def _chooser(self, n_best):
         width = max(self.beam_width, n_best)
@@ -296,35 +318,52 @@ class DecodingMixin:
         return lambda: _search.BeamSearch(width, n_best, self.length_penalty)
 
     def _limits(self, n_source):
-        """Most target tokens of each row, from its source tokens."""
-        target = self._members[0]._target
+        """Most target tokens of each row, from each member's count of source tokens."""
         if self.max_length == "auto":
-            longest_source, longest_target = self._members[0]._longest
-            longer = np.maximum(n_source / longest_source, 1)
-            limits = np.ceil(SLACK * longest_target * longer).astype(np.int64)
+            limits = [
+                _longest_expected(*member._longest, n)
+                for member, n in zip(self._members, n_source, strict=True)
+            ]
+            limits = np.max(limits, axis=0)
         elif isinstance(self.max_length, Integral):
-            limits = np.full(len(n_source), int(self.max_length))
+            limits = np.full(len(n_source[0]), int(self.max_length))
         else:
-            limits = np.ceil(self.max_length * n_source).astype(np.int64)
-        return limits if target.is_text else np.minimum(limits, target.width)
+            limits = np.ceil(self.max_length * n_source[0]).astype(np.int64)
+        side = self._side
+        return limits if side.is_text else np.minimum(limits, side.width)
+
+    def _allowed_copies(self, copies, strings):
+        """Copying a banned token that no vocabulary holds yields the unknown one."""
+        if copies is None or self.banned_tokens is None or not strings:
+            return copies
+        banned = set(self.banned_tokens)
+        ids = [self._side.size + k for k, x in enumerate(strings) if x in banned]
+        copies = copies.copy()
+        copies.data[np.isin(copies.data, ids)] = UNKNOWN
+        return copies
 
     def _options(self, prefix, n_rows):
         """Options of the search: ``(from rows to keywords, least limits)``."""
-        target = self._members[0]._target
+        target = self._side
         device = _inference.device_of(self._networks[0])
+        banned = _banned_ids(self.banned_tokens, target)
         fixed, edges, prefixes = [], None, None
         least = np.zeros(n_rows, dtype=np.int64)
-        if self.no_repeat_ngram_size:
-            fixed.append(_search.NoRepeat(self.no_repeat_ngram_size))
-        if self.banned_tokens is not None:
-            ids = _token_ids(self.banned_tokens, target)
-            fixed.append(_search.Ban(torch.tensor(ids, device=device)))
+        members = None
         if self.allowed_outputs is not None:
-            tokens = _read_closed_set(self.allowed_outputs, target)
-            edges = torch.from_numpy(trie_edges(tokens)).to(device)
-            least = np.maximum(least, lengths(tokens).max())
+            # A member is valid as it stands, repeats or not, and never cut.
+            members = _read_closed_set(self.allowed_outputs, target, banned)
+            edges = torch.from_numpy(trie_edges(members)).to(device)
+            least = np.maximum(least, lengths(members).max())
+        else:
+            if self.no_repeat_ngram_size:
+                fixed.append(_search.NoRepeat(self.no_repeat_ngram_size))
+            if len(banned):
+                fixed.append(_search.Ban(torch.tensor(banned, device=device)))
         if prefix is not None:
             tokens = _read_prefix(prefix, target, n_rows)
+            if members is not None:
+                _check_begins_member(tokens, members)
             least = np.maximum(least, lengths(tokens))
             prefixes = torch.from_numpy(pad(tokens)[0]).to(device)
 
@@ -342,34 +381,44 @@ class DecodingMixin:
 
         return options, least
 
-    def _replace_unknown(self, X, tokens, dataset):
+    def _replace_unknown(self, X, tokens, strings, datasets):
         """Put the source token most attended to, as typed, for each unknown token."""
-        member = self._members[0]
+        looking = [network.decoder.attention is not None for network in self._networks]
+        if not any(looking):
+            raise ValueError(
+                "replace_unknown='copy' needs a network with attention; got "
+                "attention=None."
+            )
+        first = looking.index(True)
+        member = self._members[first]
         if not (member._source.is_text and member._target.is_text):
             raise ValueError("replace_unknown='copy' needs text on both sides.")
-        pairs = member._dataset(dataset.source, tokens, dataset.copies)
+        rows = np.repeat(np.arange(len(datasets[0])), lengths(tokens))
+        rows = np.unique(rows[tokens.data == UNKNOWN])
+        if not len(rows):
+            return tokens, strings
+        dataset = datasets[first].take(rows)
+        pairs = member._dataset(dataset.source, tokens[rows], dataset.copies)
         weights = _inference.attention_weights(
-            self._networks[0], pairs, batch_size=self.batch_size
+            self._networks[first], pairs, batch_size=self.batch_size
         )
         opened, extras = member._source.read(X, "X", open_vocabulary=True)
         names = [*member._source.vectorizer._token_strings(), *extras]
         tokens = tokens.copy()
-        strings = []
-        rows = np.repeat(np.arange(len(weights)), lengths(tokens))
-        for row in np.unique(rows[tokens.data == UNKNOWN]):
+        strings = list(strings)
+        for row, weight in zip(rows, weights, strict=True):
             source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
             if not len(source):
                 continue
-            place = slice(tokens.indptr[row], tokens.indptr[row + 1])
-            at = np.flatnonzero(tokens.data[place] == UNKNOWN)
-            looked = weights[row][at, : len(source)].argmax(axis=1)
-            size = member._target.size
-            tokens.data[place][at] = size + len(strings) + np.arange(len(at))
+            target = tokens.data[tokens.indptr[row] : tokens.indptr[row + 1]]
+            at = np.flatnonzero(target == UNKNOWN)
+            looked = weight[at, : len(source)].argmax(axis=1)
+            target[at] = self._side.size + len(strings) + np.arange(len(at))
             strings += [names[k] for k in source[looked]]
         return tokens, strings
 
-    def _sentinel(self, target):
-        if target.is_text or isinstance(self.abstain, Integral):
+    def _sentinel(self):
+        if self._side.is_text or isinstance(self.abstain, Integral):
             return self.abstain
         raise ValueError(
             "abstain must be a whole number where targets are token ids; "
@@ -377,10 +426,26 @@ class DecodingMixin:
         )
 
 
+def _longest_expected(longest_source, longest_target, n_source):
+    """Room for a target, from the longest of training and the source at hand."""
+    longer = np.maximum(n_source / longest_source, 1)
+    return np.ceil(SLACK * longest_target * longer).astype(np.int64)
+
+
+def draw_seed(random_state):
+    """Draw a seed from `random_state`; None stands for fresh entropy.
+
+    scikit-learn's None draws from numpy's global state, and so moves it.
+    """
+    if random_state is None:
+        random_state = np.random.RandomState()
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
 def _width(decoded, target):
-    return (
-        max(target.width, decoded.tokens.shape[2]) if target.is_text else target.width
-    )
+    if target.is_text:
+        return max(target.width, decoded.tokens.shape[2])
+    return target.width
 
 
 def _table(decoded, strings, target):
@@ -393,15 +458,15 @@ def _table(decoded, strings, target):
     columns = {
         "row": row,
         "rank": rank,
-        "sequence": sequence if sequence.ndim == 1 else list(sequence),
+        "sequence": _as_column(sequence),
         "log_probability": log_probability,
         "probability": np.exp(log_probability),
         "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
     }
-    if find_spec("pandas") is None:
+    try:
+        import pandas as pd
+    except ImportError:
         return Bunch(**columns)
-    import pandas as pd
-
     return pd.DataFrame(columns)
 
 
@@ -430,19 +495,44 @@ def _check_sampling(temperature, top_k, top_p):
         raise ValueError(f"top_p must be in (0, 1]; got {top_p!r}.")
 
 
-def _token_ids(tokens, target):
-    """Ids of the tokens that are in the target vocabulary."""
-    if not target.is_text:
-        return [int(token) for token in tokens]
-    vocabulary = target.vectorizer.vocabulary_
-    return [vocabulary[token] for token in tokens if token in vocabulary]
+def _as_column(sequences):
+    """Rows of sequences as one column, whatever they are."""
+    if sequences.ndim == 1:
+        return sequences
+    column = np.empty(len(sequences), dtype=object)
+    column[:] = list(sequences)
+    return column
+
+
+def _banned_ids(tokens, target):
+    """Ids of the banned tokens; those of no vocabulary are never predicted anyway."""
+    if tokens is None:
+        return []
+    if target.is_text:
+        vocabulary = target.vectorizer.vocabulary_
+        return [vocabulary[token] for token in tokens if token in vocabulary]
+    ids = [int(token) for token in tokens]
+    if min(ids, default=1) < 1:
+        raise ValueError(
+            f"banned_tokens must be token ids from 1; got {min(ids)}. To ban the end, "
+            "use min_length."
+        )
+    return [k for k in ids if k < target.size]
 
 
 def _read_text_or_ids(rows, target, name):
     if target.is_text:
         tokens, _ = target.read(check_raw(rows, name), name, open_vocabulary=True)
         return tokens
-    return read_target_ids(rows)[0]
+    tokens, _ = read_target_ids(rows)
+    too_long = lengths(tokens) > target.width
+    if too_long.any():
+        row = int(np.flatnonzero(too_long)[0])
+        raise ValueError(
+            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
+            f"{target.width} columns of the y given to fit."
+        )
+    return tokens
 
 
 def _read_prefix(prefix, target, n_rows):
@@ -461,26 +551,42 @@ def _read_prefix(prefix, target, n_rows):
     return tokens
 
 
-def _read_closed_set(outputs, target):
-    """Token array of the allowed outputs that the vocabulary can spell."""
+def _check_begins_member(prefixes, members):
+    """Refuse a prefix with which none of the allowed outputs begins."""
+    padded, _ = pad(members)
+    sizes = lengths(prefixes)
+    for size in np.unique(sizes):
+        starts = {row.tobytes() for row in padded[:, :size]}
+        rows = np.flatnonzero(sizes == size)
+        some, _ = pad(prefixes, rows)
+        for row, start in zip(rows, some[:, :size], strict=True):
+            if start.tobytes() not in starts:
+                raise ValueError(
+                    f"The prefix of row {row} begins none of allowed_outputs."
+                )
+
+
+def _read_closed_set(outputs, target, banned):
+    """Token array of the allowed outputs that can be predicted."""
     outputs = list(outputs)
     if not outputs:
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens = _read_text_or_ids(outputs, target, "allowed_outputs")
-    unknown = np.repeat(np.arange(len(outputs)), lengths(tokens))[
-        (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
-    ]
-    kept = np.setdiff1d(np.arange(len(outputs)), unknown)
+    rows = np.repeat(np.arange(len(outputs)), lengths(tokens))
+    unknown = (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
+    unknown = np.unique(rows[unknown])
+    barred = np.unique(rows[np.isin(tokens.data, banned)])
+    kept = np.setdiff1d(np.arange(len(outputs)), np.union1d(unknown, barred))
     if not len(kept):
         raise ValueError(
-            "Every one of allowed_outputs holds a token that is not in the target "
-            "vocabulary, so that none can be predicted."
+            "None of allowed_outputs can be predicted: every one holds a token that is "
+            "not in the target vocabulary, or a banned one."
         )
-    if len(kept) < len(outputs):
+    if len(unknown):
         warnings.warn(
-            f"{len(outputs) - len(kept)} of {len(outputs)} allowed_outputs hold tokens "
-            "that are not in the target vocabulary and cannot be predicted.",
-            stacklevel=5,
+            f"{len(unknown)} of {len(outputs)} allowed_outputs hold tokens that are "
+            "not in the target vocabulary and cannot be predicted.",
+            stacklevel=6,
         )
     return tokens[kept]
 

@@ -13,7 +13,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -26,8 +26,9 @@ from sklearn.utils.validation import (
 from sklearn_seq2seq import _inference
 from sklearn_seq2seq._batches import PairDataset, TrainingBatches
 from sklearn_seq2seq._callbacks import DecodedScore, make_callbacks
-from sklearn_seq2seq._decoding import DecodingMixin
+from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
 from sklearn_seq2seq._net import OPTIMIZERS, PRECISIONS, load_vectors, make_net, train
+from sklearn_seq2seq._persistence import SavingMixin
 from sklearn_seq2seq._recurrent import CELLS
 from sklearn_seq2seq._sides import (
     CopyTable,
@@ -65,7 +66,11 @@ def _has_no_attention(estimator):
 
 
 class Seq2SeqTransformer(
-    DecodingMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    DecodingMixin,
+    SavingMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Recurrent encoder-decoder from sequences to sequences.
 
@@ -184,7 +189,8 @@ class Seq2SeqTransformer(
     banned_tokens : iterable of str (or of int), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None
-        Closed set of targets, of the kind of `y`; every prediction is one of them.
+        Closed set of targets, of the kind of `y`; every prediction is one of them,
+        whatever `max_length` and `no_repeat_ngram_size`.
     replace_unknown : {"copy", "keep"}, default=None
         None never predicts the unknown token. "keep" may, and "copy" puts the source
         token most attended to in its place, as typed.
@@ -527,8 +533,8 @@ class Seq2SeqTransformer(
         if self.share_embeddings:
             source, target = shared_sides(source, target)
             if source.is_text:
-                _, source_tokens = learn_text(X, source.vectorizer, "X")
-                _, target_tokens = learn_text(y, target.vectorizer, "y")
+                source, source_tokens = learn_text(X, source.vectorizer, "X")
+                target, target_tokens = learn_text(y, target.vectorizer, "y")
         self._source, self._target = source, target
         self._copies = CopyTable(source, target) if self.copy else None
         self._longest = tuple(
@@ -588,8 +594,7 @@ class Seq2SeqTransformer(
     def _train(self, X, y, dataset, sample_weight, groups, validation_data):
         """Train `net_`, made if there is none yet, on a data set."""
         params = self.get_params(deep=False)
-        rng = check_random_state(self.random_state)
-        seed = int(rng.randint(np.iinfo(np.int32).max))
+        seed = draw_seed(self.random_state)
         if sample_weight is not None:
             weight = _check_sample_weight(
                 sample_weight, dataset.source, ensure_non_negative=True
@@ -706,7 +711,7 @@ class Seq2SeqTransformer(
                 f"X has {X.shape[1]} features, but inverse_transform expects the "
                 f"{self._n_features_out} of transform's vectors."
             )
-        limit = int(self._limits(np.array([self._longest[0]]))[0])
+        limit = int(self._limits([np.array([self._longest[0]])])[0])
         tokens = _inference.decode_vectors(
             self.net_.module_,
             X,

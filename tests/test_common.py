@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.base import is_classifier, is_clusterer, is_regressor
-from sklearn.utils import get_tags
 from sklearn.utils import estimator_checks as checks
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer

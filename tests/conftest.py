@@ -1,0 +1,42 @@
+"""Small data and fitted estimators that several test files share."""
+
+import numpy as np
+import pytest
+
+from sklearn_seq2seq import Seq2SeqTransformer
+
+TINY = {
+    "hidden_size": 16,
+    "embedding_size": 8,
+    "dropout": 0.0,
+    "learning_rate": 0.02,
+    "batch_size": 8,
+    "max_epochs": 25,
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="session")
+def words():
+    """60 distinct random words over five letters, 0 to 7 letters long."""
+    rng = np.random.default_rng(0)
+    found = {"".join(rng.choice(list("abcde"), size=n % 8)) for n in range(200)}
+    return sorted(found)[:60]
+
+
+@pytest.fixture(scope="session")
+def shouted(words):
+    """The targets: the same in capitals."""
+    return [word.upper() for word in words]
+
+
+@pytest.fixture(scope="session")
+def fitted(words, shouted):
+    """A small model with attention that has learned something."""
+    return Seq2SeqTransformer(**TINY).fit(words, shouted)
+
+
+@pytest.fixture(scope="session")
+def fitted_plain(words, shouted):
+    """The same without attention: the decoder sees the vector alone."""
+    return Seq2SeqTransformer(attention=None, **TINY).fit(words, shouted)

@@ -1,0 +1,129 @@
+"""The house rules that a machine can check: who imports whom, and quiet imports."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import sklearn_seq2seq
+
+PACKAGE = Path(sklearn_seq2seq.__file__).parent
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+
+# Each room, and the rooms it may use.
+MAY_IMPORT = {
+    "_optional": set(),
+    "_tokens": set(),
+    "_raw": set(),
+    "_subwords": {"_optional", "_tokens"},
+    "_vectorizer": {"_raw", "_subwords", "_tokens"},
+    "_columns": {"_tokens", "_vectorizer"},
+    "_recurrent": set(),
+    "_attention": set(),
+    "_encoder": {"_recurrent"},
+    "_decoder": {"_attention", "_recurrent", "_tokens"},
+    "_model": {"_decoder", "_encoder", "_recurrent", "_tokens"},
+    "_objectives": {"_tokens"},
+    "_search": {"_tokens"},
+    "_batches": {"_tokens"},
+    "_sides": {"_raw", "_tokens", "_vectorizer"},
+    "_callbacks": set(),
+    "_net": {"_batches", "_model", "_objectives"},
+    "_inference": {"_batches", "_objectives", "_search", "_tokens"},
+    "metrics": {"_optional", "_raw", "_tokens"},
+    "_decoding": {"_inference", "_raw", "_search", "_sides", "_tokens", "metrics"},
+    "_estimator": {
+        "_batches",
+        "_callbacks",
+        "_decoding",
+        "_inference",
+        "_net",
+        "_persistence",
+        "_recurrent",
+        "_sides",
+        "_tokens",
+    },
+    "_persistence": {"_optional"},
+    "_stored": {
+        "_baseline",
+        "_columns",
+        "_estimator",
+        "_net",
+        "_persistence",
+        "_sides",
+        "_subwords",
+        "_tokens",
+        "_vectorizer",
+    },
+    "inspection": {"_optional", "metrics"},
+    "_baseline": {"_optional", "_raw", "_tokens", "metrics"},
+    "datasets": {"_optional"},
+}
+# Tensors, arrays and strings each have their own files.
+TORCH_ONLY = {"_recurrent", "_attention", "_encoder", "_decoder", "_model"}
+NO_TORCH = {
+    "_tokens",
+    "_raw",
+    "_subwords",
+    "_vectorizer",
+    "_columns",
+    "_sides",
+    "metrics",
+    "datasets",
+    "_baseline",
+}
+
+
+def imports(module):
+    """Names of all modules that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            if node.module == "sklearn_seq2seq":
+                found.update(f"sklearn_seq2seq.{alias.name}" for alias in node.names)
+            else:
+                found.add(node.module)
+    return found
+
+
+def own_imports(module):
+    names = imports(module)
+    prefix = "sklearn_seq2seq."
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def test_every_module_has_its_row():
+    assert sorted(MAY_IMPORT) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_imports_only_what_it_may(module):
+    assert own_imports(module) <= MAY_IMPORT[module]
+
+
+def test_imports_point_one_way():
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+@pytest.mark.parametrize("module", sorted(TORCH_ONLY))
+def test_tensor_files_know_no_arrays(module):
+    assert not any(name.split(".")[0] in {"numpy", "scipy"} for name in imports(module))
+
+
+@pytest.mark.parametrize("module", sorted(NO_TORCH))
+def test_array_and_string_files_know_no_tensors(module):
+    assert not any(
+        name.split(".")[0] in {"torch", "skorch"} for name in imports(module)
+    )
+
+
+def test_import_prints_nothing():
+    command = [sys.executable, "-W", "error", "-c", "import sklearn_seq2seq"]
+    run = subprocess.run(command, capture_output=True, check=True)
+    assert run.stdout == run.stderr == b""
