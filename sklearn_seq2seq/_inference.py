@@ -14,10 +14,12 @@ import torch
 from sklearn_seq2seq import _search
 from sklearn_seq2seq._batches import cut, prediction_batches
 from sklearn_seq2seq._objectives import log_probabilities, position_mask
-from sklearn_seq2seq._tokens import lengths, pad, unpad
+from sklearn_seq2seq._tokens import pad, unpad
 
 # Without gradients to keep, so many times the rows of a training batch fit as well.
 ROWS_FACTOR = 8
+# Most source positions of such a batch, padding included, for each of its rows.
+ROW_POSITIONS = 64
 
 
 @dataclass
@@ -71,21 +73,26 @@ def decode(networks, dataset, *, limits, chooser, n_best, batch_size, options=No
     device = device_of(networks[0])
     limits = np.asarray(limits, dtype=np.int64)
     parts = []
-    for rows in prediction_batches(first.source, ROWS_FACTOR * batch_size):
+    for rows in _source_batches(first, batch_size):
+        batches = [_to(data.sources(rows), device) for data in dataset]
         with torch.inference_mode():
             states = [
-                network.start(**_to(data.sources(rows), device))
-                for network, data in zip(networks, dataset, strict=True)
+                network.start(**batch)
+                for network, batch in zip(networks, batches, strict=True)
             ]
         step, state = networks[0].step, states[0]
         if len(networks) > 1:
             step, state = _mean_step(networks), MemberStates(states)
+        keywords = options(rows) if options else {}
+        if "copy_ids" in batches[0]:
+            copies = _search.Copies(batches[0]["copy_ids"], first.target_size)
+            keywords["constraints"] = [copies, *keywords.get("constraints", ())]
         found = _search.search(
             step,
             state,
             torch.from_numpy(limits[rows]).to(device),
             chooser(),
-            **(options(rows) if options else {}),
+            **keywords,
         )
         tokens = _name_copies(found.tokens[:, :n_best].cpu().numpy(), first, rows)
         log_probs = found.log_probs[:, :n_best].cpu().numpy()
@@ -161,7 +168,7 @@ def decode_vectors(network, vectors, *, limit, batch_size, width):
 def encode(network, dataset, *, batch_size):
     """The fixed-length vector of every row, float32 of shape (n_samples, F)."""
     vectors = None
-    for rows in prediction_batches(dataset.source, ROWS_FACTOR * batch_size):
+    for rows in _source_batches(dataset, batch_size):
         batch = _to(dataset.sources(rows), device_of(network))
         _, state = network.encode(batch["source"], batch["source_positions"])
         some = state.to_vector().float().cpu().numpy()
@@ -231,9 +238,16 @@ def attention_weights(network, dataset, *, batch_size):
     return weights
 
 
+def _source_batches(dataset, batch_size):
+    n_rows = ROWS_FACTOR * batch_size
+    return prediction_batches(dataset.source, n_rows, ROW_POSITIONS * n_rows)
+
+
 def _pair_batches(dataset, batch_size):
-    order = np.lexsort((lengths(dataset.target), lengths(dataset.source)))
-    return cut(order, None, ROWS_FACTOR * batch_size)
+    n_rows = ROWS_FACTOR * batch_size
+    sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
+    order = np.lexsort((sizes[:, 1], sizes[:, 0]))
+    return cut(order, sizes, n_rows, 2 * ROW_POSITIONS * n_rows)
 
 
 def device_of(network):
