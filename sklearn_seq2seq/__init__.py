@@ -1,8 +1,11 @@
 """Sequence-to-sequence learning with the manners of scikit-learn."""
 
+# Imported for its effect: `load` and `save` then know the classes.
+from sklearn_seq2seq import _stored  # noqa: F401
 from sklearn_seq2seq._baseline import DummySeq2Seq
 from sklearn_seq2seq._columns import ColumnVectorizer
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
+from sklearn_seq2seq._persistence import ModelFileError, load, save
 from sklearn_seq2seq._vectorizer import SequenceVectorizer
 
 __version__ = "0.1.0"
@@ -10,6 +13,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ColumnVectorizer",
     "DummySeq2Seq",
+    "ModelFileError",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
+    "load",
+    "save",
 ]
