@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import math
-import sys
 import time
 
 from sklearn.metrics import check_scoring
-from skorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    GradientNormClipping,
-    LRScheduler,
-)
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from sklearn_seq2seq._net import StopTraining
+from sklearn_seq2seq._optional import import_optional
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9 has no callbacks of its own
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's."""
+
+        def _init_callback_context(self, **kwargs):
+            return None
+
+    def with_callbacks(method):
+        """Leave a method as it is."""
+        return method
+
 
 WARM_UP = 0.05
 
@@ -44,26 +57,146 @@ class InverseSquareRoot(Cosine):
 SCHEDULES = {"cosine": Cosine, "inverse_sqrt": InverseSquareRoot}
 
 
-class BestModel(EarlyStopping):
-    """skorch's early stopping, whose memory outlives an interruption of training."""
+class Schedule(LRScheduler):
+    """skorch's scheduler, which starts anew with every call of `fit`."""
+
+    def _get_scheduler(self, net, policy, **scheduler_kwargs):
+        return policy(net.optimizer_, **scheduler_kwargs)
+
+
+class BestModel(Callback):
+    """Keeps the weights of the best epoch, and stops when none better comes.
+
+    Parameters
+    ----------
+    monitor : str
+        Entry of the history.
+    key : str
+        Names the validation data. Where the last training had the same, its best score
+        is still the one to beat, and the weights at the start are the ones that had it.
+    patience : int or None
+        Epochs without improvement after which to stop; None never stops.
+    tol : float
+        Improvement that counts for `patience`.
+    """
+
+    def __init__(self, monitor, key, patience, tol):
+        self.monitor = monitor
+        self.key = key
+        self.patience = patience
+        self.tol = tol
 
     def on_train_begin(self, net, **kwargs):
-        if self.dynamic_threshold_ is None:
-            super().on_train_begin(net, **kwargs)
+        self.sign_ = -1.0 if self.monitor.endswith("loss") else 1.0
+        self.score_, self.epoch_, self.misses_ = -math.inf, 0, 0
+        self.weights_ = None
+        memory = net.memory_
+        if memory is not None and memory["key"] == self.key:
+            self.score_, self.epoch_ = memory["score"], memory["epoch"]
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+
+    def on_epoch_end(self, net, **kwargs):
+        score = self.sign_ * net.history[-1, self.monitor]
+        improved = score >= self.score_ + self.tol
+        self.misses_ = 0 if improved else self.misses_ + 1
+        if score > self.score_:
+            self.score_, self.epoch_ = score, net.history[-1, "epoch"]
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+        if self.misses_ == self.patience:
+            net.stop_training = True
+
+    def on_train_end(self, net, **kwargs):
+        if self.weights_ is not None:
+            net.module_.load_state_dict(self.weights_)
+            net.memory_ = {"key": self.key, "score": self.score_, "epoch": self.epoch_}
+
+    def state_dict(self):
+        """Return what it remembers, to go on with another time."""
+        names = ("score_", "epoch_", "misses_", "weights_")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state):
+        """Go on with what another one remembered."""
+        vars(self).update(state)
 
 
 class TimeLimit(Callback):
-    """Ends training after so many seconds."""
+    """Ends training after so many seconds, those before a resumption included."""
 
     def __init__(self, seconds):
         self.seconds = seconds
 
     def on_train_begin(self, net, **kwargs):
-        self.end_ = time.monotonic() + self.seconds
+        spent = sum(net.history[net.first_epoch_ :, "dur"])
+        self.end_ = time.monotonic() + self.seconds - spent
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training and time.monotonic() > self.end_:
-            raise KeyboardInterrupt
+            raise StopTraining
+
+
+class EpochEnd(Callback):
+    """Calls a function when an epoch has ended and all else has seen it."""
+
+    def __init__(self, function, every=1):
+        self.function = function
+        self.every = every
+
+    def on_epoch_end(self, net, **kwargs):
+        if (len(net.history) - net.first_epoch_) % self.every == 0:
+            self.function(net)
+
+
+class FitTasks(Callback):
+    """Tells scikit-learn's own callbacks of the fit, as a context, and of its epochs.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext or None
+        None where scikit-learn has no callbacks.
+    estimator : estimator
+        The one in `fit`.
+    X, y
+        What it was given.
+    """
+
+    def __init__(self, context, estimator, X, y):
+        self.context = context
+        self.estimator = estimator
+        self.X = X
+        self.y = y
+
+    def __enter__(self):
+        self._begin(self.context)
+        return self
+
+    def __exit__(self, error, *_):
+        if error is None:
+            self._end(self.context, dict)
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_ = self.context and self.context.subcontext(task_name="epoch")
+        self._begin(self.epoch_)
+
+    def on_epoch_end(self, net, **kwargs):
+        def learned():
+            net.module_.eval()
+            return {"net_": net, "history_": net.history, "n_iter_": len(net.history)}
+
+        if self._end(self.epoch_, learned):
+            net.stop_training = True
+
+    def _begin(self, task):
+        if task is not None:
+            task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def _end(self, task, learned):
+        return task is not None and task.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.y,
+            reconstruction_attributes=learned,
+        )
 
 
 class DecodedScore(Callback):
@@ -100,40 +233,42 @@ class DecodedScore(Callback):
 
 
 class Progress(Callback):
-    """A progress bar over all batches, with the figures of the last epoch."""
+    """A progress bar over all batches, with the figures of the last epoch.
+
+    On the standard error stream, or as a widget in a notebook; speed is in target
+    positions.
+    """
 
     def __init__(self, n_batches, max_epochs):
         self.n_batches = n_batches
         self.max_epochs = max_epochs
 
     def on_train_begin(self, net, **kwargs):
-        from tqdm.auto import tqdm
-
-        self.tokens_ = 0
+        tqdm = import_optional("tqdm.auto", "progress").tqdm
+        self.n_positions_ = 0
         self.start_ = time.monotonic()
         self.figures_ = {}
         self.bar_ = tqdm(
             total=self.n_batches * self.max_epochs,
+            initial=self.n_batches * (len(net.history) - net.first_epoch_),
             desc="fit",
             unit="batch",
-            file=sys.stdout,
             mininterval=0.5,
         )
 
-    def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
         if not training:
             return
-        self.tokens_ += int(batch[1]["positions"].sum())
+        self.n_positions_ += int(batch[1]["positions"].sum())
+        speed = self.n_positions_ / (time.monotonic() - self.start_)
+        figures = {**self.figures_, "tokens/s": f"{speed:,.0f}"}
+        self.bar_.set_postfix(figures, refresh=False)
         self.bar_.update()
-        if self.bar_.n % 10 == 0:
-            speed = self.tokens_ / (time.monotonic() - self.start_)
-            self.bar_.set_postfix(
-                {**self.figures_, "tokens/s": f"{speed:,.0f}"}, refresh=False
-            )
 
     def on_epoch_end(self, net, **kwargs):
         last = net.history[-1]
-        self.bar_.set_description(f"epoch {last['epoch']}/{self.max_epochs}")
+        done = len(net.history) - net.first_epoch_
+        self.bar_.set_description(f"epoch {done}/{self.max_epochs}")
         names = ("train_loss", "valid_loss", "valid_exact_match", "valid_score")
         self.figures_ = {
             name.replace("train_", ""): f"{last[name]:.4f}"
@@ -142,11 +277,12 @@ class Progress(Callback):
         }
 
     def on_train_end(self, net, **kwargs):
+        self.bar_.set_postfix(self.figures_)
         self.bar_.close()
         del self.bar_
 
 
-def make_callbacks(params, *, n_batches, monitored, early_stopping, decoded=None):
+def make_callbacks(params, *, n_batches, monitored=None, key=None, decoded=None):
     """Callbacks of one fit, from an estimator's parameters.
 
     Parameters
@@ -155,15 +291,17 @@ def make_callbacks(params, *, n_batches, monitored, early_stopping, decoded=None
         ``Seq2SeqTransformer.get_params(deep=False)``.
     n_batches : int
         Training batches of an epoch.
-    monitored : str or None
+    monitored : str, default=None
         Entry of the history that says which epoch is best; None without validation.
-    early_stopping : bool
-        Whether to stop when it no longer improves.
+    key : str, default=None
+        Names the validation data.
     decoded : DecodedScore, default=None
 
     Returns
     -------
     list of (str, skorch callback)
+        The user's are copies, so that what a fit does to them stays in the fit; what
+        they hold, a writer or a list, is shared.
     """
     callbacks = []
     if decoded is not None:
@@ -171,46 +309,43 @@ def make_callbacks(params, *, n_batches, monitored, early_stopping, decoded=None
     schedule = _schedule(params, n_batches, monitored)
     if schedule is not None:
         callbacks.append(("schedule", schedule))
-    if params["gradient_clip"]:
+    if params["gradient_clip"] is not None:
         callbacks.append(("clip", GradientNormClipping(params["gradient_clip"])))
     if params["max_time"] is not None:
         callbacks.append(("time_limit", TimeLimit(params["max_time"])))
+    if monitored is not None:
+        patience = params["n_iter_no_change"] if params["early_stopping"] else None
+        best = BestModel(monitored, key, patience, params["tol"])
+        callbacks.append(("best", best))
     if params["verbose"]:
         callbacks.append(("progress", Progress(n_batches, params["max_epochs"])))
-    callbacks += [
-        callback if isinstance(callback, tuple) else (f"user_{k}", callback)
-        for k, callback in enumerate(params["callbacks"] or ())
-    ]
-    if monitored is not None:
-        best = BestModel(
-            monitor=monitored,
-            patience=params["n_iter_no_change"] if early_stopping else -1,
-            threshold=params["tol"],
-            threshold_mode="abs",
-            lower_is_better=monitored == "valid_loss",
-            load_best=True,
+    for k, callback in enumerate(params["callbacks"] or ()):
+        name, callback = (
+            callback if isinstance(callback, tuple) else (f"user_{k}", callback)
         )
-        callbacks.append(("best", best))
+        callbacks.append((name, copy.copy(callback)))
     return callbacks
 
 
 def _schedule(params, n_batches, monitored):
-    name = params["lr_schedule"]
-    if name is None or name == "constant":
+    schedule = params["lr_schedule"]
+    if schedule == "constant":
         return None
-    if name == "plateau":
-        return LRScheduler(
+    if schedule == "plateau":
+        return Schedule(
             policy=ReduceLROnPlateau,
             monitor=monitored or "train_loss",
             mode="max" if monitored not in (None, "valid_loss") else "min",
             factor=0.5,
             patience=max(1, params["n_iter_no_change"] // 3),
         )
-    if isinstance(name, str):
+    if isinstance(schedule, str):
         steps = n_batches * params["max_epochs"]
-        return LRScheduler(
+        return Schedule(
             policy=LambdaLR,
-            lr_lambda=SCHEDULES[name](steps),
+            lr_lambda=SCHEDULES[schedule](steps),
             step_every="batch",
         )
-    return LRScheduler(policy=name) if isinstance(name, type) else name
+    if hasattr(schedule, "on_train_begin"):
+        return copy.copy(schedule)
+    return Schedule(policy=schedule, monitor=monitored or "train_loss")

@@ -1,7 +1,6 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
-import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -12,22 +11,25 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_array,
     check_is_fitted,
     validate_data,
 )
 
 from sklearn_seq2seq import _inference
-from sklearn_seq2seq._batches import PairDataset, TrainingBatches
-from sklearn_seq2seq._callbacks import DecodedScore, make_callbacks
+from sklearn_seq2seq._batches import PairDataset
+from sklearn_seq2seq._callbacks import (
+    CallbackSupportMixin,
+    DecodedScore,
+    FitTasks,
+    with_callbacks,
+)
 from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
-from sklearn_seq2seq._net import OPTIMIZERS, PRECISIONS, load_vectors, make_net, train
+from sklearn_seq2seq._net import OPTIMIZERS, PRECISIONS, load_vectors, make_net
 from sklearn_seq2seq._persistence import SavingMixin
 from sklearn_seq2seq._recurrent import CELLS
 from sklearn_seq2seq._sides import (
@@ -43,6 +45,7 @@ from sklearn_seq2seq._sides import (
     vectors_by_id,
 )
 from sklearn_seq2seq._tokens import UNKNOWN, as_tokens, lengths
+from sklearn_seq2seq._training import Training
 
 _ID_CHECKS = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
 
@@ -70,6 +73,7 @@ class Seq2SeqTransformer(
     SavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    CallbackSupportMixin,
     BaseEstimator,
 ):
     """Recurrent encoder-decoder from sequences to sequences.
@@ -132,16 +136,16 @@ class Seq2SeqTransformer(
     encoder_loss_weight : float, default=0.0
         alpha in [0, 1) of the loss ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc
         asks the fixed-length vector which tokens the target has [6]_.
-    label_smoothing : float, default=0.0
+    label_smoothing : float, default=0.1
         Share of each reference token's probability that is spread over all tokens.
     teacher_forcing : float or tuple of two floats, default=1.0
         Probability that a training step is fed the reference rather than a sample of
         the model's own [7]_. A pair goes from the first to the second over the epochs.
     optimizer : str or torch optimiser class, default="adam"
         "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta" or "sgd".
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.002
         Step size, the highest of the schedule.
-    lr_schedule : str, torch scheduler class or skorch LRScheduler, default="constant"
+    lr_schedule : str, torch scheduler class or skorch LRScheduler, default="cosine"
         "constant", "cosine" (warm-up over 5 % of the steps, then down to 0),
         "inverse_sqrt" (the same warm-up) or "plateau" (halved when the validation score
         has not improved for a third of `n_iter_no_change` epochs).
@@ -155,9 +159,12 @@ class Seq2SeqTransformer(
     max_epochs : int, default=30
         Passes over the pairs.
     max_time : float, default=None
-        Seconds after which training ends.
+        Seconds after which training ends, within an epoch if need be.
     gradient_clip : float, default=5.0
         Largest norm of a step's gradient; None does not clip.
+    gradient_accumulation_steps : int, default=1
+        Batches whose gradients make one training step: that of a batch so many times
+        as large, in the memory of one.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when the score there no longer improves. With one
@@ -203,7 +210,13 @@ class Seq2SeqTransformer(
     precision : {"float32", "bfloat16", "float16"}, default="float32"
         Of the arithmetic in training, where the device has it.
     checkpoint : str or path, default=None
-        File to which the state of training is written.
+        File in which the state of training is kept, or a folder, in which each fit has
+        a file of its own. The same call of `fit` again, after whatever ended it, goes
+        on from there and ends as if it had never stopped; a finished one returns at
+        once. The file of another fit, or a broken one, is left alone: a ValueError.
+        Your own `callbacks` begin afresh.
+    checkpoint_interval : int, default=1
+        Epochs between two writings.
     warm_start : bool, default=False
         Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
     callbacks : list of skorch callbacks, default=None
@@ -301,13 +314,14 @@ class Seq2SeqTransformer(
         "lr_schedule": [
             StrOptions({"constant", "cosine", "inverse_sqrt", "plateau"}),
             HasMethods(["on_train_begin"]),
-            type,
+            callable,
         ],
         "weight_decay": [_non_negative(Real)],
         "max_tokens": [_positive(), None],
         "max_epochs": [_positive()],
         "max_time": [_positive(Real), None],
         "gradient_clip": [_positive(Real), None],
+        "gradient_accumulation_steps": [_positive()],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [_positive()],
@@ -317,6 +331,7 @@ class Seq2SeqTransformer(
         "device": [str, torch.device],
         "precision": [StrOptions(set(PRECISIONS))],
         "checkpoint": [str, HasMethods(["__fspath__"]), None],
+        "checkpoint_interval": [_positive()],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
@@ -346,17 +361,18 @@ class Seq2SeqTransformer(
         dropout=0.3,
         unknown_dropout=0.0,
         encoder_loss_weight=0.0,
-        label_smoothing=0.0,
+        label_smoothing=0.1,
         teacher_forcing=1.0,
         optimizer="adam",
-        learning_rate=0.001,
-        lr_schedule="constant",
+        learning_rate=0.002,
+        lr_schedule="cosine",
         weight_decay=0.0,
         batch_size=64,
         max_tokens=None,
         max_epochs=30,
         max_time=None,
         gradient_clip=5.0,
+        gradient_accumulation_steps=1,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -375,6 +391,7 @@ class Seq2SeqTransformer(
         device="auto",
         precision="float32",
         checkpoint=None,
+        checkpoint_interval=1,
         warm_start=False,
         callbacks=None,
         random_state=None,
@@ -411,6 +428,7 @@ class Seq2SeqTransformer(
         self.max_epochs = max_epochs
         self.max_time = max_time
         self.gradient_clip = gradient_clip
+        self.gradient_accumulation_steps = gradient_accumulation_steps
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -429,6 +447,7 @@ class Seq2SeqTransformer(
         self.device = device
         self.precision = precision
         self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state
@@ -436,6 +455,7 @@ class Seq2SeqTransformer(
 
     # Learning
 
+    @with_callbacks
     def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
         """Learn both vocabularies and train the network.
 
@@ -467,16 +487,11 @@ class Seq2SeqTransformer(
             If a row is not what it must be (the message names it), lengths differ, or
             parameters do not go together.
         """
-        with self._unchanged_on_failure():
-            self._check_parameters()
-            if self.warm_start and hasattr(self, "net_"):
-                X, y = listed(X, y)
-                dataset = self._read_pairs(X, y)
-            else:
-                X, y, dataset = self._learn(X, y)
-            self._train(X, y, dataset, sample_weight, groups, validation_data)
-        return self
+        going_on = self.warm_start and hasattr(self, "net_")
+        extras = {"groups": groups, "validation_data": validation_data}
+        return self._learn_and_train(going_on, X, y, sample_weight, **extras)
 
+    @with_callbacks
     def partial_fit(self, X, y=None, *, sample_weight=None):
         """Train `max_epochs` more on these pairs.
 
@@ -496,14 +511,19 @@ class Seq2SeqTransformer(
         self : Seq2SeqTransformer
             This estimator, fitted.
         """
-        with self._unchanged_on_failure():
-            self._check_parameters()
-            if hasattr(self, "net_"):
+        return self._learn_and_train(hasattr(self, "net_"), X, y, sample_weight)
+
+    def _learn_and_train(self, going_on, X, y, sample_weight, **extras):
+        self._check_parameters()
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        tasks = FitTasks(context, self, X, y)
+        with self._unchanged_on_failure(), tasks:
+            if going_on:
                 X, y = listed(X, y)
                 dataset = self._read_pairs(X, y)
             else:
                 X, y, dataset = self._learn(X, y)
-            self._train(X, y, dataset, sample_weight, None, None)
+            self._train(X, y, dataset, tasks, sample_weight=sample_weight, **extras)
         return self
 
     @contextmanager
@@ -591,61 +611,57 @@ class Seq2SeqTransformer(
             weight=weight,
         )
 
-    def _train(self, X, y, dataset, sample_weight, groups, validation_data):
+    def _train(
+        self,
+        X,
+        y,
+        dataset,
+        tasks,
+        *,
+        sample_weight=None,
+        groups=None,
+        validation_data=None,
+    ):
         """Train `net_`, made if there is none yet, on a data set."""
         params = self.get_params(deep=False)
-        seed = draw_seed(self.random_state)
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, dataset.source, ensure_non_negative=True
-            )
-            dataset.weight = np.asarray(weight)
-            if not dataset.weight.any():
-                raise ValueError("sample_weight is 0 for every row; nothing to learn.")
-            counts = np.flatnonzero(dataset.weight)
-            X, y, groups = (take(data, counts) for data in (X, y, groups))
-            dataset = dataset.take(counts)
-        if self.max_tokens is not None:
-            _check_max_tokens(dataset, self.max_tokens)
-        valid = None
+        valid, net = None, getattr(self, "net_", None)
         if validation_data is not None:
-            X_valid, y_valid = validation_data
+            X_valid, y_valid = listed(*validation_data)
             valid = self._read_pairs(X_valid, y_valid)
-        elif self.early_stopping:
-            kept, held = _split(len(dataset), groups, self.validation_fraction, seed)
-            if len(held):
-                X_valid, y_valid = take(X, held), take(y, held)
-                dataset, valid = dataset.take(kept), dataset.take(held)
-        monitored = decoded = None
-        if valid is not None:
-            monitored = _monitored(self.scoring)
-            if monitored == "valid_score":
-                decoded = DecodedScore(self.scoring, self._with_net, X_valid, y_valid)
-        batches = TrainingBatches(dataset, self.batch_size, self.max_tokens)
-        callbacks = make_callbacks(
+        training = Training(
             params,
-            n_batches=len(batches),
-            monitored=monitored,
-            early_stopping=self.early_stopping,
-            decoded=decoded,
+            dataset,
+            seed=draw_seed(self.random_state),
+            sample_weight=sample_weight,
+            groups=groups,
+            valid=valid,
+            names=[
+                getattr(side.vectorizer, "vocabulary_", side.size)
+                for side in (self._source, self._target)
+            ],
+            net=net,
         )
-        if not hasattr(self, "net_"):
-            net = make_net(
-                params,
-                source_size=self._source.size,
-                target_size=self._target.size,
-                seed=seed,
-            )
-            self._load_vectors(net)
-        else:
-            # A deep copy, so that a failure leaves the fitted one as it was.
-            net = copy.deepcopy(self.net_)
-        train(net, dataset, valid, params, callbacks)
+        decoded = None
+        if training.decodes:
+            if training.held is not None:
+                X_valid, y_valid = (take(data, training.held) for data in (X, y))
+            decoded = DecodedScore(self.scoring, self._with_net, X_valid, y_valid)
+        # A deep copy, so that a failure leaves the fitted one as it was.
+        net = (
+            self._new_net(params, training.seed) if net is None else copy.deepcopy(net)
+        )
+        training.run(net, decoded, tasks)
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
+
+    def _new_net(self, params, seed):
+        sizes = {"source_size": self._source.size, "target_size": self._target.size}
+        net = make_net(params, **sizes, seed=seed)
+        self._load_vectors(net)
         factor = 2 if net.module_.decoder_cell == "lstm" else 1
         self._n_features_out = factor * self.num_layers * self.hidden_size
+        return net
 
     def _load_vectors(self, net):
         for name, side in (("source", self._source), ("target", self._target)):
@@ -812,44 +828,4 @@ def _check_combinations(params):
         raise ValueError(
             "teacher_forcing must be a number in [0, 1] or a pair of such numbers, for "
             f"the first and the last epoch; got {forcing!r}."
-        )
-
-
-def _monitored(scoring):
-    """Entry of the history that `scoring` stands for."""
-    if isinstance(scoring, str) and scoring in ("loss", "exact_match"):
-        return f"valid_{scoring}"
-    return "valid_score"
-
-
-def _split(n_samples, groups, fraction, seed):
-    """Rows to train on and rows to validate on, in their own order.
-
-    At least one row, or one group, stays on each side; where that cannot be there is
-    no validation, with a warning.
-    """
-    n_units = n_samples if groups is None else len(np.unique(groups))
-    if n_units < 2:
-        what = "n_samples" if groups is None else "the number of groups"
-        warnings.warn(
-            "early_stopping needs something to split off for validation; "
-            f"{what}=1, so training goes on without.",
-            stacklevel=5,
-        )
-        return np.arange(n_samples), np.arange(0)
-    n_held = min(max(1, round(fraction * n_units)), n_units - 1)
-    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-    split = splitter(n_splits=1, test_size=n_held, random_state=seed)
-    kept, held = next(split.split(np.zeros(n_samples), groups=groups))
-    return np.sort(kept), np.sort(held)
-
-
-def _check_max_tokens(dataset, max_tokens):
-    sizes = dataset.source_positions + dataset.target_positions
-    if sizes.max() > max_tokens:
-        row = int(sizes.argmax())
-        raise ValueError(
-            f"Row {row} has {sizes[row]} source and target positions, more than "
-            f"max_tokens={max_tokens} allows a whole batch. Raise max_tokens, or "
-            "shorten rows with the vectorizers' max_length."
         )

@@ -1,16 +1,15 @@
-"""Training: skorch's NeuralNet with our batches, our loss and reproducible epochs."""
+"""The skorch net: our batches, our loss, and epochs that can be repeated."""
 
 from __future__ import annotations
 
-import warnings
+import copy
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
-from skorch.helper import predefined_split
 
-from sklearn_seq2seq._batches import TrainingBatches
+from sklearn_seq2seq._batches import TrainingBatches, cut
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
 
@@ -30,10 +29,16 @@ PRECISIONS = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+# Keeps small gradients within the range of float16.
+LOSS_SCALE = {"float16": 2.0**12}
 
 
 class DivergenceError(ValueError, FloatingPointError):
     """The training loss became infinite or not a number."""
+
+
+class StopTraining(KeyboardInterrupt):
+    """A callback has asked for the end; skorch's own ask with the base class."""
 
 
 class Seq2SeqNet(NeuralNet):
@@ -49,6 +54,19 @@ class Seq2SeqNet(NeuralNet):
         Probability of feeding the reference in the first and in the last epoch.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
         Of the forward pass in training.
+    max_tokens : int, default=None
+        Positions of a forward pass in training, at most; a step of more, or of more
+        than `batch_size` rows, is taken in parts whose gradients add up.
+
+    Attributes
+    ----------
+    stop_training : bool
+        A callback sets it to end training with the epoch.
+    first_epoch_ : int
+        Epochs trained before the current call.
+    memory_ : dict or None
+        What was best in the last training with validation: ``key`` (of the validation
+        data), ``score`` and ``epoch``.
     """
 
     def __init__(
@@ -58,16 +76,32 @@ class Seq2SeqNet(NeuralNet):
         seed=0,
         teacher_forcing=(1.0, 1.0),
         precision="float32",
+        max_tokens=None,
         **kwargs,
     ):
         self.seed = seed
         self.teacher_forcing = teacher_forcing
         self.precision = precision
+        self.max_tokens = max_tokens
+        self.stop_training = False
+        self.first_epoch_ = 0
+        self.memory_ = None
         super().__init__(module, **kwargs)
 
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer())]
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the epoch's record, unless a callback has had enough."""
+        if self.stop_training:
+            raise StopTraining
+        super().on_epoch_begin(net, **kwargs)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Refuse weights that the epoch's last step has ruined."""
+        if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
+            raise DivergenceError(self._divergence("weights are no longer finite"))
 
     def infer(self, x, **fit_params):
         """Forward pass in the chosen precision."""
@@ -76,6 +110,29 @@ class Seq2SeqNet(NeuralNet):
             return super().infer(x, **fit_params)
         with torch.autocast(torch.device(self.device).type, dtype=dtype):
             return super().infer(x, **fit_params)
+
+    def train_step_single(self, batch, **fit_params):
+        """Gradient of a batch, in parts that fit the memory that was allowed."""
+        self._set_training(True)
+        scale = LOSS_SCALE.get(self.precision, 1.0)
+        total = _size(batch[1])
+        loss = 0.0
+        for inputs, outputs in parts(batch, self.batch_size, self.max_tokens):
+            y_pred = self.infer(inputs)
+            part = self.get_loss(y_pred, outputs, X=inputs, training=True)
+            part = part * (_size(outputs) / total)
+            (part * scale).backward()
+            loss = loss + part.detach()
+        if scale != 1:
+            self._undo_scale(scale)
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _undo_scale(self, scale):
+        gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
+        torch._foreach_div_(gradients, scale)
+        if not all(bool(g.isfinite().all()) for g in gradients):
+            # Beyond the range of float16: no gradients, no step.
+            self.module_.zero_grad(set_to_none=True)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One epoch; its mean loss counts target positions, not batches.
@@ -87,22 +144,24 @@ class Seq2SeqNet(NeuralNet):
             return
         if training:
             self._begin_training_epoch(iterator)
-        loss_sum, n_positions, n_exact, n_rows, n_batches = 0.0, 0.0, 0, 0, 0
+        loss_sum, n_positions, n_exact, n_rows, n_batches = 0.0, 0.0, 0.0, 0.0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             loss = step["loss"].item()
             n_batches += 1
-            self._check_loss(loss, n_batches)
+            if not np.isfinite(loss):
+                what = f"{prefix} loss became {loss} in batch {n_batches}"
+                raise DivergenceError(self._divergence(what))
             outputs = batch[1]
-            size = float((outputs["weight"] * outputs["positions"]).sum())
+            size = _size(outputs)
             loss_sum += loss * size
             n_positions += size
             self.history.record_batch(prefix + "_loss", loss)
             self.history.record_batch(prefix + "_batch_size", size)
             if not training:
                 n_exact += self._count_exact(step["y_pred"].logits, outputs)
-                n_rows += len(outputs["positions"])
+                n_rows += float(outputs["weight"].sum())
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self.history[-1]["batches"].clear()
         self.history.record(prefix + "_loss", loss_sum / max(n_positions, 1e-38))
@@ -123,26 +182,97 @@ class Seq2SeqNet(NeuralNet):
     def _count_exact(self, logits, outputs):
         target = outputs["target"].to(logits.device)
         positions = outputs["positions"].to(logits.device)
-        return int(exact_rows(logits, target, positions).sum())
+        right = exact_rows(logits, target, positions).cpu()
+        return float((right * outputs["weight"]).sum())
 
-    def _check_loss(self, loss, batch):
-        if not np.isfinite(loss):
-            rate = self.optimizer_.param_groups[0]["lr"]
-            raise DivergenceError(
-                f"The loss became {loss} in epoch {len(self.history)}, batch {batch}, "
-                f"at learning rate {rate:g}. Lower learning_rate or gradient_clip."
+    def _divergence(self, what):
+        rate = self.optimizer_.param_groups[0]["lr"]
+        return (
+            f"Training diverged: the {what} of epoch {len(self.history)}, at learning "
+            f"rate {rate:g}. Lower learning_rate or gradient_clip."
+        )
+
+    def __getstate__(self):
+        # Half of a pickle would be the optimiser's state, and a GPU must not be
+        # needed to load one.
+        state = vars(self).copy()
+        state.pop("optimizer_", None)
+        if torch.device(self.device).type != "cpu":
+            state["module_"] = copy.deepcopy(self.module_).cpu()
+            state["criterion_"] = copy.deepcopy(self.criterion_).cpu()
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if not available(self.device):
+            self.device = "cpu"
+        self.module_.to(self.device)
+        self.criterion_.to(self.device)
+
+    def __deepcopy__(self, memo):
+        twin = self.__class__.__new__(self.__class__)
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        if hasattr(self, "optimizer_"):
+            twin.initialize_optimizer()
+            twin.optimizer_.load_state_dict(self.optimizer_.state_dict())
+        return twin
+
+
+def _size(outputs):
+    """Target positions of a batch, each as often as its row's weight says."""
+    return float((outputs["weight"] * outputs["positions"]).sum())
+
+
+def parts(batch, batch_size, max_tokens):
+    """Cut a batch into parts of so many rows and positions, at most.
+
+    Parameters
+    ----------
+    batch : (inputs, outputs)
+        As `PairDataset` gives it, its rows in order of length.
+    batch_size : int
+    max_tokens : int or None
+
+    Returns
+    -------
+    list of (inputs, outputs)
+    """
+    inputs, outputs = batch
+    n_source, n_target = inputs["source_positions"], outputs["positions"]
+    rows = np.arange(len(n_source))
+    chunks = cut(rows, (n_source + n_target).numpy(), batch_size, max_tokens)
+    if len(chunks) == 1:
+        return [batch]
+    result = []
+    for chunk in chunks:
+        here = slice(int(chunk[0]), int(chunk[-1]) + 1)
+        widths = dict.fromkeys(("source", "copy_ids"), int(n_source[here].max()))
+        widths["target"] = int(n_target[here].max())
+        result.append(
+            tuple(
+                {
+                    name: x[here] if x.ndim == 1 else x[here, : widths[name]]
+                    for name, x in half.items()
+                }
+                for half in batch
             )
+        )
+    return result
 
 
 def choose_device(device):
     """Resolve ``"auto"``: CUDA, then MPS, then the CPU."""
     if device != "auto":
         return device
-    if torch.cuda.is_available():
-        return "cuda"
-    if torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"
+    return next(name for name in ("cuda", "mps", "cpu") if available(name))
+
+
+def available(device):
+    """Whether this machine has the device."""
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    return kind != "mps" or torch.backends.mps.is_available()
 
 
 def make_net(params, *, source_size, target_size, seed):
@@ -161,24 +291,15 @@ def make_net(params, *, source_size, target_size, seed):
     Seq2SeqNet
     """
     device = choose_device(params["device"])
-    forcing = params["teacher_forcing"]
     net = Seq2SeqNet(
         EncoderDecoder,
         seed=seed,
-        teacher_forcing=forcing if isinstance(forcing, tuple) else (forcing, forcing),
-        precision=params["precision"],
         criterion=SequenceLoss,
         criterion__vocabulary_size=target_size,
-        criterion__encoder_loss_weight=params["encoder_loss_weight"],
-        criterion__label_smoothing=params["label_smoothing"],
         criterion__copies=params["copy"],
         iterator_train=TrainingBatches,
         iterator_valid=TrainingBatches,
-        iterator_train__max_tokens=params["max_tokens"],
-        iterator_valid__max_tokens=params["max_tokens"],
         iterator_valid__shuffle=False,
-        batch_size=params["batch_size"],
-        max_epochs=params["max_epochs"],
         train_split=None,
         device=device,
         verbose=0,
@@ -189,7 +310,28 @@ def make_net(params, *, source_size, target_size, seed):
         module__predict_words=params["encoder_loss_weight"] > 0,
         module__seed=seed,
     )
-    return net.initialize()
+    return apply_training_params(net, params).initialize()
+
+
+def apply_training_params(net, params):
+    """Set what may change between one training of a net and the next."""
+    forcing, steps = params["teacher_forcing"], params["gradient_accumulation_steps"]
+    tokens = params["max_tokens"]
+    for name, value in {
+        "teacher_forcing": forcing if isinstance(forcing, tuple) else (forcing,) * 2,
+        "precision": params["precision"],
+        "batch_size": params["batch_size"],
+        "max_tokens": tokens,
+        "max_epochs": params["max_epochs"],
+        "iterator_train__batch_size": params["batch_size"] * steps,
+        "iterator_train__max_tokens": None if tokens is None else tokens * steps,
+        "iterator_valid__max_tokens": tokens,
+        "criterion__encoder_loss_weight": params["encoder_loss_weight"],
+        "criterion__label_smoothing": params["label_smoothing"],
+        "lr": params["learning_rate"],
+    }.items():
+        setattr(net, name, value)
+    return net
 
 
 MODULE_PARAMS = (
@@ -217,7 +359,7 @@ def _optimizer_params(params, device):
     options = {"optimizer": optimizer, "lr": params["learning_rate"]}
     if params["weight_decay"]:
         options["optimizer__weight_decay"] = params["weight_decay"]
-    if optimizer in FUSED and device != "mps":
+    if optimizer in FUSED and torch.device(device).type != "mps":
         options["optimizer__fused"] = True
     return options
 
@@ -228,58 +370,3 @@ def load_vectors(net, side, ids, matrix, freeze):
     weight = part.embedding.weight
     weight.data[torch.from_numpy(ids)] = torch.from_numpy(matrix).to(weight.device)
     weight.requires_grad_(not freeze)
-
-
-def train(net, dataset, valid, params, callbacks):
-    """Train `net` on a data set for ``max_epochs`` more.
-
-    Whatever ends it, Ctrl-C included, the best weights so far are in place.
-
-    Parameters
-    ----------
-    net : Seq2SeqNet
-    dataset, valid : PairDataset
-        `valid` may be None.
-    params : dict
-        ``Seq2SeqTransformer.get_params(deep=False)``.
-    callbacks : list of (str, skorch callback)
-
-    Raises
-    ------
-    DivergenceError
-        If the loss is no longer finite and there are no best weights to go back to.
-    MemoryError
-        If the device's memory does not suffice.
-    """
-    net.callbacks = callbacks
-    net.initialize_callbacks()
-    net.train_split = None if valid is None else predefined_split(valid)
-    for group in net.optimizer_.param_groups:
-        group["lr"] = group["initial_lr"] = params["learning_rate"]
-    try:
-        net.partial_fit(dataset, epochs=params["max_epochs"])
-    except DivergenceError as error:
-        net.notify("on_train_end", X=dataset, y=None)
-        best = dict(net.callbacks_).get("best")
-        if best is None or best.best_model_weights_ is None:
-            raise
-        warnings.warn(
-            f"{error} The weights of epoch {best.best_epoch_}, the best, are kept.",
-            stacklevel=5,
-        )
-    except RuntimeError as error:
-        if "memory" not in str(error):
-            raise
-        raise MemoryError(
-            "Not enough memory for a training step. Lower batch_size (now "
-            f"{params['batch_size']}), or bound the positions of a batch with "
-            f"max_tokens (now {params['max_tokens']})."
-        ) from error
-    finally:
-        # What held data or a second copy of the weights has done its work.
-        net.train_split = None
-        net.callbacks = []
-        net.initialize_callbacks()
-        if len(net.history) and "train_loss" not in net.history[-1]:
-            del net.history[-1]
-    net.module_.eval()

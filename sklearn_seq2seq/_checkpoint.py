@@ -1,0 +1,132 @@
+"""The state of training in a file that a killed process leaves whole.
+
+A file is written beside its final place, flushed to the disk and then renamed, so that
+at any moment it is either the old one or the new one. It holds tensors and plain values
+and is read without executing anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+
+FORMAT = "sklearn_seq2seq checkpoint 1"
+
+
+class Checkpoint:
+    """The file of one fit.
+
+    Parameters
+    ----------
+    path : str or path
+        In a folder each fit has a file of its own, named after its fingerprint.
+    fingerprint : dict of str
+        What makes this fit the one it is: names and hashes.
+
+    Raises
+    ------
+    ValueError
+        If the folder does not exist.
+    """
+
+    def __init__(self, path, fingerprint):
+        path = Path(path)
+        if path.is_dir():
+            path /= f"{joblib.hash(fingerprint)}.pt"
+        if not path.parent.is_dir():
+            raise ValueError(f"The folder of checkpoint={str(path)!r} does not exist.")
+        self.path = path
+        self.fingerprint = fingerprint
+
+    def read(self):
+        """Return the state last written, or None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is broken, or of another fit.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state["history"] = json.loads(state["history"])
+            if state["format"] != FORMAT:
+                raise ValueError(state["format"])
+        except OSError:
+            raise
+        except Exception as error:  # whatever the bytes make torch raise
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} cannot be used: it is not a whole "
+                "checkpoint of this version. It is left as it is; delete it to start "
+                "afresh, or choose another path."
+            ) from error
+        theirs = state["fingerprint"]
+        other = [name for name, own in self.fingerprint.items() if theirs[name] != own]
+        if other:
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} belongs to another fit, with other "
+                f"{', '.join(other)}. It is left as it is; delete it to start afresh, "
+                "choose another path, or give a folder, where each fit has its own "
+                "file."
+            )
+        return state
+
+    def write(self, state):
+        """Put `state`, a dict of tensors and plain values, in the file's place."""
+        history = json.dumps(state["history"], default=_plain)
+        state = {
+            **state,
+            "history": history,
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+        }
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.path)
+        _sync_folder(self.path.parent)
+
+
+def _plain(value):
+    """What stands in a file for a value that JSON does not have."""
+    return value.item() if isinstance(value, np.generic) else repr(value)
+
+
+def _sync_folder(folder):
+    """Flush a rename to the disk, where folders can be opened."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def digest(value):
+    """Hash of a parameter or of arrays, the same in every process."""
+    try:
+        return joblib.hash(value)
+    except Exception:  # what cannot be pickled goes by its name
+        return f"{type(value).__name__} {getattr(value, '__qualname__', '')}"
+
+
+def pairs_digest(dataset):
+    """Hash of a data set's rows and weights; None of None."""
+    if dataset is None:
+        return None
+    arrays = (dataset.source, dataset.target, dataset.copies)
+    parts = [None if x is None else (x.data, x.indptr) for x in arrays]
+    return joblib.hash([parts, dataset.weight])
+
+
+def network_digest(module):
+    """Hash of a network's weights."""
+    return joblib.hash([x.cpu().numpy() for x in module.state_dict().values()])

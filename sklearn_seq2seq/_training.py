@@ -1,0 +1,337 @@
+"""One training of a net: what is held out, what is watched, how it ends and resumes."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight
+from skorch.helper import predefined_split
+from skorch.history import History
+
+from sklearn_seq2seq._batches import TrainingBatches
+from sklearn_seq2seq._callbacks import EpochEnd, make_callbacks
+from sklearn_seq2seq._checkpoint import (
+    Checkpoint,
+    digest,
+    network_digest,
+    pairs_digest,
+)
+from sklearn_seq2seq._net import DivergenceError, StopTraining, apply_training_params
+
+# Parameters that may change between a killed fit and the call that goes on with it.
+NOT_OF_THE_FIT = ("verbose", "checkpoint", "checkpoint_interval", "callbacks")
+
+
+class Training:
+    """One call of `fit` or `partial_fit`, from its rows to the trained net.
+
+    Parameters
+    ----------
+    params : dict
+        ``Seq2SeqTransformer.get_params(deep=False)``.
+    dataset : PairDataset
+    seed : int
+        Replaced by that of the checkpoint, where there is one to go on with.
+    sample_weight, groups : array-like, default=None
+        One entry a row.
+    valid : PairDataset, default=None
+        Validation data of its own; else `early_stopping` splits some off.
+    names : object, default=None
+        What the ids of the rows stand for.
+    net : Seq2SeqNet, default=None
+        The one that the training goes on with.
+
+    Attributes
+    ----------
+    held : ndarray of int or None
+        Rows split off for validation.
+    monitored : str or None
+        Entry of the history that says which epoch is best.
+    finished : bool
+        Whether the checkpoint holds the trained net already.
+    """
+
+    def __init__(
+        self,
+        params,
+        dataset,
+        seed,
+        *,
+        sample_weight=None,
+        groups=None,
+        valid=None,
+        names=None,
+        net=None,
+    ):
+        rows = weigh(dataset, sample_weight)
+        _check_max_tokens(dataset, rows, params["max_tokens"])
+        if groups is not None:
+            check_consistent_length(dataset.source, groups)
+            groups = np.unique(groups, return_inverse=True)[1][rows]
+        self.params = params
+        self.seed = seed
+        self.saved = self.checkpoint = self.held = None
+        if params["checkpoint"] is not None:
+            fingerprint = _fingerprint(params, dataset, groups, valid, names, net)
+            self.checkpoint = Checkpoint(params["checkpoint"], fingerprint)
+            self.saved = self.checkpoint.read()
+        if self.saved is not None:
+            self.seed = self.saved["seed"]
+        if valid is None and params["early_stopping"]:
+            fraction = params["validation_fraction"]
+            kept, held = split(len(rows), groups, fraction, self.seed)
+            if len(held):
+                rows, self.held = rows[kept], rows[held]
+                valid = dataset.take(self.held)
+        # All of the rows need not be copied.
+        whole = len(rows) == len(dataset)
+        self.dataset = dataset if whole else dataset.take(rows)
+        self.valid = valid
+        self.monitored = None if valid is None else monitored(params["scoring"])
+
+    @property
+    def decodes(self):
+        """Whether the validation rows are to be decoded after each epoch."""
+        return self.monitored == "valid_score"
+
+    @property
+    def finished(self):
+        return self.saved is not None and self.saved["finished"]
+
+    def run(self, net, decoded=None, tasks=None):
+        """Train `net` for ``max_epochs`` more, or to the end of what was begun.
+
+        Whatever ends it, Ctrl-C included, the best weights so far are in place.
+
+        Parameters
+        ----------
+        net : Seq2SeqNet
+        decoded : DecodedScore, default=None
+        tasks : FitTasks, default=None
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is no longer finite and there are no best weights to go back to.
+        MemoryError
+            If the device's memory does not suffice.
+        """
+        self._prepare(net)
+        if self.finished:
+            _load(net, self.saved)
+        else:
+            try:
+                self._run(net, self._callbacks(decoded, tasks))
+            finally:
+                # What held data or a second copy of the weights has done its work.
+                net.train_split = None
+                net.callbacks = []
+                net.initialize_callbacks()
+        net.module_.eval()
+
+    def _prepare(self, net):
+        params = self.params
+        apply_training_params(net, params)
+        net.initialize_criterion()
+        if not hasattr(net, "optimizer_"):
+            net.initialize_optimizer()
+        for group in net.optimizer_.param_groups:
+            group["lr"] = group["initial_lr"] = params["learning_rate"]
+        net.first_epoch_ = len(net.history)
+        net.stop_training = False
+
+    def _callbacks(self, decoded, tasks):
+        params = self.params
+        batches = TrainingBatches(
+            self.dataset,
+            params["batch_size"] * params["gradient_accumulation_steps"],
+            params["max_tokens"]
+            and (params["max_tokens"] * params["gradient_accumulation_steps"]),
+        )
+        key = None
+        if self.monitored is not None:
+            key = digest([pairs_digest(self.valid), digest(params["scoring"])])
+        callbacks = make_callbacks(
+            params,
+            n_batches=len(batches),
+            monitored=self.monitored,
+            key=key,
+            decoded=decoded,
+        )
+        if tasks is not None:
+            callbacks.append(("tasks", tasks))
+        if self.checkpoint is not None:
+            write = EpochEnd(self._write, params["checkpoint_interval"])
+            callbacks.append(("checkpoint", write))
+        return callbacks
+
+    def _run(self, net, callbacks):
+        net.callbacks = callbacks
+        net.initialize_callbacks()
+        net.train_split = None if self.valid is None else predefined_split(self.valid)
+        if self.saved is not None:
+            net.history = History(self.saved["history"])
+        net.notify("on_train_begin", X=self.dataset, y=None)
+        if self.saved is not None:
+            # A scheduler sets the learning rate when it begins; so only now.
+            _load(net, self.saved)
+        finished, trouble = self._loop(net)
+        entry = self.monitored or "train_loss"
+        epoch = len(net.history)
+        if epoch > net.first_epoch_ and entry not in net.history[-1]:
+            del net.history[-1]
+        net.notify("on_train_end", X=self.dataset, y=None)
+        if trouble is not None:
+            _report(net, trouble, epoch)
+        if finished and self.checkpoint is not None:
+            self._write(net, finished=True)
+
+    def _loop(self, net):
+        """Train epochs; return whether that came to its end, and what went wrong."""
+        done = len(net.history) - net.first_epoch_
+        try:
+            net.fit_loop(self.dataset, epochs=self.params["max_epochs"] - done)
+        except StopTraining:
+            return True, None
+        except (KeyboardInterrupt, DivergenceError) as trouble:
+            return False, trouble
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+            raise MemoryError(
+                "Not enough memory for a training step. Lower batch_size (now "
+                f"{self.params['batch_size']}), or bound the positions of a batch with "
+                f"max_tokens (now {self.params['max_tokens']})."
+            ) from error
+        return True, None
+
+    def _write(self, net, finished=False):
+        callbacks = dict(net.callbacks_)
+        schedule, best = callbacks.get("schedule"), callbacks.get("best")
+        self.checkpoint.write(
+            {
+                "seed": self.seed,
+                "finished": finished,
+                "history": list(net.history),
+                "memory": net.memory_,
+                "module": net.module_.state_dict(),
+                "optimizer": net.optimizer_.state_dict(),
+                "schedule": schedule and schedule.lr_scheduler_.state_dict(),
+                "best": None if finished or best is None else best.state_dict(),
+            }
+        )
+
+
+def _load(net, saved):
+    """Put a net and its callbacks in the state that a checkpoint holds."""
+    net.history = History(saved["history"])
+    net.memory_ = saved["memory"]
+    net.module_.load_state_dict(saved["module"])
+    net.optimizer_.load_state_dict(saved["optimizer"])
+    callbacks = dict(net.callbacks_)
+    if saved["schedule"] is not None and "schedule" in callbacks:
+        callbacks["schedule"].lr_scheduler_.load_state_dict(saved["schedule"])
+    if saved["best"] is not None:
+        callbacks["best"].load_state_dict(saved["best"])
+
+
+def _report(net, trouble, epoch):
+    """Say what ended training before its time; raise where nothing good is left."""
+    best = dict(net.callbacks_).get("best")
+    kept = "the weights are the last ones"
+    if best is not None and best.weights_ is not None:
+        kept = f"the weights are those of epoch {best.epoch_}, the best"
+    elif isinstance(trouble, DivergenceError):
+        raise trouble
+    what = str(trouble).rstrip(".") or f"Training was interrupted in epoch {epoch}"
+    warnings.warn(f"{what}; {kept}.", stacklevel=6)
+
+
+def weigh(dataset, sample_weight):
+    """Give a data set its weights; return the rows that count.
+
+    Parameters
+    ----------
+    dataset : PairDataset
+    sample_weight : array-like of float, shape (n_samples,), or None
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or none is positive.
+    """
+    if sample_weight is None:
+        return np.arange(len(dataset))
+    dataset.weight = np.asarray(
+        _check_sample_weight(sample_weight, dataset.source, ensure_non_negative=True)
+    )
+    if not dataset.weight.any():
+        raise ValueError("sample_weight is 0 for every row; nothing to learn.")
+    return np.flatnonzero(dataset.weight)
+
+
+def split(n_samples, groups, fraction, seed):
+    """Rows to train on and rows to validate on, in their own order.
+
+    At least one row, or one group, stays on each side; where that cannot be there is
+    no validation, with a warning.
+    """
+    n_units = n_samples if groups is None else len(np.unique(groups))
+    if n_units < 2:
+        what = "n_samples" if groups is None else "the number of groups"
+        warnings.warn(
+            "early_stopping needs something to split off for validation; "
+            f"{what}=1, so training goes on without.",
+            stacklevel=6,
+        )
+        return np.arange(n_samples), np.arange(0)
+    n_held = min(max(1, round(fraction * n_units)), n_units - 1)
+    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+    parts = splitter(n_splits=1, test_size=n_held, random_state=seed)
+    kept, held = next(parts.split(np.zeros(n_samples), groups=groups))
+    return np.sort(kept), np.sort(held)
+
+
+def monitored(scoring):
+    """Entry of the history that `scoring` stands for."""
+    if isinstance(scoring, str) and scoring in ("loss", "exact_match"):
+        return f"valid_{scoring}"
+    return "valid_score"
+
+
+def _check_max_tokens(dataset, rows, max_tokens):
+    if max_tokens is None:
+        return
+    sizes = dataset.source_positions[rows] + dataset.target_positions[rows]
+    if sizes.max() > max_tokens:
+        largest = int(sizes.argmax())
+        raise ValueError(
+            f"Row {rows[largest]} has {sizes[largest]} source and target positions, "
+            f"more than max_tokens={max_tokens} allows a whole batch. Raise "
+            "max_tokens, or shorten rows with the vectorizers' max_length."
+        )
+
+
+def _fingerprint(params, dataset, groups, valid, names, net):
+    """Names and hashes of all that determines a training."""
+    parts = {
+        f"parameter {name}": digest(value)
+        for name, value in params.items()
+        if name not in NOT_OF_THE_FIT
+    }
+    if not isinstance(params["random_state"], Integral):
+        parts["parameter random_state"] = "drawn"
+    return parts | {
+        "rows": digest([pairs_digest(dataset), groups]),
+        "validation data": digest(pairs_digest(valid)),
+        "tokens": digest(names),
+        "first weights": "drawn" if net is None else network_digest(net.module_),
+    }
