@@ -4,6 +4,7 @@
 from sklearn_seq2seq import _stored  # noqa: F401
 from sklearn_seq2seq._baseline import DummySeq2Seq
 from sklearn_seq2seq._columns import ColumnVectorizer
+from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
 from sklearn_seq2seq._persistence import ModelFileError, load, save
 from sklearn_seq2seq._vectorizer import SequenceVectorizer
@@ -14,6 +15,7 @@ __all__ = [
     "ColumnVectorizer",
     "DummySeq2Seq",
     "ModelFileError",
+    "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
     "load",

@@ -1,0 +1,399 @@
+"""`Seq2SeqEnsemble`: several networks that decode together."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from sklearn_seq2seq._decoding import DecodingMixin
+from sklearn_seq2seq._estimator import Seq2SeqTransformer
+from sklearn_seq2seq._sides import listed
+
+# Parameters of a vectorizer that leave the cutting into tokens as it is.
+_NOT_CUTTING = {"min_df", "max_features", "vocabulary", "handle_unknown", "joiner"}
+
+
+class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
+    """Several encoder-decoders that predict together.
+
+    At every step of decoding the next-token probabilities of all members are averaged
+    [1]_, and one search runs over the averages. Members that differ in nothing but
+    their seed are commonly worth more than a larger network. They may also differ in
+    architecture, parameters and source vocabulary, but must have the same target
+    vocabulary, since it is its tokens whose probabilities are averaged.
+
+    Parameters
+    ----------
+    estimator : Seq2SeqTransformer, default=None
+        Template of which `n_estimators` clones with different seeds are fitted; None
+        is ``Seq2SeqTransformer()``. Ignored where `estimators` are given.
+    estimators : list of (str, Seq2SeqTransformer), default=None
+        Named members; clones of them are fitted. Those without a `random_state` get
+        one.
+    n_estimators : int, default=5
+        Members made of `estimator`.
+    bootstrap : bool, default=False
+        Whether each member is trained on rows drawn with replacement, as many as there
+        are, rather than on every row. Vocabularies are those of all rows.
+    prefit : bool, default=False
+        Whether `estimators` are fitted already, and taken as they are. Cloning makes
+        them unfitted, unless each is wrapped in `sklearn.frozen.FrozenEstimator`.
+    n_jobs : int, default=None
+        Members fitted at the same time; the result is the same for any number. None is
+        1, -1 as many as there are processors.
+    random_state : int, RandomState instance or None, default=None
+        Determines the members' seeds and the rows that are drawn.
+    beam_width : int, default=1
+        As of `Seq2SeqTransformer`, like all that follow. Those of the members have no
+        effect here.
+    length_penalty : float, default=0.0
+        Exponent of the length penalty.
+    max_length : "auto", int or float, default="auto"
+        Most tokens of a prediction; "auto" is the largest of the members' own.
+    min_length : int, default=0
+        Fewest tokens of a prediction.
+    no_repeat_ngram_size : int, default=None
+        No so many consecutive tokens occur twice in a prediction.
+    banned_tokens : iterable of str (or of int), default=None
+        Target tokens never to predict.
+    allowed_outputs : iterable, default=None
+        Closed set of targets; every prediction is one of them.
+    replace_unknown : {"copy", "keep"}, default=None
+        What becomes of unknown tokens; "copy" follows the attention of the first
+        member that has one.
+    min_confidence : float, default=0.0
+        Predictions of lower probability become `abstain`.
+    abstain : object, default=None
+        What stands for a prediction that is not made.
+    batch_size : int, default=64
+        Eight times as many rows are predicted at once.
+
+    Attributes
+    ----------
+    estimators_ : list of Seq2SeqTransformer
+        The fitted members.
+    source_vectorizer_, target_vectorizer_ : SequenceVectorizer or None
+        Those of the first member; the target side is the same for all.
+    n_features_in_ : int
+        Columns of `X`, where it was ids.
+
+    See Also
+    --------
+    Seq2SeqTransformer : A single network.
+    sklearn.ensemble.VotingClassifier : The same idea for classes.
+
+    Notes
+    -----
+    Fitting and predicting take the sum of the members' time, and the probabilities
+    are commonly better calibrated than those of one member. Votes on finished
+    sequences, in contrast, are seldom of use: whole sequences seldom agree.
+
+    References
+    ----------
+    .. [1] Sutskever, Vinyals and Le, "Sequence to sequence learning with neural
+       networks", NeurIPS, 2014. :arxiv:`1409.3215`
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer
+    >>> words = ["ab", "ba", "abb", "bab", "aab", "b"]
+    >>> shouted = [word.upper() for word in words]
+    >>> member = Seq2SeqTransformer(hidden_size=16, dropout=0, learning_rate=0.02)
+    >>> ensemble = Seq2SeqEnsemble(member, n_estimators=3, random_state=0)
+    >>> ensemble.fit(words, shouted).predict(["ab", "bab"])
+    array(['AB', 'BAB'], dtype=object)
+    """
+
+    _doc_link_module = "sklearn_seq2seq"
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "estimators": [list, tuple, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "bootstrap": ["boolean"],
+        "prefit": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        **DecodingMixin._decoding_constraints,
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        estimators=None,
+        n_estimators=5,
+        bootstrap=False,
+        prefit=False,
+        n_jobs=None,
+        random_state=None,
+        beam_width=1,
+        length_penalty=0.0,
+        max_length="auto",
+        min_length=0,
+        no_repeat_ngram_size=None,
+        banned_tokens=None,
+        allowed_outputs=None,
+        replace_unknown=None,
+        min_confidence=0.0,
+        abstain=None,
+        batch_size=64,
+    ):
+        self.estimator = estimator
+        self.estimators = estimators
+        self.n_estimators = n_estimators
+        self.bootstrap = bootstrap
+        self.prefit = prefit
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.beam_width = beam_width
+        self.length_penalty = length_penalty
+        self.max_length = max_length
+        self.min_length = min_length
+        self.no_repeat_ngram_size = no_repeat_ngram_size
+        self.banned_tokens = banned_tokens
+        self.allowed_outputs = allowed_outputs
+        self.replace_unknown = replace_unknown
+        self.min_confidence = min_confidence
+        self.abstain = abstain
+        self.batch_size = batch_size
+
+    def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
+        """Fit the members, or with `prefit` check that they go together.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for `Seq2SeqTransformer.fit`. Not looked at with `prefit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            The targets; None makes every source its own target.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            How much each pair counts in the members' losses.
+        groups : array-like, shape (n_samples,), default=None
+            Pairs of one group stay on one side of a member's validation split.
+        validation_data : tuple (X, y), default=None
+            Pairs that members validate on, instead of a part of `X` and `y`.
+
+        Returns
+        -------
+        self : Seq2SeqEnsemble
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            If members do not go together; the message names the one.
+        TypeError
+            If a member is no `Seq2SeqTransformer`.
+        """
+        self._validate_params()
+        names, members = self._named_members()
+        if not self.prefit:
+            members = self._fit_members(
+                members, X, y, sample_weight, groups, validation_data
+            )
+        _check_agreement(names, members)
+        first = members[0]
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(first, name):
+                setattr(self, name, getattr(first, name))
+        self.source_vectorizer_ = first.source_vectorizer_
+        self.target_vectorizer_ = first.target_vectorizer_
+        self.estimators_ = members
+        return self
+
+    def _named_members(self):
+        """Names and members to fit, or fitted ones with `prefit`."""
+        if self.estimators is None:
+            if self.prefit:
+                raise ValueError(
+                    "prefit=True takes fitted members as they are; pass them as "
+                    "estimators=[(name, estimator), ...]."
+                )
+            template = Seq2SeqTransformer()
+            if self.estimator is not None:
+                template = clone(self.estimator)
+            # Bare, so that each clone gets a seed of its own.
+            if "random_state" in template.get_params(deep=False):
+                template.set_params(random_state=None)
+            pairs = [(f"member_{k}", template) for k in range(self.n_estimators)]
+        else:
+            pairs = list(self.estimators)
+        if not pairs or not all(
+            isinstance(pair, list | tuple)
+            and len(pair) == 2
+            and isinstance(pair[0], str)
+            for pair in pairs
+        ):
+            raise ValueError(
+                "estimators must be a list of (name, estimator) pairs, at least one; "
+                f"got {self.estimators!r}."
+            )
+        names, members = zip(*pairs, strict=True)
+        self._validate_names(names)
+        if self.prefit:
+            members = [
+                m.estimator if isinstance(m, FrozenEstimator) else m for m in members
+            ]
+        for name, member in zip(names, members, strict=True):
+            if not isinstance(member, Seq2SeqTransformer):
+                raise TypeError(
+                    f"Member {name!r} must be a Seq2SeqTransformer; got {member!r}."
+                )
+        return names, list(members)
+
+    def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
+        rng = check_random_state(self.random_state)
+        X, targets = listed(X, y)
+        # An autoencoder's members are to see that there are no targets.
+        y = None if y is None else targets
+        jobs = []
+        for member in members:
+            member = clone(member)
+            seed = rng.randint(np.iinfo(np.int32).max)
+            if member.random_state is None:
+                member.set_params(random_state=seed)
+            weight = sample_weight
+            if self.bootstrap:
+                weight = _draw_rows(_num_samples(X), seed, sample_weight)
+            options = {
+                "sample_weight": weight,
+                "groups": groups,
+                "validation_data": validation_data,
+            }
+            jobs.append(delayed(member.fit)(X, y, **options))
+        return Parallel(n_jobs=self.n_jobs)(jobs)
+
+    @property
+    def _members(self):
+        return self.estimators_
+
+    def set_params(self, **params):
+        """Set parameters of the ensemble, of `estimator`, or of named members.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name: ``beam_width``, ``estimator__hidden_size``, or for a member
+            named "small" ``small__hidden_size``.
+
+        Returns
+        -------
+        self : Seq2SeqEnsemble
+            This estimator.
+        """
+        return self._set_params("estimators", **params)
+
+    def get_params(self, deep=True):
+        """Get the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include those of `estimator` and of named members.
+
+        Returns
+        -------
+        params : dict
+            Values by name.
+        """
+        return self._get_params("estimators", deep=deep)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimators_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
+
+
+def _draw_rows(n_samples, seed, sample_weight):
+    """Weights that say how often each row was drawn, times those given.
+
+    A weight of 2 is the same as a row twice, so no row is copied and all members learn
+    their vocabularies from all rows.
+    """
+    rng = np.random.RandomState(seed)
+    drawn = np.bincount(rng.randint(n_samples, size=n_samples), minlength=n_samples)
+    drawn = drawn.astype(np.float64)
+    return drawn if sample_weight is None else drawn * np.asarray(sample_weight)
+
+
+def _check_agreement(names, members):
+    """Refuse members that cannot decode together, with the reason."""
+    for name, member in zip(names, members, strict=True):
+        check_is_fitted(
+            member,
+            msg=f"Member {name!r} is not fitted, but prefit=True needs it to be.",
+        )
+        reason = _disagreement(members[0], member)
+        if reason:
+            raise ValueError(
+                f"Member {name!r} cannot decode together with {names[0]!r}: {reason}."
+            )
+
+
+def _disagreement(first, other):
+    """Why two fitted members cannot decode together; None if they can."""
+    if first._source.is_text != other._source.is_text:
+        return "one reads text and the other token ids"
+    own, its = first._target, other._target
+    if own.is_text != its.is_text:
+        return "one predicts text and the other token ids"
+    if own.is_text:
+        return _other_vocabulary(own, its) or _other_copies(first, other)
+    if (own.size, own.width, own.ndim) != (its.size, its.width, its.ndim):
+        return (
+            f"its targets have {its.size} ids in {its.width} columns, and those of the "
+            f"other {own.size} in {own.width}"
+        )
+    return _other_copies(first, other)
+
+
+def _other_vocabulary(own, its):
+    own, its = own.vectorizer.vocabulary_, its.vectorizer.vocabulary_
+    if own == its:
+        return None
+    tokens = sorted(map(str, own.keys() ^ its.keys()))[:5]
+    if not tokens:
+        return "it has another target vocabulary: the same tokens in another order"
+    return (
+        "it has another target vocabulary; only one of the two has, for example, "
+        f"{', '.join(map(repr, tokens))}. Give both the same vocabulary="
+    )
+
+
+def _other_copies(first, other):
+    copies = [member._copies is not None for member in (first, other)]
+    if copies[0] != copies[1]:
+        return "one copies source tokens and the other does not"
+    if not copies[0] or not first._source.is_text:
+        return None
+    if _cutting(first._source.vectorizer) != _cutting(other._source.vectorizer):
+        return "both copy source tokens, but they cut sources into tokens differently"
+    return None
+
+
+def _cutting(vectorizer):
+    """What decides into which tokens a vectorizer cuts."""
+    params = vectorizer.get_params(deep=True)
+    cutting = {
+        name: value
+        for name, value in params.items()
+        if name.rpartition("__")[2] not in _NOT_CUTTING
+        and not hasattr(value, "get_params")
+        and name != "transformers"
+    }
+    return type(vectorizer), cutting, getattr(vectorizer, "tokenizer_", None)
