@@ -14,8 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-
-from .conftest import TINY
+from tests.conftest import TINY
 
 BAD = float("nan")
 
