@@ -2,7 +2,7 @@
 PYTHON ?= python3
 EXTRAS := [all,test]
 
-.PHONY: quickstart test oldest clean
+.PHONY: quickstart test oldest docs gallery clean
 
 quickstart: .venv/installed
 	.venv/bin/python examples/quickstart.py
@@ -16,6 +16,17 @@ test: .venv/installed
 oldest: .venv-oldest/installed
 	.venv-oldest/bin/pytest
 
+docs: .venv/docs
+	.venv/bin/sphinx-build -W --keep-going docs docs/_build/html
+
+# The same with every example run, which takes a while.
+gallery: .venv/docs
+	.venv/bin/sphinx-build -W --keep-going -D plot_gallery=1 docs docs/_build/html
+
+.venv/docs: .venv/installed
+	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.$(EXTRAS)'
@@ -27,4 +38,4 @@ oldest: .venv-oldest/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest
+	rm -rf .venv .venv-oldest docs/_build docs/generated docs/gallery

@@ -1,0 +1,145 @@
+"""Sphinx builds the site from these pages; nothing is fetched from the network."""
+
+import inspect
+import pkgutil
+from importlib import import_module
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms import SphinxTransform
+
+import sklearn_seq2seq
+
+project = "sklearn_seq2seq"
+author = "The sklearn_seq2seq developers"
+project_copyright = author
+version = release = sklearn_seq2seq.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.extlinks",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
+]
+exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
+templates_path = ["_templates"]
+extlinks = {"arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s")}
+
+# Pages: Markdown whose headings can be linked to.
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+
+# Docstrings
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+# scikit-learn's own, or made by it: said once, in the API page.
+INHERITED = "ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator"
+autodoc_default_options = {"inherited-members": INHERITED}
+
+# Literature
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+# The gallery runs only when asked to: `make gallery`.
+plot_gallery = "False"
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r".*\.py$",
+    "ignore_pattern": r"(^|/)_|__init__\.py$",
+    "plot_gallery": "False",
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "min_reported_time": 1,
+}
+
+# Looks
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_seq2seq"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {"index": [], "changelog": [], "glossary": []}
+
+
+def public_names():
+    """Where each public name is documented, by how pages may call it."""
+    names = {}
+    modules = [sklearn_seq2seq]
+    for module in pkgutil.iter_modules(sklearn_seq2seq.__path__, "sklearn_seq2seq."):
+        if not module.name.rpartition(".")[2].startswith("_"):
+            modules.append(import_module(module.name))
+    for module in modules:
+        short = module.__name__.removeprefix("sklearn_seq2seq").removeprefix(".")
+        for name in module.__all__:
+            target = f"{module.__name__}.{name}"
+            member = getattr(module, name)
+            if not (inspect.isclass(member) or inspect.isroutine(member)):
+                continue
+            names[name] = names[f"{short}.{name}".lstrip(".")] = target
+            if inspect.isclass(member):
+                for method in dir(member):
+                    if not method.startswith("_"):
+                        names[f"{name}.{method}"] = f"{target}.{method}"
+    return names
+
+
+class LinkPublicNames(SphinxTransform):
+    """Make a link of each public name that stands in code style in a page.
+
+    So pages can be plain Markdown, which reads well where nothing builds them.
+    """
+
+    default_priority = 5
+    targets = public_names()
+
+    def apply(self, **kwargs):
+        if self.env.docname.startswith(("generated/", "gallery/")):
+            return
+        for literal in list(self.document.findall(nodes.literal)):
+            target = self.targets.get(literal.astext().removesuffix("()"))
+            inside = (nodes.reference, nodes.title, addnodes.pending_xref)
+            if target is None or isinstance(literal.parent, inside):
+                continue
+            link = addnodes.pending_xref(
+                "",
+                refdomain="py",
+                reftype="obj",
+                reftarget=target,
+                refexplicit=True,
+                refdoc=self.env.docname,
+                refwarn=False,
+            )
+            literal.replace_self(link)
+            link += literal
+
+
+def skip_metadata_requests(app, what, name, member, skip, options):
+    """Leave out ``set_fit_request`` and its like, which scikit-learn generates."""
+    made = name.startswith("set_") and name.endswith("_request")
+    return True if made or name == "get_metadata_routing" else skip
+
+
+def setup(app):
+    """Register what is defined here."""
+    app.add_transform(LinkPublicNames)
+    app.connect("autodoc-skip-member", skip_metadata_requests)
