@@ -10,7 +10,6 @@ from sklearn.metrics import check_scoring
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from sklearn_seq2seq._net import StopTraining
 from sklearn_seq2seq._optional import import_optional
 
 try:
@@ -29,6 +28,10 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks of its own
 
 
 WARM_UP = 0.05
+
+
+class StopTraining(KeyboardInterrupt):
+    """A callback has asked for the end; skorch's own ask with the base class."""
 
 
 class Cosine:
@@ -127,7 +130,7 @@ class TimeLimit(Callback):
         self.seconds = seconds
 
     def on_train_begin(self, net, **kwargs):
-        spent = sum(net.history[net.first_epoch_ :, "dur"])
+        spent = sum(row["dur"] for row in list(net.history)[net.first_epoch_ :])
         self.end_ = time.monotonic() + self.seconds - spent
 
     def on_batch_end(self, net, training=False, **kwargs):

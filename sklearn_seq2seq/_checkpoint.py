@@ -7,6 +7,7 @@ and is read without executing anything.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -53,13 +54,12 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
+        content = io.BytesIO(self.path.read_bytes())
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            state = torch.load(content, map_location="cpu", weights_only=True)
             state["history"] = json.loads(state["history"])
             if state["format"] != FORMAT:
                 raise ValueError(state["format"])
-        except OSError:
-            raise
         except Exception as error:  # whatever the bytes make torch raise
             raise ValueError(
                 f"checkpoint={str(self.path)!r} cannot be used: it is not a whole "

@@ -10,6 +10,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 
 from sklearn_seq2seq._batches import TrainingBatches, cut
+from sklearn_seq2seq._callbacks import StopTraining
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
 
@@ -35,10 +36,6 @@ LOSS_SCALE = {"float16": 2.0**12}
 
 class DivergenceError(ValueError, FloatingPointError):
     """The training loss became infinite or not a number."""
-
-
-class StopTraining(KeyboardInterrupt):
-    """A callback has asked for the end; skorch's own ask with the base class."""
 
 
 class Seq2SeqNet(NeuralNet):

@@ -12,15 +12,14 @@ from sklearn.utils.validation import _check_sample_weight
 from skorch.helper import predefined_split
 from skorch.history import History
 
-from sklearn_seq2seq._batches import TrainingBatches
-from sklearn_seq2seq._callbacks import EpochEnd, make_callbacks
+from sklearn_seq2seq._callbacks import EpochEnd, StopTraining, make_callbacks
 from sklearn_seq2seq._checkpoint import (
     Checkpoint,
     digest,
     network_digest,
     pairs_digest,
 )
-from sklearn_seq2seq._net import DivergenceError, StopTraining, apply_training_params
+from sklearn_seq2seq._net import DivergenceError, apply_training_params
 
 # Parameters that may change between a killed fit and the call that goes on with it.
 NOT_OF_THE_FIT = ("verbose", "checkpoint", "checkpoint_interval", "callbacks")
@@ -125,7 +124,7 @@ class Training:
             _load(net, self.saved)
         else:
             try:
-                self._run(net, self._callbacks(decoded, tasks))
+                self._run(net, self._callbacks(net, decoded, tasks))
             finally:
                 # What held data or a second copy of the weights has done its work.
                 net.train_split = None
@@ -144,20 +143,14 @@ class Training:
         net.first_epoch_ = len(net.history)
         net.stop_training = False
 
-    def _callbacks(self, decoded, tasks):
+    def _callbacks(self, net, decoded, tasks):
         params = self.params
-        batches = TrainingBatches(
-            self.dataset,
-            params["batch_size"] * params["gradient_accumulation_steps"],
-            params["max_tokens"]
-            and (params["max_tokens"] * params["gradient_accumulation_steps"]),
-        )
         key = None
         if self.monitored is not None:
             key = digest([pairs_digest(self.valid), digest(params["scoring"])])
         callbacks = make_callbacks(
             params,
-            n_batches=len(batches),
+            n_batches=len(net.get_iterator(self.dataset, training=True)),
             monitored=self.monitored,
             key=key,
             decoded=decoded,

@@ -1,0 +1,313 @@
+"""Training that survives what happens to machines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sklearn_seq2seq import Seq2SeqTransformer
+
+# Models that have hardly learned anything do not know when to end.
+pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
+
+SMALL = {
+    "hidden_size": 12,
+    "embedding_size": 6,
+    "batch_size": 16,
+    "max_epochs": 6,
+    "learning_rate": 0.02,
+    "random_state": 0,
+}
+
+
+class Interrupt(Callback):
+    """Does what Ctrl-C does, in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and len(net.history) == self.epoch:
+            signal.raise_signal(signal.SIGINT)
+
+
+def small(**params):
+    return Seq2SeqTransformer(**{**SMALL, **params})
+
+
+def weights(model):
+    return [x.clone() for x in model.net_.module_.state_dict().values()]
+
+
+def same(model, other):
+    """Whether weights and history are equal to the last bit."""
+    records = [
+        [{k: v for k, v in row.items() if k != "dur"} for row in m.history_]
+        for m in (model, other)
+    ]
+    pairs = zip(weights(model), weights(other), strict=True)
+    return records[0] == records[1] and all(torch.equal(a, b) for a, b in pairs)
+
+
+def interrupted(model, words, shouted, epoch=3):
+    model.set_params(callbacks=[Interrupt(epoch)])
+    with pytest.warns(UserWarning, match=f"interrupted in epoch {epoch}"):
+        model.fit(words, shouted)
+    return model.set_params(callbacks=None)
+
+
+@pytest.mark.slow
+def test_killed_fits_end_as_unbroken_ones(tmp_path):
+    script = Path(__file__).with_name("killed_fits.py")
+    command = [sys.executable, script, tmp_path, "0", "5"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    output = subprocess.run(
+        command, capture_output=True, check=True, text=True, env=environment
+    ).stdout
+    *log, last = output.splitlines()
+    print(*log, sep="\n")
+    results = json.loads(last)
+    kills = sum(result["kills"] for result in results.values())
+    in_writes = sum(result["in writes"] for result in results.values())
+    print(f"{kills} kills, {in_writes} of them in a write")
+    assert kills == 25
+    assert in_writes >= 3
+    for result in results.values():
+        assert result["resumed"] == result["expected"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True, "scoring": "accuracy"},
+        {"early_stopping": True, "lr_schedule": "plateau", "optimizer": "nadam"},
+        {"lr_schedule": torch.optim.lr_scheduler.LinearLR, "dropout": 0.5},
+        {"random_state": None, "early_stopping": True},
+    ],
+)
+def test_interrupted_fit_goes_on_to_the_same_end(words, shouted, tmp_path, params):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, **params)
+    interrupted(model, words, shouted)
+    model.fit(words, shouted)
+    seed = torch.load(path, weights_only=True)["seed"]
+    unbroken = small(**params)
+    if params.get("random_state", 0) is None:
+        # Drawn in the first of the two calls and kept by the file.
+        assert model.net_.seed == seed
+        return
+    assert same(model, unbroken.fit(words, shouted))
+
+
+def test_state_is_of_the_last_whole_epoch(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    interrupted(small(checkpoint=path), words, shouted, epoch=5)
+    state = torch.load(path, weights_only=True)
+    assert not state["finished"]
+    assert len(json.loads(state["history"])) == 4
+    assert os.listdir(tmp_path) == ["state.pt"]
+
+
+def test_checkpoint_interval_counts_epochs(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    interrupted(small(checkpoint=path, checkpoint_interval=2), words, shouted, epoch=4)
+    assert len(json.loads(torch.load(path, weights_only=True)["history"])) == 2
+
+
+def test_finished_fit_is_not_trained_again(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, early_stopping=True).fit(words, shouted)
+    written = path.stat().st_mtime_ns
+    # A callback of the second call would interrupt it in its first epoch.
+    again = small(checkpoint=path, early_stopping=True, callbacks=[Interrupt(1)])
+    again.fit(words, shouted)
+    assert same(model, again)
+    assert path.stat().st_mtime_ns == written
+    np.testing.assert_array_equal(model.predict(words), again.predict(words))
+
+
+def test_finished_fit_can_be_trained_further(words, shouted, tmp_path):
+    model = small(checkpoint=tmp_path, warm_start=True)
+    for _ in range(2):
+        model.fit(words, shouted)
+    # A folder has a file for each of the two, found again by the same calls.
+    assert len(os.listdir(tmp_path)) == 2
+    again = small(checkpoint=tmp_path, warm_start=True, callbacks=[Interrupt(1)])
+    for _ in range(2):
+        again.fit(words, shouted)
+    assert again.n_iter_ == 12
+    assert same(model, again)
+
+
+def test_partial_fit_is_kept_too(words, shouted, tmp_path):
+    def train(model):
+        model.partial_fit(words[:30], shouted[:30])
+        return model.partial_fit(words[30:], shouted[30:])
+
+    model = train(small(checkpoint=tmp_path))
+    assert len(os.listdir(tmp_path)) == 2
+    assert same(model, train(small()))
+    again = train(small(checkpoint=tmp_path, callbacks=[Interrupt(1)]))
+    assert same(model, again)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 0.5, 0.99])
+def test_truncated_file_is_named_and_left(words, shouted, tmp_path, size):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, max_epochs=1).fit(words, shouted)
+    whole = path.read_bytes()
+    broken = whole[: int(size * len(whole)) if 0 < size < 1 else size]
+    path.write_bytes(broken)
+    with pytest.raises(ValueError, match=r"state\.pt.*not a whole checkpoint"):
+        model.fit(words, shouted)
+    assert path.read_bytes() == broken
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"\x80\x02."])
+def test_other_file_is_named_and_left(words, shouted, tmp_path, content):
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"data\.csv.*not a whole checkpoint"):
+        small(checkpoint=path).fit(words, shouted)
+    assert path.read_bytes() == content
+
+
+def test_pickle_is_not_executed(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    torch.save({"format": os.getcwd, "history": "[]"}, path)
+    with pytest.raises(ValueError, match="not a whole checkpoint"):
+        small(checkpoint=path).fit(words, shouted)
+
+
+def foreign_parameter(model, X, y):
+    return model.set_params(learning_rate=0.01), X, y, "parameter learning_rate"
+
+
+def foreign_rows(model, X, y):
+    return model, X[1:], y[1:], "rows"
+
+
+def foreign_order(model, X, y):
+    return model, X[::-1], y[::-1], "rows"
+
+
+def foreign_alphabet(model, X, y):
+    # The ids are the same; only what they stand for is not.
+    return model, [x.replace("a", "A") for x in X], y, "tokens"
+
+
+@pytest.mark.parametrize(
+    "change", [foreign_parameter, foreign_rows, foreign_order, foreign_alphabet]
+)
+def test_foreign_checkpoint_is_named_and_left(words, shouted, tmp_path, change):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, max_epochs=1).fit(words, shouted)
+    content = path.read_bytes()
+    model, X, y, name = change(model, words, shouted)
+    with pytest.raises(ValueError, match=rf"state\.pt.*another fit.*{name}"):
+        model.fit(X, y)
+    assert path.read_bytes() == content
+
+
+def test_foreign_weights_groups_and_validation_data(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, max_epochs=1, early_stopping=True)
+    model.fit(words, shouted)
+    for extra in (
+        {"sample_weight": np.full(len(words), 2.0)},
+        {"groups": np.arange(len(words)) // 2},
+        {"validation_data": (words[:5], shouted[:5])},
+    ):
+        with pytest.raises(ValueError, match="another fit"):
+            model.fit(words, shouted, **extra)
+
+
+def test_verbosity_and_callbacks_are_not_of_the_fit(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    model = interrupted(small(checkpoint=str(path)), words, shouted)
+    model.set_params(callbacks=[Interrupt(99)], checkpoint_interval=2).fit(
+        words, shouted
+    )
+    assert same(model, small().fit(words, shouted))
+
+
+def test_missing_folder_is_named_before_training(words, shouted, tmp_path):
+    path = tmp_path / "nowhere" / "state.pt"
+    with pytest.raises(ValueError, match=r"nowhere.*does not exist"):
+        small(checkpoint=path, callbacks=[Interrupt(1)]).fit(words, shouted)
+
+
+def test_nothing_is_written_unless_asked(words, shouted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small(early_stopping=True).fit(words, shouted).predict(words)
+    assert os.listdir(tmp_path) == []
+
+
+def test_interrupt_keeps_the_best_weights(words, shouted):
+    # A schedule's length would be a difference between the two fits.
+    params = {
+        "early_stopping": True,
+        "learning_rate": 0.1,
+        "lr_schedule": "constant",
+        "max_epochs": 30,
+    }
+    model = interrupted(small(**params), words, shouted, epoch=12)
+    assert model.n_iter_ == 11
+    n_best = int(np.argmin(model.history_[:, "valid_loss"])) + 1
+    assert n_best < 11
+    best = small(**{**params, "max_epochs": n_best}).fit(words, shouted)
+    pairs = zip(weights(model), weights(best), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_interrupt_in_the_first_epoch_leaves_a_usable_model(words, shouted):
+    model = interrupted(small(), words, shouted, epoch=1)
+    assert model.n_iter_ == 0
+    assert len(model.predict(words)) == len(words)
+
+
+def test_interrupt_from_outside(words, shouted):
+    model = small(max_epochs=100_000, early_stopping=True, n_iter_no_change=100_000)
+    threading.Timer(1.0, signal.raise_signal, (signal.SIGINT,)).start()
+    with pytest.warns(UserWarning, match="those of epoch .*, the best"):
+        model.fit(words, shouted)
+    assert 0 < model.n_iter_ < 100_000
+    assert len(model.predict(words)) == len(words)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_max_time_ends_on_time(words, shouted, early_stopping):
+    model = small(
+        max_epochs=100_000,
+        max_time=0.7,
+        early_stopping=early_stopping,
+        n_iter_no_change=100_000,
+    )
+    start = time.monotonic()
+    model.fit(words, shouted)
+    assert 0.5 < time.monotonic() - start < 2.5
+    assert 0 < model.n_iter_ < 100_000
+    if early_stopping:
+        assert model.net_.memory_["score"] == -min(model.history_[:, "valid_loss"])
+
+
+def test_max_time_counts_what_was_before_the_break(words, shouted, tmp_path):
+    class Late(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if sum(row.get("dur", 0) for row in net.history) > 0.7:
+                raise KeyboardInterrupt
+
+    model = small(checkpoint=tmp_path, max_epochs=100_000, max_time=1.5)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.set_params(callbacks=[Late()]).fit(words, shouted)
+    model.set_params(callbacks=None).fit(words, shouted)
+    assert 1.0 < sum(model.history_[:, "dur"]) < 2.0
