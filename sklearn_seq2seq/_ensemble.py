@@ -72,7 +72,7 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     abstain : object, default=None
         What stands for a prediction that is not made.
     batch_size : int, default=64
-        Eight times as many rows are predicted at once.
+        Twice as many rows are predicted at once.
 
     Attributes
     ----------

@@ -152,7 +152,7 @@ class Seq2SeqTransformer(
     weight_decay : float, default=0.0
         The optimiser's penalty on weights.
     batch_size : int, default=64
-        Pairs of a training step. Eight times as many rows are predicted at once.
+        Pairs of a training step. Twice as many rows are predicted at once.
     max_tokens : int, default=None
         Most positions of a training batch, source and target, padding included; long
         pairs make smaller batches.

@@ -16,8 +16,9 @@ from sklearn_seq2seq._batches import cut, prediction_batches
 from sklearn_seq2seq._objectives import log_probabilities, position_mask
 from sklearn_seq2seq._tokens import pad, unpad
 
-# Without gradients to keep, so many times the rows of a training batch fit as well.
-ROWS_FACTOR = 8
+# Without gradients to keep, so many times the rows of a training batch fit as well. On a
+# CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
+ROWS_FACTOR = 2
 # Most source positions of such a batch, padding included, for each of its rows.
 ROW_POSITIONS = 64
 
@@ -61,7 +62,7 @@ def decode(networks, dataset, *, limits, chooser, n_best, batch_size, options=No
     n_best : int
         Hypotheses to return.
     batch_size : int
-        Training rows of a batch; eight times as many are decoded at once.
+        Training rows of a batch; twice as many are decoded at once.
     options : callable, default=None
         From rows to further keyword arguments of `_search.search`.
 
