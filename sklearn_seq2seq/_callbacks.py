@@ -124,14 +124,13 @@ class BestModel(Callback):
 
 
 class TimeLimit(Callback):
-    """Ends training after so many seconds, those before a resumption included."""
+    """Ends training after so many seconds."""
 
     def __init__(self, seconds):
         self.seconds = seconds
 
     def on_train_begin(self, net, **kwargs):
-        spent = sum(row["dur"] for row in list(net.history)[net.first_epoch_ :])
-        self.end_ = time.monotonic() + self.seconds - spent
+        self.end_ = time.monotonic() + self.seconds
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training and time.monotonic() > self.end_:
@@ -285,7 +284,9 @@ class Progress(Callback):
         del self.bar_
 
 
-def make_callbacks(params, *, n_batches, monitored=None, key=None, decoded=None):
+def make_callbacks(
+    params, *, n_batches, monitored=None, key=None, decoded=None, spent=0.0
+):
     """Callbacks of one fit, from an estimator's parameters.
 
     Parameters
@@ -299,6 +300,8 @@ def make_callbacks(params, *, n_batches, monitored=None, key=None, decoded=None)
     key : str, default=None
         Names the validation data.
     decoded : DecodedScore, default=None
+    spent : float, default=0.0
+        Seconds that the fit took before it was broken off.
 
     Returns
     -------
@@ -315,7 +318,7 @@ def make_callbacks(params, *, n_batches, monitored=None, key=None, decoded=None)
     if params["gradient_clip"] is not None:
         callbacks.append(("clip", GradientNormClipping(params["gradient_clip"])))
     if params["max_time"] is not None:
-        callbacks.append(("time_limit", TimeLimit(params["max_time"])))
+        callbacks.append(("time_limit", TimeLimit(params["max_time"] - spent)))
     if monitored is not None:
         patience = params["n_iter_no_change"] if params["early_stopping"] else None
         best = BestModel(monitored, key, patience, params["tol"])

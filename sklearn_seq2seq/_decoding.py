@@ -29,6 +29,8 @@ class DecodingMixin:
     A host has the parameters below and ``_members``, its fitted estimators.
     """
 
+    # A network that learns is decoded after every epoch; early on it never ends.
+    _in_training = False
     _decoding_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "beam_width": [Interval(Integral, 1, None, closed="left")],
         "length_penalty": [Interval(Real, 0, None, closed="left")],
@@ -307,7 +309,7 @@ class DecodingMixin:
             batch_size=self.batch_size,
             options=options,
         )
-        if self._side.is_text:
+        if self._side.is_text and not self._in_training:
             _warn_capped(decoded.capped[:, 0], limits)
         return decoded, strings, datasets
 

@@ -677,6 +677,7 @@ class Seq2SeqTransformer(
         """Make a fitted estimator of a net in training, for a scorer."""
         fitted = copy.copy(self)
         fitted.net_ = net
+        fitted._in_training = True
         return fitted
 
     # Predicting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from numbers import Integral
 
@@ -78,8 +79,9 @@ class Training:
             fingerprint = _fingerprint(params, dataset, groups, valid, names, net)
             self.checkpoint = Checkpoint(params["checkpoint"], fingerprint)
             self.saved = self.checkpoint.read()
+        self.start, self.spent = time.monotonic(), 0.0
         if self.saved is not None:
-            self.seed = self.saved["seed"]
+            self.seed, self.spent = self.saved["seed"], self.saved["spent"]
         if valid is None and params["early_stopping"]:
             fraction = params["validation_fraction"]
             kept, held = split(len(rows), groups, fraction, self.seed)
@@ -154,6 +156,7 @@ class Training:
             monitored=self.monitored,
             key=key,
             decoded=decoded,
+            spent=self.spent,
         )
         if tasks is not None:
             callbacks.append(("tasks", tasks))
@@ -208,6 +211,7 @@ class Training:
         self.checkpoint.write(
             {
                 "seed": self.seed,
+                "spent": self.spent + time.monotonic() - self.start,
                 "finished": finished,
                 "history": list(net.history),
                 "memory": net.memory_,

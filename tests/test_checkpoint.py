@@ -40,6 +40,12 @@ class Interrupt(Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _warm():
+    """The first fit of a process takes seconds to import what torch needs."""
+    small(max_epochs=1).fit(["a", "b"])
+
+
 def small(**params):
     return Seq2SeqTransformer(**{**SMALL, **params})
 
@@ -260,10 +266,10 @@ def test_interrupt_keeps_the_best_weights(words, shouted):
         "lr_schedule": "constant",
         "max_epochs": 30,
     }
-    model = interrupted(small(**params), words, shouted, epoch=12)
-    assert model.n_iter_ == 11
+    model = interrupted(small(**params), words, shouted, epoch=11)
+    assert model.n_iter_ == 10
     n_best = int(np.argmin(model.history_[:, "valid_loss"])) + 1
-    assert n_best < 11
+    assert n_best < 10
     best = small(**{**params, "max_epochs": n_best}).fit(words, shouted)
     pairs = zip(weights(model), weights(best), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
@@ -302,12 +308,16 @@ def test_max_time_ends_on_time(words, shouted, early_stopping):
 
 def test_max_time_counts_what_was_before_the_break(words, shouted, tmp_path):
     class Late(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.end_ = time.monotonic() + 1.0
+
         def on_epoch_begin(self, net, **kwargs):
-            if sum(row.get("dur", 0) for row in net.history) > 0.7:
+            if time.monotonic() > self.end_:
                 raise KeyboardInterrupt
 
     model = small(checkpoint=tmp_path, max_epochs=100_000, max_time=1.5)
     with pytest.warns(UserWarning, match="interrupted"):
         model.set_params(callbacks=[Late()]).fit(words, shouted)
+    start = time.monotonic()
     model.set_params(callbacks=None).fit(words, shouted)
-    assert 1.0 < sum(model.history_[:, "dur"]) < 2.0
+    assert 0.1 < time.monotonic() - start < 1.2
