@@ -86,9 +86,7 @@ start = time.perf_counter()
 search.fit(X, y)
 
 print(f"{len(X)} pairs, {args.epochs} epochs, {time.perf_counter() - start:.0f} s")
-print(
-    f"{'attention':<12}{'alpha':>6}{'perplexity':>12}{'exact':>8}{'chrF':>7}{'fit s':>7}"
-)
+print("attention    alpha  perplexity   exact   chrF  fit s")
 results = search.cv_results_
 for k, params in enumerate(results["params"]):
     print(

@@ -22,15 +22,10 @@ from sklearn_seq2seq.datasets import make_copy
 LETTERS = "abcdefgh"
 LENGTHS = [2, 4, 6, 8, 12, 16, 20, 24]
 
+options = {"alphabet": LETTERS, "return_X_y": True}
+X, y = make_copy(1200, max_length=24, random_state=0, **options)
 tests = {
-    n: make_copy(
-        60,
-        min_length=n,
-        max_length=n,
-        alphabet=LETTERS,
-        random_state=n,
-        return_X_y=True,
-    )
+    n: make_copy(60, min_length=n, max_length=n, random_state=n, **options)
     for n in LENGTHS
 }
 

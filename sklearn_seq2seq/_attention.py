@@ -96,7 +96,7 @@ class DotAttention(Attention):
         self.directions = directions
 
     def keys(self, values: Tensor) -> Tensor:
-        return values if self.directions == 1 else sum(values.chunk(2, dim=-1))
+        return values.unflatten(-1, (self.directions, -1)).sum(dim=-2)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return torch.bmm(query, keys.transpose(1, 2))

@@ -161,13 +161,14 @@ class Decoder(nn.Module):
             gates = self.recurrent.input_gates(embedded)
         recurrent = self.recurrent.step(gates, state.context, state.recurrent)
         hidden = recurrent.hidden[-1]
-        if self.attention is None:
+        memory = state.memory
+        if self.attention is None or memory is None:
             log_probs = torch.log_softmax(self._logits(hidden, None), dim=-1)
             return log_probs, replace(state, recurrent=recurrent)
-        query = hidden.view(len(state.memory.values), -1, hidden.shape[1])
-        context, weights = self.attention(query, state.memory)
+        query = hidden.view(len(memory.values), -1, hidden.shape[1])
+        context, weights = self.attention(query, memory)
         logits = self._logits(query, context)
-        if self.copy_gate is None:
+        if self.copy_gate is None or embedded is None:
             log_probs = torch.log_softmax(logits, dim=-1)
         else:
             embedded = embedded.view(*query.shape[:2], -1)
@@ -249,11 +250,12 @@ class Decoder(nn.Module):
         position s.
         """
         gate = self.copy_gate(torch.cat((hidden, context, embedded), dim=-1))
-        generate = torch.sigmoid(gate)
-        probs = generate * torch.softmax(logits, dim=-1)
+        # Probabilities are mixed in full precision, whatever the network's.
+        generate = torch.sigmoid(gate.float())
+        probs = generate * torch.softmax(logits.float(), dim=-1)
         probs = F.pad(probs, (0, copy_ids.shape[1]))
         index = copy_ids[:, None].expand_as(weights)
-        probs = probs.scatter_add(2, index, (1 - generate) * weights)
+        probs = probs.scatter_add(2, index, (1 - generate) * weights.float())
         # The smallest normal number stands for zero, whose logarithm has no gradient.
         return torch.log(probs.clamp(min=torch.finfo(probs.dtype).tiny))
 

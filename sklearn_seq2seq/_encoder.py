@@ -73,9 +73,9 @@ class Encoder(nn.Module):
         x = self.dropout(self.embedding(source))
         final = State([], [])
         if self.directions == 2:
-            turn = reversal(n_positions, source.shape[1])
+            around = reversal(n_positions, source.shape[1])
             for k in range(len(self.forward_layers)):
-                x = self._both_ways(k, x, n_positions, turn, final)
+                x = self._both_ways(k, x, n_positions, around, final)
             return x, final
         turn = None
         if self.reverse_source:
