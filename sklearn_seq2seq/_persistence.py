@@ -368,7 +368,7 @@ class _Packer:
                 f"Only {', '.join(sorted(_KINDS))} can be saved; got "
                 f"{type(estimator).__module__}.{type(estimator).__qualname__}."
             )
-        if hasattr(estimator, "_validate_params"):
+        if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
         own = {}
         state = kind.pack(estimator, own)
@@ -427,6 +427,9 @@ class _Packer:
             return self._tagged("tuple", value, where)
         if isinstance(value, Set):
             return self._tagged("set", sorted(value, key=repr), where)
+        if isinstance(value, Mapping) and all(type(key) is str for key in value):
+            items = {key: self.value(item, where) for key, item in value.items()}
+            return {"type": "dict", "value": items}
         if isinstance(value, Mapping):
             return self._tagged("dict", map(list, value.items()), where)
         if hasattr(value, "__array__"):
@@ -467,7 +470,7 @@ class _Unpacker:
                 f"{node['class']} has no parameter {unknown[0]!r:.80} in this version."
             )
         estimator = kind.cls(**params)
-        if hasattr(estimator, "_validate_params"):
+        if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
         if node["state"] is not None:
             state = {name: self.value(v) for name, v in _object(node["state"]).items()}
@@ -511,6 +514,8 @@ class _Unpacker:
         return set(self._items(node))
 
     def _dict_value(self, node):
+        if isinstance(node["value"], dict):
+            return {key: self.value(item) for key, item in node["value"].items()}
         return _once_each(self._items(node))
 
     def _array_value(self, node):

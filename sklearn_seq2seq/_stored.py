@@ -123,7 +123,8 @@ def _pack_transformer(model, tensors):
     for name, weight in weights.items():
         tensors[name] = weight.detach().cpu().contiguous()
     network = {name: getattr(net, f"module__{name}") for name in MODULE_PARAMS}
-    network["encoder_loss_weight"] = net.criterion__encoder_loss_weight
+    # Whether the network has a layer for it; training sets the weight afresh.
+    network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
     return {
         # Of the network as it was fitted, whatever set_params has changed since.
         "network": network,
