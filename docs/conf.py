@@ -27,7 +27,10 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
 templates_path = ["_templates"]
-extlinks = {"arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s")}
+extlinks = {
+    "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
+    "doi": ("https://doi.org/%s", "doi:%s"),
+}
 
 # Pages: Markdown whose headings can be linked to.
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -37,9 +40,6 @@ myst_heading_anchors = 4
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-# scikit-learn's own, or made by it: said once, in the API page.
-INHERITED = "ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator"
-autodoc_default_options = {"inherited-members": INHERITED}
 
 # Literature
 bibtex_bibfiles = ["references.bib"]
@@ -51,11 +51,12 @@ plot_gallery = "False"
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r".*\.py$",
+    "filename_pattern": r"/(plot_|quickstart)",
     "ignore_pattern": r"(^|/)_|__init__\.py$",
     "plot_gallery": "False",
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
     "remove_config_comments": True,
     "min_reported_time": 1,
 }
@@ -133,13 +134,13 @@ class LinkPublicNames(SphinxTransform):
             link += literal
 
 
-def skip_metadata_requests(app, what, name, member, skip, options):
+def skip_generated(app, what, name, member, skip, options):
     """Leave out ``set_fit_request`` and its like, which scikit-learn generates."""
-    made = name.startswith("set_") and name.endswith("_request")
+    made = name.startswith("set_") and name.endswith(("_request", "_output"))
     return True if made or name == "get_metadata_routing" else skip
 
 
 def setup(app):
     """Register what is defined here."""
     app.add_transform(LinkPublicNames)
-    app.connect("autodoc-skip-member", skip_metadata_requests)
+    app.connect("autodoc-skip-member", skip_generated)

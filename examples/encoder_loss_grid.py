@@ -1,4 +1,6 @@
-"""Does it help to ask the encoder which tokens the target has?
+"""
+Does it help to ask the encoder which tokens the target has?
+============================================================
 
 A grid search over ``encoder_loss_weight``, alpha in ``alpha * L_enc + (1 - alpha) *
 L_dec``, with and without attention. Every candidate trains on the same pairs and is

@@ -1,5 +1,8 @@
-"""Learn to pronounce English, then pronounce words that were not in the lesson.
+"""
+Learn to pronounce English
+==========================
 
+Then pronounce words that were not in the lesson.
 The words are those of the CMU Pronouncing Dictionary. Raw strings go in, phones come
 out. Run it with ``make quickstart``, or ``python examples/quickstart.py``.
 """

@@ -129,7 +129,7 @@ default="most_frequent"
 
         Returns
         -------
-        ndarray of object, shape (n_samples,), or of int64, (n_samples, n_outputs_)
+        ndarray of object, shape (n_samples,), or of int64, (n_samples, n_outputs)
             Of the kind that targets had in `fit`: str, lists of tokens, or token ids.
 
         Raises

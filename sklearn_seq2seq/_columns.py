@@ -162,7 +162,7 @@ class ColumnVectorizer(
 
         Returns
         -------
-        tokens : csr_array of int32, shape (n_samples, max_length_)
+        tokens : csr_array of int32, shape (n_samples, max_length)
             The token ids of each row.
 
         Raises
@@ -214,7 +214,7 @@ class ColumnVectorizer(
 
         Returns
         -------
-        tokens : csr_array of int32, shape (n_samples, max_length_)
+        tokens : csr_array of int32, shape (n_samples, max_length)
             The token ids of each row.
 
         Raises
@@ -361,7 +361,7 @@ class ColumnVectorizer(
 
         Returns
         -------
-        names : ndarray of str, shape (max_length_,)
+        names : ndarray of str, shape (max_length,)
             "columnvectorizer0", "columnvectorizer1", ...
 
         Raises

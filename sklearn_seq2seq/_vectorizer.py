@@ -249,7 +249,7 @@ class SequenceVectorizer(
 
         Returns
         -------
-        tokens : csr_array of int32, shape (n_samples, max_length_)
+        tokens : csr_array of int32, shape (n_samples, max_length)
             The token ids of each row.
 
         Raises
@@ -337,7 +337,7 @@ class SequenceVectorizer(
 
         Returns
         -------
-        tokens : csr_array of int32, shape (n_samples, max_length_)
+        tokens : csr_array of int32, shape (n_samples, max_length)
             The token ids of each row from the first column on; the rest is unstored.
 
         Raises
@@ -358,7 +358,7 @@ class SequenceVectorizer(
 
         Returns
         -------
-        tokens : csr_array of int32, shape (n_samples, max_length_)
+        tokens : csr_array of int32, shape (n_samples, max_length)
             Ids; ``vocabulary_size_ + k`` stands for ``extras[k]``.
         extras : list of str
             The tokens that are not in the vocabulary, in the order of appearance.
@@ -565,7 +565,7 @@ class SequenceVectorizer(
 
         Returns
         -------
-        names : ndarray of str, shape (max_length_,)
+        names : ndarray of str, shape (max_length,)
             "sequencevectorizer0", "sequencevectorizer1", ...
 
         Raises

@@ -477,7 +477,7 @@ class HistoryDisplay:
         ----------
         history : list of dict
             One record an epoch, with "epoch" and "train_loss", and perhaps with
-            "valid_loss", "valid_exact_match" and other "valid_" scores.
+            "valid_loss", "valid_exact_match" and other ``valid_`` scores.
         monitor : str, default="valid_loss"
             The entry that decides which epoch is best: the lowest of a loss, the
             highest of anything else. Without such an entry none is marked.
