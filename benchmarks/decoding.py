@@ -14,8 +14,8 @@ machine moves far less than it moves the times:
 - the time of beam 5 over that of greedy decoding;
 - the time of a single row over that of the bare loop.
 
-``--rows`` is how many rows the bare loop decodes at once (64 are its best); ``--profile`` prints where
-the package's time goes instead.
+``--rows`` is how many rows the bare loop decodes at once (64 are its best);
+``--profile`` prints where the package's time goes instead.
 """
 
 import argparse
@@ -33,7 +33,8 @@ from sklearn_seq2seq.datasets import load_pronunciations
 
 
 def seconds(function, *args):
-    # Of the processor, which other load on the machine moves least; there is one thread.
+    """Time that one call takes."""
+    # Of the processor, which other load moves least; there is but one thread.
     start = time.process_time()
     function(*args)
     return time.process_time() - start
@@ -48,6 +49,7 @@ def alternate(ours, theirs, repeats):
 
 
 def main():
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--train", type=int, default=1500, help="words to learn from")

@@ -548,7 +548,8 @@ def _read_prefix(prefix, target, n_rows):
     if unknown.any():
         row = np.repeat(np.arange(n_rows), lengths(tokens))[unknown][0]
         raise ValueError(
-            f"prefix holds a token that is not in the target vocabulary, in row {row}."
+            "prefix holds a token that is not in the target vocabulary, in row "
+            f"{row}: {list(prefix)[row]!r}."
         )
     return tokens
 

@@ -1,0 +1,99 @@
+"""
+When to trust a prediction
+==========================
+
+Every prediction has a probability, that of its whole sequence. Is it one that can be
+believed? Rows that a calibrated model calls 70 % sure are right in 70 % of all cases.
+Here that is measured on held-out data, and used: the model keeps silent where it is not
+sure enough.
+"""
+
+# %%
+# Train on some words, choose the threshold on others, report on yet others.
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import load_pronunciations
+
+words, phones = load_pronunciations(n_words=2200, random_state=0, return_X_y=True)
+words, phones = np.array(words, dtype=object), np.array(phones, dtype=object)
+train, chosen, new = np.split(np.arange(len(words)), [1400, 1800])
+
+member = Seq2SeqTransformer(
+    target_vectorizer=SequenceVectorizer(analyzer="word"),
+    hidden_size=64,
+    embedding_size=32,
+    learning_rate=0.004,
+    batch_size=16,
+    max_epochs=10,
+    # Smoothed labels ask for less sureness than there is; see what 0.1 does here.
+    label_smoothing=0.0,
+)
+ensemble = Seq2SeqEnsemble(member, n_estimators=3, random_state=0)
+ensemble.fit(words[train], phones[train])
+single = ensemble.estimators_[0]
+
+
+# %%
+# The reliability table: predictions in bins of confidence, and how many of each bin are
+# right. `gap` is what the confidence promises too much; the mean of its size, weighted
+# by the rows, is the expected calibration error.
+def reliability(model, rows, edges=(0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)):
+    confidence = model.predict_confidence(words[rows])
+    right = model.predict(words[rows]) == phones[rows]
+    bins = np.digitize(confidence, edges[1:-1])
+    table = [
+        (
+            edges[k],
+            edges[k + 1],
+            mine.sum(),
+            confidence[mine].mean(),
+            right[mine].mean(),
+        )
+        for k in range(len(edges) - 1)
+        if (mine := bins == k).any()
+    ]
+    return confidence, right, table
+
+
+tables = {}
+for name, model in (("one network", single), ("ensemble of three", ensemble)):
+    _, _, tables[name] = reliability(model, new)
+    print(f"\n{name}\n{'confidence':>12}{'rows':>6}{'mean':>8}{'right':>8}{'gap':>8}")
+    for low, high, n, mean, right in tables[name]:
+        figures = "".join(f"{x:>8.2f}" for x in (mean, right, mean - right))
+        print(f"{low:>5.1f} to {high:.1f}{n:>6}{figures}")
+    error = sum(n * abs(mean - right) for _, _, n, mean, right in tables[name])
+    print(f"expected calibration error: {error / len(new):.3f}")
+
+# %%
+# Abstention: choose on the held-out rows the lowest threshold whose predictions are
+# right in at least 90 % of all cases, then see whether new words keep the promise.
+confidence, right, _ = reliability(ensemble, chosen)
+order = np.argsort(-confidence)
+precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+enough = np.flatnonzero(precision >= 0.9)
+threshold = float(confidence[order[enough[-1]]]) if len(enough) else 1.0
+
+ensemble.set_params(min_confidence=threshold, abstain=None)
+y_pred = ensemble.predict(words[new])
+said = np.array([prediction is not None for prediction in y_pred])
+print(f"\nthreshold {threshold:.2f}: an answer for {said.mean():.0%} of new words,")
+print(f"of which {np.mean(y_pred[said] == phones[new][said]):.0%} are right")
+ensemble.set_params(min_confidence=0.0)
+
+# %%
+confidence, right, _ = reliability(ensemble, new)
+order = np.argsort(-confidence)
+covered = np.arange(1, len(order) + 1) / len(order)
+figure, (ax, curve) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+ax.plot([0, 1], [0, 1], color="grey", linestyle=":", label="calibrated")
+for name, table in tables.items():
+    ax.plot([row[3] for row in table], [row[4] for row in table], "o-", label=name)
+ax.set(xlabel="confidence", ylabel="share right", title="Reliability")
+ax.legend()
+curve.plot(covered, np.cumsum(right[order]) / np.arange(1, len(order) + 1))
+curve.axvline(said.mean(), color="grey", linestyle=":")
+curve.set(xlabel="share of words answered", ylabel="share right", title="Abstention")
+plt.show()

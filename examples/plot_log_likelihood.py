@@ -1,0 +1,90 @@
+"""
+What a model thinks of a given pair
+===================================
+
+`log_likelihood` is the other side of `predict`: instead of the best target for a source
+it gives the probability of any target. That ranks candidates from elsewhere, compares
+models by perplexity, and finds pairs in the training data that cannot be right.
+"""
+
+# %%
+# Words and their pronunciations, of which a few are wrong: forty words have been given
+# the phones of another word.
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import KFold
+
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import load_pronunciations
+from sklearn_seq2seq.metrics import perplexity
+
+words, phones = load_pronunciations(n_words=1600, random_state=0, return_X_y=True)
+words, phones = np.array(words, dtype=object), np.array(phones, dtype=object)
+rng = np.random.default_rng(0)
+wrong = rng.choice(len(words), 40, replace=False)
+noisy = phones.copy()
+noisy[wrong] = phones[np.roll(wrong, 1)]
+
+model = Seq2SeqTransformer(
+    target_vectorizer=SequenceVectorizer(analyzer="word"),
+    hidden_size=64,
+    embedding_size=32,
+    learning_rate=0.004,
+    batch_size=16,
+    max_epochs=8,
+    random_state=0,
+)
+
+# %%
+# Label errors. Each pair is judged by a model that has not seen it, per phone, so that
+# long words are not suspect for being long. The least likely come first.
+surprise = np.empty(len(words))
+n_tokens = np.array([len(p.split()) + 1 for p in noisy])
+for seen, held in KFold(3, shuffle=True, random_state=0).split(words):
+    model.fit(words[seen], noisy[seen])
+    likely = model.log_likelihood(words[held], noisy[held])
+    surprise[held] = -likely / n_tokens[held]
+suspects = np.argsort(-surprise)
+found = np.isin(suspects, wrong)
+print(f"of the {len(wrong)} wrong pairs, {found[:40].sum()} are among the 40 most")
+print(f"suspect of {len(words)}, and {found[:80].sum()} among the 80 most suspect")
+for row in suspects[:5]:
+    print(f"  {words[row]:<14}{noisy[row]:<32}{'wrong' if row in wrong else ''}")
+
+# %%
+# Perplexity: among how many equally likely phones would one be as undecided? It says
+# more than the share of right words where models are far from right.
+_, held = next(KFold(3, shuffle=True, random_state=2).split(words))
+seen = np.setdiff1d(np.arange(len(words)), held)
+for epochs in (2, 8):
+    model.set_params(max_epochs=epochs).fit(words[seen], phones[seen])
+    likely = model.log_likelihood(words[held], phones[held])
+    positions = [len(p.split()) + 1 for p in phones[held]]
+    print(
+        f"{epochs} epochs: perplexity {perplexity(likely, positions):.2f}, "
+        f"{model.score(words[held], phones[held]):.1%} right"
+    )
+
+# %%
+# Re-ranking. Whoever proposes candidates, the model can choose: here it is to find a
+# word's own phones among those of five words that begin alike.
+ordered = held[np.argsort(words[held])]
+groups = [ordered[k : k + 5] for k in range(0, len(ordered) - 4, 5)]
+sources = [words[row] for group in groups for row in group for _ in group]
+candidates = [phones[row] for group in groups for _ in group for row in group]
+scores = model.log_likelihood(sources, candidates).reshape(-1, 5)
+truth = np.tile(np.arange(5), len(groups))
+print(f"found among five alike: {np.mean(scores.argmax(axis=1) == truth):.1%}")
+
+# %%
+# Token by token, the log-probabilities say where a pair is strange.
+row = suspects[0]
+(steps,) = model.log_likelihood([words[row]], [noisy[row]], per_token=True)
+figure, (ax, bars) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+ax.plot(np.arange(1, 201), np.cumsum(found[:200]))
+ax.set(xlabel="pairs looked at", ylabel="wrong pairs found", title="Label errors")
+names = [*noisy[row].split(), "end"]
+bars.bar(range(len(names)), -steps)
+bars.set_xticks(range(len(names)), names)
+bars.set(ylabel="surprise, nats", title=f"{words[row]!r} as {noisy[row]!r}")
+plt.show()
