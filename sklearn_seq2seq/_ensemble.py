@@ -110,7 +110,6 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     array(['AB', 'BAB'], dtype=object)
     """
 
-    _doc_link_module = "sklearn_seq2seq"
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "estimator": [HasMethods(["fit", "predict"]), None],
         "estimators": [list, tuple, None],

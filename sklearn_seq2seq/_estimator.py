@@ -11,6 +11,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
+from sklearn.pipeline import _VisualBlock
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -238,6 +239,8 @@ class Seq2SeqTransformer(
         Fitted; None where ids were given.
     n_iter_ : int
         Epochs trained.
+    n_parameters_ : int
+        Weights of the network.
     n_features_in_ : int
         Columns of `X`, where it was ids.
 
@@ -285,7 +288,6 @@ class Seq2SeqTransformer(
     (2, 64)
     """
 
-    _doc_link_module = "sklearn_seq2seq"
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "source_vectorizer": [HasMethods(["fit_transform", "transform"]), None],
         "target_vectorizer": [HasMethods(["fit_transform", "inverse_transform"]), None],
@@ -651,9 +653,14 @@ class Seq2SeqTransformer(
             self._new_net(params, training.seed) if net is None else copy.deepcopy(net)
         )
         training.run(net, decoded, tasks)
+        self._take_net(net)
+
+    def _take_net(self, net):
+        """Make a trained net, and what it says of itself, this estimator's."""
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
+        self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
     def _new_net(self, params, seed):
         sizes = {"source_size": self._source.size, "target_size": self._target.size}
@@ -782,6 +789,30 @@ class Seq2SeqTransformer(
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
+
+    def _sk_visual_block_(self):
+        """What a notebook shows: the vectorizers, and the sizes of what was learned."""
+        parts = {
+            "source_vectorizer": self.source_vectorizer,
+            "target_vectorizer": self.target_vectorizer,
+        }
+        if hasattr(self, "net_"):
+            sides = zip(parts, (self._source, self._target), strict=True)
+            parts = {
+                f"{name}_: vocabulary of {side.size:,}": side.vectorizer or "token ids"
+                for name, side in sides
+            }
+            parts[f"net_: {self.n_parameters_:,} parameters"] = (
+                f"{self.cell} encoder-decoder"
+            )
+        parts = {name: part for name, part in parts.items() if part is not None}
+        kind = "parallel" if parts else "single"
+        return _VisualBlock(
+            kind,
+            list(parts.values()) or self,
+            names=list(parts) or type(self).__name__,
+            name_details=list(map(str, parts.values())) or str(self),
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,6 +12,7 @@ from skorch.history import History
 
 from sklearn_seq2seq._baseline import DummySeq2Seq
 from sklearn_seq2seq._columns import ColumnVectorizer
+from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
 from sklearn_seq2seq._net import MODULE_PARAMS, make_net
 from sklearn_seq2seq._persistence import register
@@ -170,9 +171,7 @@ def _unpack_transformer(model, state, tensors):
     model._n_features_out = layers * params["hidden_size"]
     model.source_vectorizer_ = source.vectorizer
     model.target_vectorizer_ = target.vectorizer
-    model.net_ = net
-    model.history_ = net.history
-    model.n_iter_ = len(net.history)
+    model._take_net(net)
     if state["n_features_in"] is not None:
         _require(state["n_features_in"] == source.width, "its columns are not counted.")
         model.n_features_in_ = state["n_features_in"]
@@ -278,6 +277,35 @@ def _history(epochs):
     return History(epochs)
 
 
+# The ensemble -----------------------------------------------------------------------
+
+
+def _ensemble_params(ensemble):
+    params = ensemble.get_params(deep=False)
+    if params["estimators"] is not None:
+        params["estimators"] = [
+            (name, getattr(member, "estimator", member))  # not frozen
+            for name, member in params["estimators"]
+        ]
+    return params
+
+
+def _pack_ensemble(ensemble, tensors):
+    if not hasattr(ensemble, "estimators_"):
+        return None
+    # With prefit the members are a parameter already.
+    return {"members": None if ensemble.prefit else ensemble.estimators_}
+
+
+def _unpack_ensemble(ensemble, state, tensors):
+    together = ensemble
+    if not ensemble.prefit:
+        members = [(f"member_{k}", member) for k, member in enumerate(state["members"])]
+        together = Seq2SeqEnsemble(estimators=members, prefit=True)
+    learned = vars(together.fit(None))
+    vars(ensemble).update({k: v for k, v in learned.items() if k.endswith("_")})
+
+
 # The rest ---------------------------------------------------------------------------
 
 _DUMMY = (
@@ -360,5 +388,6 @@ register(ColumnVectorizer, _pack_columns, _unpack_columns)
 register(
     Seq2SeqTransformer, _pack_transformer, _unpack_transformer, _transformer_params
 )
+register(Seq2SeqEnsemble, _pack_ensemble, _unpack_ensemble, _ensemble_params)
 register(DummySeq2Seq, _pack_dummy, _unpack_dummy)
 register(Pipeline, _pack_pipeline, _unpack_pipeline, _pipeline_params)

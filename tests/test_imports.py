@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "_batches": {"_tokens"},
     "_sides": {"_raw", "_tokens", "_vectorizer"},
     "_callbacks": {"_optional"},
-    "_net": {"_batches", "_callbacks", "_model", "_objectives"},
+    "_net": {"_batches", "_callbacks", "_model", "_objectives", "_recurrent"},
     "_checkpoint": set(),
     "_training": {"_callbacks", "_checkpoint", "_net"},
     "_inference": {"_batches", "_objectives", "_search", "_tokens"},
@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "_stored": {
         "_baseline",
         "_columns",
+        "_ensemble",
         "_estimator",
         "_net",
         "_persistence",

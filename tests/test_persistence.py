@@ -13,12 +13,14 @@ from safetensors.torch import load as read_tensors
 from safetensors.torch import save as write_tensors
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
     DummySeq2Seq,
     ModelFileError,
+    Seq2SeqEnsemble,
     Seq2SeqTransformer,
     SequenceVectorizer,
     load,
@@ -115,6 +117,21 @@ def test_loaded_model_predicts_the_same(params, path):
     names = set(model.get_params()) - {"allowed_outputs"}
     names -= {"source_vectorizer", "target_vectorizer"}
     assert all(model.get_params()[k] == loaded.get_params()[k] for k in names)
+
+
+@pytest.mark.parametrize("prefit", [False, True])
+def test_loaded_ensemble(prefit, fitted_tiny, path):
+    members = [("a", tiny()), ("b", tiny(hidden_size=5))]
+    if prefit:
+        other = clone(fitted_tiny).set_params(cell="gru").fit(WORDS, SHOUTED)
+        members = [("a", FrozenEstimator(fitted_tiny)), ("b", other)]
+    ensemble = Seq2SeqEnsemble(estimators=members, prefit=prefit, beam_width=2)
+    ensemble.fit(WORDS, SHOUTED)
+    save(ensemble, path)
+    loaded = load(path)
+    assert loaded.predict(UNSEEN[:2]).tolist() == ensemble.predict(UNSEEN[:2]).tolist()
+    assert len(loaded.estimators_) == 2
+    assert_same_predictions(ensemble.estimators_[1], loaded.estimators_[1], WORDS)
 
 
 def test_loaded_model_of_ids(path):

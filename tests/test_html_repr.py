@@ -1,0 +1,92 @@
+"""What a notebook shows of an estimator."""
+
+import html
+import re
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from sklearn_seq2seq import (
+    ColumnVectorizer,
+    DummySeq2Seq,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+)
+
+TINY = {"hidden_size": 4, "embedding_size": 3, "max_epochs": 1}
+COLUMNS = ColumnVectorizer([("lemma", SequenceVectorizer(), 0)])
+
+
+def shown(estimator):
+    """The diagram's text, its markup left out."""
+    page = estimator._repr_html_()
+    page = re.sub(r"<style.*?</style>|<script.*?</script>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page)))
+
+
+def model(**params):
+    return Seq2SeqTransformer(**TINY, **params)
+
+
+ESTIMATORS = [
+    SequenceVectorizer(),
+    COLUMNS,
+    DummySeq2Seq(),
+    Seq2SeqTransformer(),
+    Seq2SeqEnsemble(),
+    Seq2SeqEnsemble(estimators=[("small", model()), ("large", model())]),
+    model(source_vectorizer=COLUMNS, target_vectorizer=SequenceVectorizer()),
+    Pipeline([("source", SequenceVectorizer()), ("seq2seq", model())]),
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_unfitted_estimator_is_shown(estimator):
+    text = shown(clone(estimator))
+    assert type(estimator).__name__ in text
+    assert "Not fitted" in text
+    assert estimator.__class__.__module__.startswith("sklearn.") or (
+        "parameters" not in text
+    )
+
+
+def test_vectorizers_are_shown_before_and_after_fit():
+    words = SequenceVectorizer(analyzer="word")
+    estimator = model(source_vectorizer=words, target_vectorizer=words)
+    before = shown(estimator)
+    assert "source_vectorizer: SequenceVectorizer" in before or (
+        "source_vectorizer" in before and "analyzer='word'" in before
+    )
+    after = shown(estimator.fit(["a b c"], ["x y"]))
+    assert "Not fitted" not in after.replace("i Not fitted", "Not fitted")
+    assert "source_vectorizer_: vocabulary of 5" in after
+    assert "target_vectorizer_: vocabulary of 4" in after
+    n = sum(w.numel() for w in estimator.net_.module_.parameters())
+    assert f"net_: {n:,} parameters" in after
+    assert estimator.n_parameters_ == n
+
+
+def test_default_vectorizers_and_ids_are_shown_once_fitted():
+    text = shown(model().fit(["ab"], ["abc"]))
+    assert "source_vectorizer_: vocabulary of 4" in text
+    assert "target_vectorizer_: vocabulary of 5" in text
+    text = shown(model().fit(np.array([[2, 3]]), np.array([[7]])))
+    assert "source_vectorizer_: vocabulary of 4 token ids" in text
+    assert "target_vectorizer_: vocabulary of 8 token ids" in text
+
+
+def test_fitted_pipeline_and_columns_are_shown():
+    pipeline = Pipeline([("source", clone(COLUMNS)), ("seq2seq", model())])
+    text = shown(pipeline.fit([("ab", "x")], ["c"]))
+    assert "lemma" in text
+    assert "target_vectorizer_: vocabulary of 3" in text
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_no_link_leads_to_pages_that_are_not_there(estimator):
+    """Until the documentation has an address, only scikit-learn's classes link."""
+    links = re.findall(r'href="([^"]+)"', clone(estimator)._repr_html_())
+    assert not [link for link in links if "seq2seq" in link.lower()]
