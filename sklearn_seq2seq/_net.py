@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from functools import cache
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from sklearn_seq2seq._batches import TrainingBatches, cut
 from sklearn_seq2seq._callbacks import StopTraining
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
+from sklearn_seq2seq._recurrent import Dropout, new_layer
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -34,8 +37,12 @@ PRECISIONS = {
 LOSS_SCALE = {"float16": 2.0**12}
 
 
+# In nats a position; guessing among a million tokens costs 14.
+LARGEST_LOSS = 1e4
+
+
 class DivergenceError(ValueError, FloatingPointError):
-    """The training loss became infinite or not a number."""
+    """The loss became not a number, infinite or absurdly large."""
 
 
 class Seq2SeqNet(NeuralNet):
@@ -88,6 +95,17 @@ class Seq2SeqNet(NeuralNet):
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer())]
+
+    def refresh_optimizer(self):
+        """Give the optimiser its parameters; keep its state where it is of the kind."""
+        own = getattr(self, "optimizer_", None)
+        self.initialize_optimizer()
+        if type(own) is type(self.optimizer_):
+            state = own.state_dict()["state"]
+            groups = self.optimizer_.state_dict()["param_groups"]
+            self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
+        for group in self.optimizer_.param_groups:
+            group["initial_lr"] = group["lr"]
 
     def on_epoch_begin(self, net, **kwargs):
         """Open the epoch's record, unless a callback has had enough."""
@@ -147,8 +165,8 @@ class Seq2SeqNet(NeuralNet):
             step = step_fn(batch, **fit_params)
             loss = step["loss"].item()
             n_batches += 1
-            if not np.isfinite(loss):
-                what = f"{prefix} loss became {loss} in batch {n_batches}"
+            if not loss < LARGEST_LOSS:
+                what = f"{prefix} loss became {loss:.3g} in batch {n_batches}"
                 raise DivergenceError(self._divergence(what))
             outputs = batch[1]
             size = _size(outputs)
@@ -272,6 +290,21 @@ def available(device):
     return kind != "mps" or torch.backends.mps.is_available()
 
 
+@cache
+def has_precision(cell, precision, device):
+    """Whether the device has kernels for a cell in a precision; some CPUs have not."""
+    dtype = PRECISIONS[precision]
+    if dtype is torch.float32:
+        return True
+    layer = new_layer(cell, 1, 1).to(device)
+    try:
+        with torch.no_grad(), torch.autocast(torch.device(device).type, dtype=dtype):
+            layer(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError:
+        return False
+    return True
+
+
 def make_net(params, *, source_size, target_size, seed):
     """Make a net, its weights drawn, from an estimator's parameters.
 
@@ -300,7 +333,6 @@ def make_net(params, *, source_size, target_size, seed):
         train_split=None,
         device=device,
         verbose=0,
-        **_optimizer_params(params, device),
         **{f"module__{name}": params[name] for name in MODULE_PARAMS},
         module__source_size=source_size,
         module__target_size=target_size,
@@ -325,9 +357,14 @@ def apply_training_params(net, params):
         "iterator_valid__max_tokens": tokens,
         "criterion__encoder_loss_weight": params["encoder_loss_weight"],
         "criterion__label_smoothing": params["label_smoothing"],
-        "lr": params["learning_rate"],
+        **_optimizer_params(params, net.device),
     }.items():
         setattr(net, name, value)
+    if net.initialized_:
+        net.module_.unknown_dropout = params["unknown_dropout"]
+        for layer in net.module_.modules():
+            if isinstance(layer, Dropout):
+                layer.p = params["dropout"]
     return net
 
 
@@ -354,10 +391,11 @@ def _optimizer_params(params, device):
     if isinstance(optimizer, str):
         optimizer = OPTIMIZERS[optimizer]
     options = {"optimizer": optimizer, "lr": params["learning_rate"]}
-    if params["weight_decay"]:
+    if "weight_decay" in inspect.signature(optimizer).parameters:
         options["optimizer__weight_decay"] = params["weight_decay"]
-    if optimizer in FUSED and torch.device(device).type != "mps":
-        options["optimizer__fused"] = True
+    fused = optimizer in FUSED and torch.device(device).type != "mps"
+    if "fused" in inspect.signature(optimizer).parameters:
+        options["optimizer__fused"] = fused or None
     return options
 
 

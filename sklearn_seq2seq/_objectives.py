@@ -135,9 +135,8 @@ class SequenceLoss(nn.Module):
 
     Parameters
     ----------
-    encoder_loss_weight : float in [0, 1), default=0.0
-    label_smoothing : float in [0, 1), default=0.0
-        Applied in training only.
+    encoder_loss_weight, label_smoothing : float in [0, 1), default=0.0
+        Applied in training only: validation is by the decoder's loss as it is.
     copies : bool, default=False
     vocabulary_size : int
     """
@@ -166,7 +165,7 @@ class SequenceLoss(nn.Module):
             label_smoothing=self.label_smoothing if self.training else 0.0,
         )
         words = None
-        if output.word_logits is not None:
+        if output.word_logits is not None and self.training:
             words = encoder_loss(output.word_logits, reference["target"])
         return training_loss(
             losses,

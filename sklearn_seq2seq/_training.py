@@ -20,7 +20,7 @@ from sklearn_seq2seq._checkpoint import (
     network_digest,
     pairs_digest,
 )
-from sklearn_seq2seq._net import DivergenceError, apply_training_params
+from sklearn_seq2seq._net import DivergenceError, apply_training_params, has_precision
 
 # Parameters that may change between a killed fit and the call that goes on with it.
 NOT_OF_THE_FIT = ("verbose", "checkpoint", "checkpoint_interval", "callbacks")
@@ -117,7 +117,7 @@ class Training:
         Raises
         ------
         DivergenceError
-            If the loss is no longer finite and there are no best weights to go back to.
+            If training diverges and there are no best weights to go back to.
         MemoryError
             If the device's memory does not suffice.
         """
@@ -137,11 +137,17 @@ class Training:
     def _prepare(self, net):
         params = self.params
         apply_training_params(net, params)
+        cells = {params["cell"], params["decoder_cell"] or params["cell"]}
+        precision = params["precision"]
+        if not all(has_precision(cell, precision, net.device) for cell in cells):
+            warnings.warn(
+                f"This device ({net.device}) has no {params['cell']} in {precision}; "
+                "training is in float32.",
+                stacklevel=6,
+            )
+            net.precision = "float32"
         net.initialize_criterion()
-        if not hasattr(net, "optimizer_"):
-            net.initialize_optimizer()
-        for group in net.optimizer_.param_groups:
-            group["lr"] = group["initial_lr"] = params["learning_rate"]
+        net.refresh_optimizer()
         net.first_epoch_ = len(net.history)
         net.stop_training = False
 
