@@ -23,10 +23,9 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     """Several encoder-decoders that predict together.
 
     At every step of decoding the next-token probabilities of all members are averaged
-    [1]_, and one search runs over the averages. Members that differ in nothing but
-    their seed are commonly worth more than a larger network. They may also differ in
-    architecture, parameters and source vocabulary, but must have the same target
-    vocabulary, since it is its tokens whose probabilities are averaged.
+    [1]_, and one search runs over the averages. Members may differ in nothing but their
+    seed, or also in architecture, parameters and source vocabulary, but must have the
+    same target vocabulary, since it is its tokens whose probabilities are averaged.
 
     Parameters
     ----------
@@ -90,9 +89,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
 
     Notes
     -----
-    Fitting and predicting take the sum of the members' time, and the probabilities
-    are commonly better calibrated than those of one member. Votes on finished
-    sequences, in contrast, are seldom of use: whole sequences seldom agree.
+    Fitting and predicting take the sum of the members' time. Nothing is voted on:
+    finished sequences of several members seldom agree.
 
     References
     ----------
