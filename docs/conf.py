@@ -27,6 +27,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
 templates_path = ["_templates"]
+# The start page's list ends with whatever other pages there are, be it none.
+suppress_warnings = ["toc.empty_glob"]
 extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),
@@ -85,11 +87,12 @@ html_sidebars = {"index": [], "changelog": [], "glossary": []}
 def public_names():
     """Where each public name is documented, by how pages may call it."""
     names = {}
-    modules = [sklearn_seq2seq]
-    for module in pkgutil.iter_modules(sklearn_seq2seq.__path__, "sklearn_seq2seq."):
-        if not module.name.rpartition(".")[2].startswith("_"):
-            modules.append(import_module(module.name))
-    for module in modules:
+    modules = [
+        import_module(f"sklearn_seq2seq.{module.name}")
+        for module in pkgutil.iter_modules(sklearn_seq2seq.__path__)
+        if not module.name.startswith("_")
+    ]
+    for module in (sklearn_seq2seq, *modules):
         short = module.__name__.removeprefix("sklearn_seq2seq").removeprefix(".")
         for name in module.__all__:
             target = f"{module.__name__}.{name}"

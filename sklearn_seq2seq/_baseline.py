@@ -93,6 +93,7 @@ default="most_frequent"
         Returns
         -------
         self : DummySeq2Seq
+            This estimator, fitted.
 
         Raises
         ------

@@ -135,8 +135,8 @@ class Seq2SeqTransformer(
         Share of source tokens made unknown in training, so that the network learns what
         to do with unknown ones.
     encoder_loss_weight : float, default=0.0
-        alpha in [0, 1) of the loss ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc
-        asks the fixed-length vector which tokens the target has [6]_.
+        The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc asks
+        the fixed-length vector which tokens the target has [6]_.
     label_smoothing : float, default=0.1
         Share of each reference token's probability that is spread over all tokens.
     teacher_forcing : float or tuple of two floats, default=1.0
@@ -503,8 +503,10 @@ class Seq2SeqTransformer(
 
         Parameters
         ----------
-        X, y
-            As for `fit`.
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            The targets, as for `fit`.
         sample_weight : array-like of float, shape (n_samples,), default=None
             As for `fit`.
 
