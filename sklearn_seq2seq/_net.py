@@ -229,7 +229,9 @@ class Seq2SeqNet(NeuralNet):
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         if hasattr(self, "optimizer_"):
             twin.initialize_optimizer()
-            twin.optimizer_.load_state_dict(self.optimizer_.state_dict())
+            # Loading alone would share the tensors.
+            state = copy.deepcopy(self.optimizer_.state_dict(), memo)
+            twin.optimizer_.load_state_dict(state)
         return twin
 
 
@@ -332,7 +334,6 @@ def make_net(params, *, source_size, target_size, seed):
         iterator_valid__shuffle=False,
         train_split=None,
         device=device,
-        verbose=0,
         **{f"module__{name}": params[name] for name in MODULE_PARAMS},
         module__source_size=source_size,
         module__target_size=target_size,
@@ -349,6 +350,7 @@ def apply_training_params(net, params):
     for name, value in {
         "teacher_forcing": forcing if isinstance(forcing, tuple) else (forcing,) * 2,
         "precision": params["precision"],
+        "verbose": params["verbose"],
         "batch_size": params["batch_size"],
         "max_tokens": tokens,
         "max_epochs": params["max_epochs"],

@@ -427,7 +427,7 @@ def test_weights_and_groups_are_routed(words, shouted):
     groups = np.arange(len(words)) % 12
     with config_context(enable_metadata_routing=True):
         model.set_fit_request(sample_weight=True, groups=True)
-        model.set_score_request(sample_weight=False)
+        model.set_score_request(sample_weight=True)
         pipe = make_pipeline(SequenceVectorizer(), model)
         search = GridSearchCV(
             pipe, {"seq2seqtransformer__learning_rate": [0.01, 0.02]}, cv=GroupKFold(2)
