@@ -1,0 +1,101 @@
+"""Word error rate of default settings on the SIGMORPHON 2020 pronunciation data.
+
+The folder holds ``{language}_{train,dev,test}.tsv``, a word and its space-separated
+phones a line. Nothing is set but the analyzers and the seed::
+
+    python benchmarks/accuracy.py --data sigmorphon2020 --seeds 0
+    python benchmarks/accuracy.py --data sigmorphon2020 --seeds 0 1 2 3 4 --ensemble
+    python benchmarks/accuracy.py --data sigmorphon2020 --early-stopping
+
+It prints one line a language and, of several, their mean: the percentage of words whose
+whole pronunciation is wrong, greedily and with a beam of 5, its mean over the seeds,
+and with ``--ensemble`` of all seeds decoding together.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import read_pairs
+
+LANGUAGES = ("bul", "fre", "hun", "kor", "vie")
+
+
+def fit(train, seed, params):
+    """Fit with default settings; unseen letters are no reason to warn here."""
+    model = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
+        target_vectorizer=SequenceVectorizer(analyzer="word", handle_unknown="silent"),
+        random_state=seed,
+        **params,
+    )
+    return model.fit(*train)
+
+
+def error_rates(model, X, y):
+    """Word error rates in percent, greedy and with a beam of 5."""
+    rates = []
+    for width in (1, 5):
+        rates.append(100 * (1 - model.set_params(beam_width=width).score(X, y)))
+    model.set_params(beam_width=1)
+    return rates
+
+
+def measure(language, args):
+    """Everything about one language, as a dict of figures."""
+    train, dev, test = (
+        read_pairs(args.data / f"{language}_{part}.tsv", return_X_y=True)
+        for part in ("train", "dev", "test")
+    )
+    held_out = {"dev": dev, "test": test}[args.split]
+    params = {"early_stopping": args.early_stopping}
+    if args.max_epochs:
+        params["max_epochs"] = args.max_epochs
+    members, rates, seconds = [], [], []
+    for seed in args.seeds:
+        start = time.perf_counter()
+        members.append(fit(train, seed, params))
+        seconds.append(time.perf_counter() - start)
+        rates.append(error_rates(members[-1], *held_out))
+    figures = {
+        "epochs": np.mean([member.n_iter_ for member in members]),
+        "seconds a fit": np.mean(seconds),
+        "greedy": np.mean(rates, axis=0)[0],
+        "beam 5": np.mean(rates, axis=0)[1],
+    }
+    if args.ensemble:
+        named = [(str(seed), m) for seed, m in zip(args.seeds, members, strict=True)]
+        together = Seq2SeqEnsemble(estimators=named, prefit=True).fit(*train)
+        rates = error_rates(together, *held_out)
+        figures["ensemble, greedy"], figures["ensemble, beam 5"] = rates
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--languages", nargs="+", default=LANGUAGES)
+    parser.add_argument("--split", choices=["dev", "test"], default="dev")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--ensemble", action="store_true")
+    parser.add_argument("--early-stopping", action="store_true")
+    parser.add_argument("--max-epochs", type=int)
+    args = parser.parse_args()
+    table = []
+    for language in args.languages:
+        table.append(measure(language, args))
+        print_row(language, table[-1])
+    if len(table) > 1:
+        print_row("mean", {k: np.mean([row[k] for row in table]) for k in table[0]})
+
+
+def print_row(name, figures):
+    cells = "  ".join(f"{key} {value:.2f}" for key, value in figures.items())
+    print(f"{name:<5}{cells}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
