@@ -37,11 +37,8 @@ def fit(train, seed, params):
 
 def error_rates(model, X, y):
     """Word error rates in percent, greedy and with a beam of 5."""
-    rates = []
-    for width in (1, 5):
-        rates.append(100 * (1 - model.set_params(beam_width=width).score(X, y)))
-    model.set_params(beam_width=1)
-    return rates
+    greedy, beam = (model.set_params(beam_width=k).score(X, y) for k in (1, 5))
+    return 100 * (1 - greedy), 100 * (1 - beam)
 
 
 def measure(language, args):
@@ -75,6 +72,7 @@ def measure(language, args):
 
 
 def main():
+    """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
@@ -93,6 +91,7 @@ def main():
 
 
 def print_row(name, figures):
+    """Print one line of the table."""
     cells = "  ".join(f"{key} {value:.2f}" for key, value in figures.items())
     print(f"{name:<5}{cells}", flush=True)
 
