@@ -27,8 +27,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
 templates_path = ["_templates"]
-# The start page's list ends with whatever other pages there are, be it none.
-suppress_warnings = ["toc.empty_glob"]
+smartquotes = False
 extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),
@@ -41,6 +40,7 @@ myst_heading_anchors = 4
 # Docstrings
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 # Literature
