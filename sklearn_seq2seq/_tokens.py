@@ -120,10 +120,10 @@ def pad(tokens, rows=None):
     n_positions : ndarray of int64, shape (n_rows,)
         Positions that count, the boundary included: tokens + 1.
     """
-    starts = tokens.indptr[:-1]
-    counts = lengths(tokens)
-    if rows is not None:
-        starts, counts = starts[rows], counts[rows]
+    rows = np.arange(tokens.shape[0]) if rows is None else np.asarray(rows)
+    # Of these rows alone: the array may have a million.
+    starts = tokens.indptr[rows]
+    counts = (tokens.indptr[rows + 1] - starts).astype(np.int64, copy=False)
     width = int(counts.max(initial=0)) + 1
     padded = np.zeros((len(counts), width), dtype=np.int64)
     ends = np.cumsum(counts)
