@@ -75,9 +75,7 @@ def main(n_pairs=1_000_000, seconds=60.0):
         model.fit(words)
         report(f"trained, early_stopping={early_stopping}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(
-        f"{sum(steps)} steps; resident in training {max(sizes):.0f} MB, peak {peak:.0f} MB"
-    )
+    print(f"{sum(steps)} steps; peak {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -221,7 +221,9 @@ class Seq2SeqTransformer(
     warm_start : bool, default=False
         Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
     callbacks : list of skorch callbacks, default=None
-        Called in training.
+        Called in training, for instance ``skorch.callbacks.TensorBoard(writer)``. Each
+        fit works on shallow copies: what is passed stays as it is, but a writer or a
+        list that it holds is the same.
     random_state : int, RandomState instance or None, default=None
         Determines the first weights, the order of pairs, dropout and the validation
         split. Global random state is neither used nor changed.

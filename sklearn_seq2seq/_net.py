@@ -118,6 +118,11 @@ class Seq2SeqNet(NeuralNet):
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
             raise DivergenceError(self._divergence("weights are no longer finite"))
 
+    def _set_training(self, training=True):
+        # Walking through all layers at every step would cost a twentieth of a step.
+        if (self.module_.training, self.criterion_.training) != (training, training):
+            super()._set_training(training)
+
     def infer(self, x, **fit_params):
         """Forward pass in the chosen precision."""
         dtype = PRECISIONS[self.precision]
@@ -130,12 +135,14 @@ class Seq2SeqNet(NeuralNet):
         """Gradient of a batch, in parts that fit the memory that was allowed."""
         self._set_training(True)
         scale = LOSS_SCALE.get(self.precision, 1.0)
-        total = _size(batch[1])
+        chunks = parts(batch, self.batch_size, self.max_tokens)
+        total = _size(batch[1]) if len(chunks) > 1 else 1.0
         loss = 0.0
-        for inputs, outputs in parts(batch, self.batch_size, self.max_tokens):
+        for inputs, outputs in chunks:
             y_pred = self.infer(inputs)
             part = self.get_loss(y_pred, outputs, X=inputs, training=True)
-            part = part * (_size(outputs) / total)
+            if len(chunks) > 1:
+                part = part * (_size(outputs) / total)
             (part * scale).backward()
             loss = loss + part.detach()
         if scale != 1:
