@@ -427,10 +427,13 @@ def test_weights_and_groups_are_routed(words, shouted):
     groups = np.arange(len(words)) % 12
     with config_context(enable_metadata_routing=True):
         model.set_fit_request(sample_weight=True, groups=True)
-        model.set_score_request(sample_weight=True)
+        scorer = make_scorer(accuracy_score).set_score_request(sample_weight=False)
         pipe = make_pipeline(SequenceVectorizer(), model)
         search = GridSearchCV(
-            pipe, {"seq2seqtransformer__learning_rate": [0.01, 0.02]}, cv=GroupKFold(2)
+            pipe,
+            {"seq2seqtransformer__learning_rate": [0.01, 0.02]},
+            scoring=scorer,
+            cv=GroupKFold(2),
         )
         search.fit(words, shouted, sample_weight=weight, groups=groups)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
