@@ -1,0 +1,102 @@
+"""
+Tuning vocabulary and network together
+======================================
+
+Which tokens a model should read and how large it should be depend on each other. So
+one grid search varies the analyzer, the size of its vocabulary and the size of the
+network, here to correct misspellings of English words.
+
+It needs ``pip install 'sklearn_seq2seq[datasets,metrics,plot,subword]'``.
+"""
+
+from matplotlib import pyplot as plt
+from sklearn.model_selection import GridSearchCV, ShuffleSplit, train_test_split
+
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import load_misspellings
+from sklearn_seq2seq.inspection import (
+    AttentionDisplay,
+    EditConfusionDisplay,
+    HistoryDisplay,
+    LengthErrorDisplay,
+)
+from sklearn_seq2seq.metrics import get_scorer, sequence_report
+
+# %%
+# The data
+# --------
+X, y = load_misspellings(n_words=1_500, random_state=0, return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=300, random_state=0)
+for pair in zip(X_train[:3], y_train[:3], strict=True):
+    print(*pair, sep=" -> ")
+
+# %%
+# The search
+# ----------
+# Parameters of the vectorizers are reached by two underscores. A vocabulary of pieces
+# has at least the 256 bytes; for characters, one of 20 makes the rarest ones unknown.
+# What decides is the share of characters that would have to be edited.
+model = Seq2SeqTransformer(
+    source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
+    target_vectorizer=SequenceVectorizer(),
+    embedding_size=32,
+    max_epochs=6,
+    batch_size=32,
+    learning_rate=0.005,
+    random_state=0,
+)
+sizes = {"hidden_size": [16, 48]}
+search = GridSearchCV(
+    model,
+    [
+        {
+            "source_vectorizer__analyzer": ["char"],
+            "source_vectorizer__max_features": [20, None],
+            **sizes,
+        },
+        {
+            "source_vectorizer__analyzer": ["subword"],
+            "source_vectorizer__max_features": [300, 600],
+            **sizes,
+        },
+    ],
+    scoring=get_scorer("neg_char_error_rate"),
+    cv=ShuffleSplit(1, test_size=0.2, random_state=0),
+    refit=False,
+)
+search.fit(X_train, y_train)
+print(f"{'analyzer':<10}{'vocabulary':>11}{'hidden_size':>13}{'error rate':>12}")
+for params, score in zip(
+    search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+):
+    print(
+        f"{params['source_vectorizer__analyzer']:<10}"
+        f"{params['source_vectorizer__max_features'] or 'all':>11}"
+        f"{params['hidden_size']:>13}{-score:>12.3f}"
+    )
+
+# %%
+# What the best one does
+# ----------------------
+# It is trained on all training pairs, longer and with early stopping.
+best = model.set_params(
+    **search.best_params_,
+    max_epochs=15,
+    early_stopping=True,
+    n_iter_no_change=4,
+    scoring="exact_match",
+)
+best.fit(X_train, y_train)
+y_pred = best.predict(X_test)
+print(sequence_report(y_test, y_pred, unit="char"))
+
+# %%
+# The same in pictures.
+figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
+HistoryDisplay.from_estimator(best, ax=axes[0, 0])
+LengthErrorDisplay.from_predictions(y_test, y_pred, unit="char", ax=axes[0, 1])
+EditConfusionDisplay.from_predictions(
+    y_test, y_pred, unit="char", top=12, ax=axes[1, 0]
+)
+AttentionDisplay.from_estimator(best, X_test[:1], ax=axes[1, 1])
+plt.show()
