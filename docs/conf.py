@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 from importlib import import_module
+from pathlib import PurePosixPath
 
 from docutils import nodes
 from sphinx import addnodes
@@ -137,6 +138,29 @@ class LinkPublicNames(SphinxTransform):
             link += literal
 
 
+class LinkExamples(SphinxTransform):
+    """Lead links to an example's script to its page in the gallery."""
+
+    default_priority = 5
+
+    def apply(self, **kwargs):
+        for link in list(self.document.findall(addnodes.download_reference)):
+            path = PurePosixPath(link["reftarget"])
+            if path.parent.name != "examples" or path.suffix != ".py":
+                continue
+            page = addnodes.pending_xref(
+                "",
+                refdomain="std",
+                reftype="doc",
+                reftarget=f"/gallery/{path.stem}",
+                refexplicit=True,
+                refdoc=self.env.docname,
+                refwarn=True,
+            )
+            page += link.children
+            link.replace_self(page)
+
+
 def skip_generated(app, what, name, member, skip, options):
     """Leave out ``set_fit_request`` and its like, which scikit-learn generates."""
     made = name.startswith("set_") and name.endswith(("_request", "_output"))
@@ -146,4 +170,5 @@ def skip_generated(app, what, name, member, skip, options):
 def setup(app):
     """Register what is defined here."""
     app.add_transform(LinkPublicNames)
+    app.add_transform(LinkExamples)
     app.connect("autodoc-skip-member", skip_generated)
