@@ -21,3 +21,18 @@ __all__ = [
     "load",
     "save",
 ]
+
+# Where the documentation is published: notebooks link each estimator to its page there.
+_DOCUMENTATION = "https://sklearn-seq2seq.readthedocs.io/en/stable"
+for _estimator in (
+    ColumnVectorizer,
+    DummySeq2Seq,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+):
+    _estimator._doc_link_module = "sklearn_seq2seq"
+    _estimator._doc_link_template = (
+        _DOCUMENTATION + "/generated/{estimator_module}.{estimator_name}.html"
+    )
+del _estimator

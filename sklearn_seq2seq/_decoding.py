@@ -81,10 +81,10 @@ class DecodingMixin:
                 result[row] = sentinel
         return result
 
-    def _predict(self, X, prefix=None):
+    def _predict(self, X, prefix=None, *, quiet=False):
         """Predictions, and which of them are to be abstained from."""
         X, _ = listed(X)
-        decoded, strings, datasets = self._decode(X, prefix=prefix)
+        decoded, strings, datasets = self._decode(X, prefix=prefix, quiet=quiet)
         tokens = decoded.best(_width(decoded, self._side))
         if self.replace_unknown == "copy":
             tokens, strings = self._replace_unknown(X, tokens, strings, datasets)
@@ -108,7 +108,7 @@ class DecodingMixin:
         float
             Between 0 and 1, the best.
         """
-        y_pred, unsure = self._predict(X)
+        y_pred, unsure = self._predict(X, quiet=True)
         if self._side.is_text:
             y = check_raw(y, "y")
         elif self._side.ndim == 1:
@@ -275,8 +275,8 @@ class DecodingMixin:
         """The target side, which the members share."""
         return self._members[0]._target
 
-    def _decode(self, X, *, prefix=None, n_best=1, chooser=None):
-        """Search for the best targets.
+    def _decode(self, X, *, prefix=None, n_best=1, chooser=None, quiet=False):
+        """Search for the best targets; unless `quiet`, warn of those cut off.
 
         Returns
         -------
@@ -309,7 +309,7 @@ class DecodingMixin:
             batch_size=self.batch_size,
             options=options,
         )
-        if self._side.is_text and not self._in_training:
+        if self._side.is_text and not (quiet or self._in_training):
             _warn_capped(decoded.capped[:, 0], limits)
         return decoded, strings, datasets
 
@@ -479,7 +479,7 @@ def _warn_capped(capped, limits):
             f"{int(capped.sum())} of {len(capped)} predictions were ended by "
             f"max_length rather than by the model; the first is row {first}, at "
             f"{limits[first]} tokens.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
