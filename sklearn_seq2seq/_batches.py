@@ -162,6 +162,13 @@ class TrainingBatches:
         Positions of a batch, source and target, padding included, at most.
     shuffle : bool, default=True
         False for validation: the same batches every time.
+
+    Attributes
+    ----------
+    seed : int
+        Determines the order.
+    start : int
+        Batches that are left out at the beginning.
     """
 
     def __init__(self, dataset, batch_size, max_tokens=None, shuffle=True):
@@ -170,12 +177,13 @@ class TrainingBatches:
         self.max_tokens = max_tokens
         self.shuffle = shuffle
         self.seed = 0
+        self.start = 0
 
     def __len__(self):
         return len(self.plan())
 
     def __iter__(self):
-        for rows in self.plan():
+        for rows in self.plan()[self.start :]:
             yield self.dataset.__getitems__(rows)
 
     def plan(self):

@@ -137,16 +137,38 @@ class TimeLimit(Callback):
             raise StopTraining
 
 
-class EpochEnd(Callback):
-    """Calls a function when an epoch has ended and all else has seen it."""
+class Regularly(Callback):
+    """Calls a function once all else has seen the end of an epoch or a step.
 
-    def __init__(self, function, every=1):
+    Parameters
+    ----------
+    function : callable
+        Takes the net.
+    epochs : int
+        Called at the end of every so many epochs,
+    seconds : float, default=inf
+        and after a step when the last call was so long ago.
+    """
+
+    def __init__(self, function, epochs, seconds=math.inf):
         self.function = function
-        self.every = every
+        self.epochs = epochs
+        self.seconds = seconds
+
+    def on_train_begin(self, net, **kwargs):
+        self.last_ = time.monotonic()
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and time.monotonic() - self.last_ >= self.seconds:
+            self._call(net)
 
     def on_epoch_end(self, net, **kwargs):
-        if (len(net.history) - net.first_epoch_) % self.every == 0:
-            self.function(net)
+        if (len(net.history) - net.first_epoch_) % self.epochs == 0:
+            self._call(net)
+
+    def _call(self, net):
+        self.function(net)
+        self.last_ = time.monotonic()
 
 
 class FitTasks(Callback):
@@ -250,9 +272,11 @@ class Progress(Callback):
         self.n_positions_ = 0
         self.start_ = time.monotonic()
         self.figures_ = {}
+        n_epochs = len(net.history) - net.first_epoch_
+        n_done = net.sums_["batches"] if net.sums_ else 0
         self.bar_ = tqdm(
             total=self.n_batches * self.max_epochs,
-            initial=self.n_batches * (len(net.history) - net.first_epoch_),
+            initial=self.n_batches * n_epochs + n_done,
             desc="fit",
             unit="batch",
             mininterval=0.5,

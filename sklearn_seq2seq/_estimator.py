@@ -218,6 +218,9 @@ class Seq2SeqTransformer(
         Your own `callbacks` begin afresh.
     checkpoint_interval : int, default=1
         Epochs between two writings.
+    checkpoint_minutes : float, default=None
+        The state is also written when the last writing was so many minutes ago, in the
+        middle of an epoch too.
     warm_start : bool, default=False
         Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
     callbacks : list of skorch callbacks, default=None
@@ -336,6 +339,7 @@ class Seq2SeqTransformer(
         "precision": [StrOptions(set(PRECISIONS))],
         "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "checkpoint_interval": [_positive()],
+        "checkpoint_minutes": [_positive(Real), None],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
         "random_state": ["random_state"],
@@ -396,6 +400,7 @@ class Seq2SeqTransformer(
         precision="float32",
         checkpoint=None,
         checkpoint_interval=1,
+        checkpoint_minutes=None,
         warm_start=False,
         callbacks=None,
         random_state=None,
@@ -452,6 +457,7 @@ class Seq2SeqTransformer(
         self.precision = precision
         self.checkpoint = checkpoint
         self.checkpoint_interval = checkpoint_interval
+        self.checkpoint_minutes = checkpoint_minutes
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state

@@ -71,6 +71,9 @@ class Seq2SeqNet(NeuralNet):
     memory_ : dict or None
         What was best in the last training with validation: ``key`` (of the validation
         data), ``score`` and ``epoch``.
+    sums_ : dict or None
+        Figures of the training epoch that is under way, so far; what is found there
+        when an epoch begins is gone on with.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Seq2SeqNet(NeuralNet):
         self.stop_training = False
         self.first_epoch_ = 0
         self.memory_ = None
+        self.sums_ = None
         super().__init__(module, **kwargs)
 
     @property
@@ -164,39 +168,45 @@ class Seq2SeqNet(NeuralNet):
         """
         if iterator is None:
             return
+        sums = {"batches": 0, "loss": 0.0, "positions": 0.0, "exact": 0.0, "rows": 0.0}
         if training:
+            sums = self.sums_ = self.sums_ or sums
             self._begin_training_epoch(iterator)
-        loss_sum, n_positions, n_exact, n_rows, n_batches = 0.0, 0.0, 0.0, 0.0, 0
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             loss = step["loss"].item()
-            n_batches += 1
+            sums["batches"] += 1
             if not loss < LARGEST_LOSS:
-                what = f"{prefix} loss became {loss:.3g} in batch {n_batches}"
+                what = f"{prefix} loss became {loss:.3g} in batch {sums['batches']}"
                 raise DivergenceError(self._divergence(what))
             outputs = batch[1]
             size = _size(outputs)
-            loss_sum += loss * size
-            n_positions += size
+            sums["loss"] += loss * size
+            sums["positions"] += size
             self.history.record_batch(prefix + "_loss", loss)
             self.history.record_batch(prefix + "_batch_size", size)
             if not training:
-                n_exact += self._count_exact(step["y_pred"].logits, outputs)
-                n_rows += float(outputs["weight"].sum())
+                sums["exact"] += self._count_exact(step["y_pred"].logits, outputs)
+                sums["rows"] += float(outputs["weight"].sum())
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self.history[-1]["batches"].clear()
-        self.history.record(prefix + "_loss", loss_sum / max(n_positions, 1e-38))
-        self.history.record(prefix + "_positions", n_positions)
-        self.history.record(prefix + "_batch_count", n_batches)
-        if not training:
-            self.history.record("valid_exact_match", n_exact / n_rows)
+        loss = sums["loss"] / max(sums["positions"], 1e-38)
+        self.history.record(prefix + "_loss", loss)
+        self.history.record(prefix + "_positions", sums["positions"])
+        self.history.record(prefix + "_batch_count", sums["batches"])
+        if training:
+            self.sums_ = None
+        else:
+            self.history.record("valid_exact_match", sums["exact"] / sums["rows"])
 
     def _begin_training_epoch(self, iterator):
         epoch = len(self.history)
         order, dropout = np.random.SeedSequence([self.seed, epoch]).generate_state(2)
         iterator.seed = int(order)
-        self.module_.randomness.seed(int(dropout))
+        iterator.start = self.sums_["batches"]
+        if iterator.start == 0:
+            self.module_.randomness.seed(int(dropout))
         first, last = self.teacher_forcing
         done = (epoch - 1) / max(self.max_epochs - 1, 1)
         self.module_.teacher_forcing = first + (last - first) * min(done, 1.0)

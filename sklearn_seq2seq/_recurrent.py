@@ -39,12 +39,15 @@ class Randomness:
         """Start afresh from `seed`, on every device."""
         self._seed = seed
         self._generators: dict[str, torch.Generator] = {}
+        self._states: dict[str, Tensor] = {}
 
     def generator(self, device: torch.device) -> torch.Generator:
         """Return the generator for tensors on `device`."""
         key = str(device)
         if key not in self._generators:
             self._generators[key] = torch.Generator(device).manual_seed(self._seed)
+            if key in self._states:
+                self._generators[key].set_state(self._states[key])
         return self._generators[key]
 
     def keep_mask(self, shape, p: float, like: Tensor) -> Tensor:
@@ -52,9 +55,20 @@ class Randomness:
         mask = torch.empty(shape, dtype=like.dtype, device=like.device)
         return mask.bernoulli_(1 - p, generator=self.generator(like.device))
 
+    def state_dict(self) -> dict:
+        """Return all that the next numbers depend on."""
+        states = {key: x.get_state() for key, x in self._generators.items()}
+        return {"seed": self._seed, "generators": states}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on where another one stood."""
+        self.seed(state["seed"])
+        # Taken up when a device is first used: this machine may lack some.
+        self._states = state["generators"]
+
     def __getstate__(self):
         # Generators are made afresh: one of a GPU must not be needed elsewhere.
-        return {"_seed": self._seed, "_generators": {}}
+        return {"_seed": self._seed, "_generators": {}, "_states": {}}
 
 
 class Dropout(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from numbers import Integral
@@ -13,7 +14,7 @@ from sklearn.utils.validation import _check_sample_weight
 from skorch.helper import predefined_split
 from skorch.history import History
 
-from sklearn_seq2seq._callbacks import EpochEnd, StopTraining, make_callbacks
+from sklearn_seq2seq._callbacks import Regularly, StopTraining, make_callbacks
 from sklearn_seq2seq._checkpoint import (
     Checkpoint,
     digest,
@@ -23,7 +24,13 @@ from sklearn_seq2seq._checkpoint import (
 from sklearn_seq2seq._net import DivergenceError, apply_training_params, has_precision
 
 # Parameters that may change between a killed fit and the call that goes on with it.
-NOT_OF_THE_FIT = ("verbose", "checkpoint", "checkpoint_interval", "callbacks")
+NOT_OF_THE_FIT = (
+    "verbose",
+    "checkpoint",
+    "checkpoint_interval",
+    "checkpoint_minutes",
+    "callbacks",
+)
 
 
 class Training:
@@ -122,6 +129,9 @@ class Training:
             If the device's memory does not suffice.
         """
         self._prepare(net)
+        if self.saved is not None:
+            net.history = History(self.saved["history"])
+            net.sums_ = self.saved["sums"]
         if self.finished:
             _load(net, self.saved)
         else:
@@ -149,7 +159,7 @@ class Training:
         net.initialize_criterion()
         net.refresh_optimizer()
         net.first_epoch_ = len(net.history)
-        net.stop_training = False
+        net.stop_training, net.sums_ = False, None
 
     def _callbacks(self, net, decoded, tasks):
         params = self.params
@@ -167,7 +177,9 @@ class Training:
         if tasks is not None:
             callbacks.append(("tasks", tasks))
         if self.checkpoint is not None:
-            write = EpochEnd(self._write, params["checkpoint_interval"])
+            minutes = params["checkpoint_minutes"]
+            seconds = math.inf if minutes is None else 60 * minutes
+            write = Regularly(self._write, params["checkpoint_interval"], seconds)
             callbacks.append(("checkpoint", write))
         return callbacks
 
@@ -175,13 +187,12 @@ class Training:
         net.callbacks = callbacks
         net.initialize_callbacks()
         net.train_split = None if self.valid is None else predefined_split(self.valid)
-        if self.saved is not None:
-            net.history = History(self.saved["history"])
         net.notify("on_train_begin", X=self.dataset, y=None)
         if self.saved is not None:
             # A scheduler sets the learning rate when it begins; so only now.
             _load(net, self.saved)
         finished, trouble = self._loop(net)
+        net.sums_ = None
         entry = self.monitored or "train_loss"
         epoch = len(net.history)
         if epoch > net.first_epoch_ and entry not in net.history[-1]:
@@ -214,12 +225,17 @@ class Training:
     def _write(self, net, finished=False):
         callbacks = dict(net.callbacks_)
         schedule, best = callbacks.get("schedule"), callbacks.get("best")
+        # An epoch under way has no record yet, only sums.
+        n_epochs = len(net.history) - (net.sums_ is not None)
         self.checkpoint.write(
             {
                 "seed": self.seed,
                 "spent": self.spent + time.monotonic() - self.start,
                 "finished": finished,
-                "history": list(net.history),
+                "stop": net.stop_training,
+                "history": list(net.history)[:n_epochs],
+                "sums": net.sums_,
+                "randomness": net.module_.randomness.state_dict(),
                 "memory": net.memory_,
                 "module": net.module_.state_dict(),
                 "optimizer": net.optimizer_.state_dict(),
@@ -231,8 +247,9 @@ class Training:
 
 def _load(net, saved):
     """Put a net and its callbacks in the state that a checkpoint holds."""
-    net.history = History(saved["history"])
+    net.stop_training = saved["stop"]
     net.memory_ = saved["memory"]
+    net.module_.randomness.load_state_dict(saved["randomness"])
     net.module_.load_state_dict(saved["module"])
     net.optimizer_.load_state_dict(saved["optimizer"])
     callbacks = dict(net.callbacks_)

@@ -59,6 +59,17 @@ MODELS = {
     },
     "every third epoch": {"checkpoint_interval": 3, "max_epochs": 20},
     "at the end only": {"checkpoint_interval": 1000, "max_epochs": 6},
+    "after every step": {
+        "checkpoint_interval": 1000,
+        "checkpoint_minutes": 1e-9,
+        "early_stopping": True,
+        "n_iter_no_change": 20,
+        "lr_schedule": "cosine",
+        "dropout": 0.3,
+        "teacher_forcing": 0.8,
+        "gradient_accumulation_steps": 2,
+        "max_epochs": 10,
+    },
 }
 
 
@@ -137,7 +148,7 @@ def run(name, params, folder, n_kills, rng):
 
     expected = finish(**params)
     epoch_time = sum(row["dur"] for row in expected["history"]) / params["max_epochs"]
-    counts = {"kills": 0, "in writes": 0}
+    counts = {"kills": 0, "in writes": 0, "resumed within epochs": 0}
     while counts["kills"] < n_kills:
         temporary.unlink(missing_ok=True)
         at_write = rng.random() < 0.5
@@ -152,6 +163,10 @@ def run(name, params, folder, n_kills, rng):
         if temporary.exists():
             counts["in writes"] += 1
             where += f", {temporary.stat().st_size} bytes into a write"
+        sums = torch.load(path, weights_only=True)["sums"] if path.exists() else None
+        if sums is not None:
+            counts["resumed within epochs"] += 1
+            where += f"; going on after {sums['batches']} batches"
         print(f"{name}: kill {counts['kills']} {where}")
     resumed = finish(**params, checkpoint=path)
     for record in expected["history"] + resumed["history"]:
