@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import sklearn
+from sklearn.utils.fixes import parse_version
 
 from sklearn_seq2seq import Seq2SeqTransformer
 
@@ -14,6 +16,18 @@ TINY = {
     "max_epochs": 25,
     "random_state": 0,
 }
+
+
+# These two feed fractional numbers as X, which can be no token ids.
+FRACTIONAL = "the check's X holds fractional numbers, which are no token ids"
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": FRACTIONAL,
+    "check_sample_weight_equivalence_on_sparse_data": FRACTIONAL,
+}
+if parse_version(sklearn.__version__) < parse_version("1.7"):
+    EXPECTED_FAILURES["check_positive_only_tag_during_fit"] = (
+        "before 1.7 the check subtracts a float in place from X, which is whole numbers"
+    )
 
 
 @pytest.fixture(scope="session")

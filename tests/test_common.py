@@ -8,6 +8,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from tests.conftest import EXPECTED_FAILURES
 
 SMALL = {"hidden_size": 8, "embedding_size": 8, "max_epochs": 3, "random_state": 0}
 
@@ -20,14 +21,6 @@ def networks():
     yield Seq2SeqTransformer(copy=True, beam_width=2, **SMALL)
     yield Seq2SeqTransformer(input_feeding=True, num_layers=2, **SMALL)
     yield Seq2SeqTransformer(bidirectional=False, early_stopping=True, **SMALL)
-
-
-# These two feed fractional numbers as X, which can be no token ids.
-FRACTIONAL = "the check's X holds fractional numbers, which are no token ids"
-EXPECTED_FAILURES = {
-    "check_sample_weight_equivalence_on_dense_data": FRACTIONAL,
-    "check_sample_weight_equivalence_on_sparse_data": FRACTIONAL,
-}
 
 
 @parametrize_with_checks(

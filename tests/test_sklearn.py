@@ -252,10 +252,10 @@ def test_metadata_routing(words, shouted):
     weights = np.r_[np.ones(30), np.zeros(30)]
     with sklearn.config_context(enable_metadata_routing=True):
         pipe = pipeline()
-        pipe[-1].set_fit_request(sample_weight=True).set_score_request(
-            sample_weight=True
-        )
-        search = GridSearchCV(pipe, {"seq2seq__hidden_size": [8]}, cv=2)
+        pipe[-1].set_fit_request(sample_weight=True)
+        # scikit-learn 1.6 routes no weights to the score of a Pipeline.
+        scorer = metrics.get_scorer("exact_match").set_score_request(sample_weight=True)
+        search = GridSearchCV(pipe, {"seq2seq__hidden_size": [8]}, cv=2, scoring=scorer)
         search.fit(words, shouted, sample_weight=weights)
     routed = search.best_estimator_
     with sklearn.config_context(enable_metadata_routing=True):
@@ -263,7 +263,8 @@ def test_metadata_routing(words, shouted):
         direct.fit(words, shouted, sample_weight=weights)
     np.testing.assert_array_equal(routed.transform(words), direct.transform(words))
     with sklearn.config_context(enable_metadata_routing=True):
-        unrequested = GridSearchCV(pipeline(), {"seq2seq__hidden_size": [8]}, cv=2)
+        grid = {"seq2seq__hidden_size": [8]}
+        unrequested = GridSearchCV(pipeline(), grid, cv=2, scoring=scorer)
         with pytest.raises(ValueError, match="sample_weight"):
             unrequested.fit(words, shouted, sample_weight=weights)
 
