@@ -563,10 +563,14 @@ class Seq2SeqTransformer(
         target, target_tokens = learn_target(y, target_vectorizer)
         check_consistent_length(source_tokens, target_tokens)
         if self.share_embeddings:
+            own = source, target
             source, target = shared_sides(source, target)
-            if source.is_text:
+            if source.is_text and source is not own[0]:
                 source, source_tokens = learn_text(X, source.vectorizer, "X")
                 target, target_tokens = learn_text(y, target.vectorizer, "y")
+                for side, before in zip((source, target), own, strict=True):
+                    handle_unknown = before.vectorizer.handle_unknown
+                    side.vectorizer.set_params(handle_unknown=handle_unknown)
         self._source, self._target = source, target
         self._copies = CopyTable(source, target) if self.copy else None
         self._longest = tuple(

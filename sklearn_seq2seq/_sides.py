@@ -194,7 +194,10 @@ def shared_sides(source, target):
     return tuple(
         replace(
             side,
-            vectorizer=clone(side.vectorizer).set_params(vocabulary=tokens),
+            # What min_df has left out is no news, as it is none without sharing.
+            vectorizer=clone(side.vectorizer).set_params(
+                vocabulary=tokens, handle_unknown="silent"
+            ),
             size=len(tokens) + FIRST_TOKEN,
         )
         for side in (source, target)

@@ -160,3 +160,23 @@ def test_characters_share_the_union_of_both_sides():
         network.encoder.embedding.weight, network.decoder.embedding.weight
     )
     assert len(model.predict(WORDS)) == len(WORDS)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("handle_unknown", ["use_unknown", "error"])
+def test_tokens_left_out_of_a_shared_vocabulary_are_no_news(handle_unknown):
+    """min_df leaves tokens out of a shared vocabulary as silently as of one's own."""
+    sides = [
+        SequenceVectorizer(min_df=2, handle_unknown=handle_unknown) for _ in range(2)
+    ]
+    model = Seq2SeqTransformer(
+        source_vectorizer=sides[0],
+        target_vectorizer=sides[1],
+        share_embeddings=True,
+        hidden_size=4,
+        max_epochs=1,
+    ).fit(["abz", "ab", "ba"], ["AB", "ABQ", "BA"])
+    fitted = model.source_vectorizer_, model.target_vectorizer_
+    assert fitted[0].vocabulary_ == fitted[1].vocabulary_
+    assert "z" not in fitted[0].vocabulary_
+    assert all(side.handle_unknown == handle_unknown for side in fitted)
