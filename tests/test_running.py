@@ -14,6 +14,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 import torch
@@ -21,7 +22,9 @@ from sklearn.base import clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import make_pipeline
-from skorch.callbacks import Callback, EpochScoring, PrintLog
+from skorch.callbacks import Callback, EpochScoring, PrintLog, TensorBoard
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 
@@ -301,6 +304,29 @@ def test_skorch_print_log(words, shouted, capsys):
     assert capsys.readouterr().out == ""
     small(callbacks=[PrintLog()], verbose=1).fit(words, shouted)
     assert "train_loss" in capsys.readouterr().out
+
+
+def test_skorch_tensorboard_writes_every_epoch(words, shouted, tmp_path):
+    with SummaryWriter(tmp_path) as writer:
+        callbacks = [TensorBoard(writer, close_after_train=False)]
+        model = small(callbacks=callbacks, early_stopping=True).fit(words, shouted)
+        model.set_params(random_state=1, max_epochs=2)
+        first = model.history_
+        model.fit(words, shouted)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    for key in ("train_loss", "valid_loss"):
+        written = [event.value for event in events.Scalars(f"Loss/{key}")]
+        assert len(written) == SMALL["max_epochs"] + 2
+        assert written[: SMALL["max_epochs"]] == pytest.approx(first[:, key])
+
+
+def test_history_as_csv(words, shouted, tmp_path):
+    model = small(early_stopping=True).fit(words, shouted)
+    path = tmp_path / "history.csv"
+    pd.DataFrame(model.history_).to_csv(path, index=False)
+    table = pd.read_csv(path)
+    for key in ("epoch", "train_loss", "valid_loss", "valid_exact_match", "dur"):
+        assert table[key].tolist() == pytest.approx(model.history_[:, key])
 
 
 def test_callback_may_end_training(words, shouted):
