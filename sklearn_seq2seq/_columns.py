@@ -184,6 +184,18 @@ class ColumnVectorizer(
         self.transformers_ = learned
         return results
 
+    def _grow(self, other):
+        """Put the vocabularies of another one's columns in front of this one's."""
+        theirs = {name: vectorizer for name, vectorizer, _ in other.transformers_}
+        names = [name for name, _, _ in self.transformers_]
+        if names != list(theirs):
+            raise ValueError(
+                "Two ColumnVectorizers with other columns cannot share a vocabulary: "
+                f"one has {names}, the other {list(theirs)}."
+            )
+        for name, vectorizer, _ in self.transformers_:
+            vectorizer._grow(theirs[name])
+
     def _check_transformers(self):
         if not isinstance(self.transformers, list | tuple) or not self.transformers:
             raise ValueError(

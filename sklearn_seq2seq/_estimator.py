@@ -32,6 +32,7 @@ from sklearn_seq2seq._callbacks import (
 from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
 from sklearn_seq2seq._net import OPTIMIZERS, PRECISIONS, load_vectors, make_net
 from sklearn_seq2seq._persistence import SavingMixin
+from sklearn_seq2seq._pretrained import check_pretrained, grow_source, take_weights
 from sklearn_seq2seq._recurrent import CELLS
 from sklearn_seq2seq._sides import (
     CopyTable,
@@ -128,6 +129,12 @@ class Seq2SeqTransformer(
         random start; a warning says how many.
     freeze_vectors : bool, default=False
         Whether tables with pretrained vectors stay as they are.
+    pretrained : Seq2SeqTransformer or FrozenEstimator of one, default=None
+        A fitted model to start from, such as an autoencoder of sources that have no
+        targets. Its source vocabulary is kept and that of `X` added, its encoder and
+        the token vectors are taken, and of the decoder each part of the same shape;
+        token by token, as the tokens are called. What makes clones (searches,
+        cross-validation, ensembles) needs ``sklearn.frozen.FrozenEstimator(model)``.
     dropout : float, default=0.3
         Share of values dropped in training: of embeddings, between layers, and before
         the output.
@@ -311,6 +318,7 @@ class Seq2SeqTransformer(
         "source_vectors": ["array-like", dict, HasMethods(["keys"]), None],
         "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
         "freeze_vectors": ["boolean"],
+        "pretrained": [HasMethods(["fit", "transform"]), None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "unknown_dropout": [Interval(Real, 0, 1, closed="left")],
         "encoder_loss_weight": [Interval(Real, 0, 1, closed="left")],
@@ -366,6 +374,7 @@ class Seq2SeqTransformer(
         source_vectors=None,
         target_vectors=None,
         freeze_vectors=False,
+        pretrained=None,
         dropout=0.3,
         unknown_dropout=0.0,
         encoder_loss_weight=0.0,
@@ -423,6 +432,7 @@ class Seq2SeqTransformer(
         self.source_vectors = source_vectors
         self.target_vectors = target_vectors
         self.freeze_vectors = freeze_vectors
+        self.pretrained = pretrained
         self.dropout = dropout
         self.unknown_dropout = unknown_dropout
         self.encoder_loss_weight = encoder_loss_weight
@@ -556,10 +566,16 @@ class Seq2SeqTransformer(
     def _learn(self, X, y):
         """Learn both sides; return the data and its data set."""
         X, y = listed(X, y)
+        start = self._start()
+        source_vectorizer = self.source_vectorizer
+        if source_vectorizer is None and start is not None:
+            source_vectorizer = start.source_vectorizer_
         target_vectorizer = self.target_vectorizer
         if y is X and target_vectorizer is None:
-            target_vectorizer = self.source_vectorizer
-        source, source_tokens = self._learn_source(X, self.source_vectorizer)
+            target_vectorizer = source_vectorizer
+        source, source_tokens = self._learn_source(X, source_vectorizer)
+        if start is not None:
+            source, source_tokens = grow_source(source, source_tokens, start._source, X)
         target, target_tokens = learn_target(y, target_vectorizer)
         check_consistent_length(source_tokens, target_tokens)
         if self.share_embeddings:
@@ -583,6 +599,13 @@ class Seq2SeqTransformer(
             return X, y, self._read_pairs(X, y)
         copies = source_tokens if self.copy else None
         return X, y, self._dataset(source_tokens, target_tokens, copies)
+
+    def _start(self):
+        """The fitted estimator to start from, or None."""
+        if self.pretrained is None:
+            return None
+        params = self.get_params(deep=False)
+        return check_pretrained(self.pretrained, params, Seq2SeqTransformer)
 
     def _learn_source(self, X, vectorizer):
         if holds_text(X, vectorizer):
@@ -641,6 +664,7 @@ class Seq2SeqTransformer(
         """Train `net_`, made if there is none yet, on a data set."""
         params = self.get_params(deep=False)
         valid, net = None, getattr(self, "net_", None)
+        start = self._start() if net is None else None
         if validation_data is not None:
             X_valid, y_valid = listed(*validation_data)
             valid = self._read_pairs(X_valid, y_valid)
@@ -653,9 +677,11 @@ class Seq2SeqTransformer(
             valid=valid,
             names=[
                 getattr(side.vectorizer, "vocabulary_", side.size)
-                for side in (self._source, self._target)
+                for model in (self, start)
+                if model is not None
+                for side in (model._source, model._target)
             ],
-            net=net,
+            net=net if start is None else start.net_,
         )
         decoded = None
         if training.decodes:
@@ -679,6 +705,14 @@ class Seq2SeqTransformer(
     def _new_net(self, params, seed):
         sizes = {"source_size": self._source.size, "target_size": self._target.size}
         net = make_net(params, **sizes, seed=seed)
+        start = self._start()
+        if start is not None:
+            take_weights(
+                net.module_,
+                start.net_.module_,
+                (self._source, start._source),
+                (self._target, start._target),
+            )
         self._load_vectors(net)
         factor = 2 if net.module_.decoder_cell == "lstm" else 1
         self._n_features_out = factor * self.num_layers * self.hidden_size

@@ -118,7 +118,8 @@ def save(estimator, path):
     -----
     What only a further `fit` would use, and is an object of the session or of the
     machine, is not saved and has its default after loading: `callbacks`, `checkpoint`,
-    `source_vectors` and `target_vectors` (the fitted network has its embedding tables).
+    `pretrained`, `source_vectors` and `target_vectors` (the fitted network has what it
+    took of them).
     Nor are training and validation data, and the optimiser's state: a loaded model goes
     on training with a fresh optimiser. A tokenizer given as a path is stored itself.
 

@@ -23,7 +23,13 @@ from sklearn_seq2seq._vectorizer import SequenceVectorizer
 
 _VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
 # Objects of the session or the machine, which only a further fit would use.
-_NOT_SAVED = ("callbacks", "checkpoint", "source_vectors", "target_vectors")
+_NOT_SAVED = (
+    "callbacks",
+    "checkpoint",
+    "pretrained",
+    "source_vectors",
+    "target_vectors",
+)
 
 
 def _require(condition, what):

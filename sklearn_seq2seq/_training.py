@@ -30,6 +30,8 @@ NOT_OF_THE_FIT = (
     "checkpoint_interval",
     "checkpoint_minutes",
     "callbacks",
+    # Its weights and tokens count, as first weights and tokens.
+    "pretrained",
 )
 
 
@@ -50,7 +52,7 @@ class Training:
     names : object, default=None
         What the ids of the rows stand for.
     net : Seq2SeqNet, default=None
-        The one that the training goes on with.
+        The one that the training goes on with, or starts from.
 
     Attributes
     ----------

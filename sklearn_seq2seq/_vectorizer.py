@@ -325,6 +325,29 @@ class SequenceVectorizer(
         kept_tokens = map(tokens.__getitem__, kept.tolist())
         return dict(zip(kept_tokens, count(FIRST_TOKEN))), new_ids
 
+    def _grow(self, other):
+        """Put the vocabulary of another fitted vectorizer in front of this one's."""
+        for name in ("analyzer", "token_pattern", "lowercase", "normalize"):
+            own, its = getattr(self, name), getattr(other, name)
+            if own != its:
+                raise ValueError(
+                    f"Two vectorizers that cut text differently cannot share a "
+                    f"vocabulary: one has {name}={own!r}, the other {name}={its!r}."
+                )
+        vocabulary = other.vocabulary_
+        if self.analyzer != "subword":
+            tokens = dict.fromkeys(chain(vocabulary, self.vocabulary_))
+            vocabulary = dict(zip(tokens, count(FIRST_TOKEN)))
+        elif self.tokenizer is None:
+            self.tokenizer_ = other.tokenizer_
+        elif self.tokenizer_ != other.tokenizer_:
+            raise ValueError(
+                "Two vectorizers with different tokenizers cannot share a vocabulary; "
+                "set tokenizer=None to take the other's."
+            )
+        self.vocabulary_ = dict(vocabulary)
+        self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
+
     # From text to ids
 
     def transform(self, X):

@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "_inference": {"_batches", "_objectives", "_search", "_tokens"},
     "metrics": {"_optional", "_raw", "_tokens"},
     "_decoding": {"_inference", "_raw", "_search", "_sides", "_tokens", "metrics"},
+    "_pretrained": {"_recurrent", "_sides", "_tokens"},
     "_estimator": {
         "_batches",
         "_callbacks",
@@ -44,6 +45,7 @@ MAY_IMPORT = {
         "_inference",
         "_net",
         "_persistence",
+        "_pretrained",
         "_recurrent",
         "_sides",
         "_tokens",
