@@ -2,6 +2,7 @@
 
 # Imported for its effect: `load` and `save` then know the classes.
 from sklearn_seq2seq import _stored  # noqa: F401
+from sklearn_seq2seq._augment import PairAugmenter
 from sklearn_seq2seq._baseline import DummySeq2Seq
 from sklearn_seq2seq._columns import ColumnVectorizer
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
@@ -15,6 +16,7 @@ __all__ = [
     "ColumnVectorizer",
     "DummySeq2Seq",
     "ModelFileError",
+    "PairAugmenter",
     "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
@@ -27,6 +29,7 @@ _DOCUMENTATION = "https://sklearn-seq2seq.readthedocs.io/en/stable"
 for _estimator in (
     ColumnVectorizer,
     DummySeq2Seq,
+    PairAugmenter,
     Seq2SeqEnsemble,
     Seq2SeqTransformer,
     SequenceVectorizer,

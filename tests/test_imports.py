@@ -29,7 +29,9 @@ MAY_IMPORT = {
     "_objectives": {"_tokens"},
     "_search": {"_tokens"},
     "_batches": {"_tokens"},
-    "_sides": {"_raw", "_tokens", "_vectorizer"},
+    "_pieces": {"_tokens"},
+    "_sides": {"_raw", "_subwords", "_tokens", "_vectorizer"},
+    "_augment": {"_raw", "_sides", "_tokens", "_vectorizer"},
     "_callbacks": {"_optional"},
     "_net": {"_batches", "_callbacks", "_model", "_objectives", "_recurrent"},
     "_checkpoint": set(),
@@ -90,6 +92,7 @@ def imports(module):
     for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
+    "_augment",
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
             if node.module == "sklearn_seq2seq":
