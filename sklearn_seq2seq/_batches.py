@@ -192,12 +192,33 @@ class TrainingBatches:
         target = self.dataset.target_positions
         sizes = np.column_stack((source, target))
         if not self.shuffle:
-            order = np.lexsort((target, source))
+            order = pair_order(source, target)
             return cut(order, sizes, self.batch_size, self.max_tokens)
         rng = np.random.default_rng(self.seed)
-        order = np.lexsort((rng.random(len(source)), target, source))
+        order = pair_order(source, target, rng.random(len(source)))
         batches = cut(order, sizes, self.batch_size, self.max_tokens)
         return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def pair_order(source, target, *ties):
+    """Order pairs so that neighbours are of similar length on both sides.
+
+    By target, and among targets of one length by source, up and down by turns: where
+    one length of target gives way to the next, sources need no padding either.
+
+    Parameters
+    ----------
+    source, target : ndarray of int, shape (n_samples,)
+        Positions.
+    *ties : ndarray, shape (n_samples,)
+        Order among pairs of the same lengths.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+    """
+    turn = np.unique(target, return_inverse=True)[1] % 2 == 1
+    return np.lexsort((*ties, np.where(turn, -source, source), target))
 
 
 def cut(order, sizes, batch_size, max_tokens=None):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from sklearn_seq2seq import _search
-from sklearn_seq2seq._batches import cut, prediction_batches
+from sklearn_seq2seq._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._objectives import log_probabilities, position_mask
 from sklearn_seq2seq._tokens import pad, unpad
 
@@ -247,7 +247,7 @@ def _source_batches(dataset, batch_size):
 def _pair_batches(dataset, batch_size):
     n_rows = ROWS_FACTOR * batch_size
     sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
-    order = np.lexsort((sizes[:, 1], sizes[:, 0]))
+    order = pair_order(*sizes.T)
     return cut(order, sizes, n_rows, 2 * ROW_POSITIONS * n_rows)
 
 
