@@ -1,0 +1,72 @@
+"""
+From inflected words to dictionary forms
+========================================
+
+French *cherchiez* is in the dictionary under *chercher*. There are lists of such pairs,
+but no list has every word. Here a model learns from a list and is asked for words whose
+lemma, in any of its forms, the list does not have.
+
+One should see four of five come out right, words that are their own lemma less often
+than the others, and many of the wrong ones with the right lemma in second or third
+place: *dominions* is a form of *dominer* or the plural of *dominion*.
+"""
+
+# %%
+# The list is that of the package simplemma; proper names are left out. All forms of a
+# lemma stay on one side of the split: with *cherchais* in the lesson, *cherchait* would
+# be no test.
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit
+
+from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer
+from sklearn_seq2seq.datasets import load_lemmas
+from sklearn_seq2seq.inspection import EditConfusionDisplay, LengthErrorDisplay
+
+forms, lemmas = load_lemmas("fr", n_words=6000, random_state=0, return_X_y=True)
+plain = np.char.islower(forms.astype(str))
+forms, lemmas = forms[plain], lemmas[plain]
+split = GroupShuffleSplit(1, test_size=0.2, random_state=0)
+train, test = next(split.split(forms, groups=lemmas.astype(str)))
+X, y, X_new, y_new = forms[train], lemmas[train], forms[test], lemmas[test]
+print(f"{len(X)} forms to learn from, {len(X_new)} of other lemmas")
+
+# %%
+# Both sides are written in one alphabet, so they share their embeddings. A floor that
+# leaves every word as it is says how many are their own lemma.
+model = Seq2SeqTransformer(
+    share_embeddings=True,
+    hidden_size=64,
+    embedding_size=32,
+    batch_size=16,
+    learning_rate=0.004,
+    max_epochs=8,
+    random_state=0,
+)
+model.fit(X, y)
+predicted = model.predict(X_new)
+right, same = predicted == y_new, X_new == y_new
+floor = DummySeq2Seq(strategy="copy").fit(X, y)
+print(f"right                      {right.mean():.1%}")
+print(f"  where the form differs   {right[~same].mean():.1%}")
+print(f"  where it is the lemma    {right[same].mean():.1%}")
+print(f"leaving words as they are  {floor.score(X_new, y_new):.1%}")
+
+# %%
+# Some of what it gets wrong, with its three best answers. A form alone does not always
+# say what it is a form of, and only a dictionary knows that *réélections* comes from a
+# noun.
+best = model.predict_nbest(X_new, n_best=3)
+answers = best.groupby("row")["sequence"].agg(list)
+among = [lemma in answers[row] for row, lemma in enumerate(y_new)]
+print(f"right answer among the best three: {sum(among) / len(among):.1%}\n")
+for row in np.flatnonzero(~right)[:12]:
+    print(f"{X_new[row]:<18}{y_new[row]:<16}{', '.join(answers[row])}")
+
+# %%
+# Long words are not the hard ones, and what goes wrong is little: letters that are left
+# out at the end, or put there, and accents.
+figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+LengthErrorDisplay.from_predictions(y_new, predicted, unit="char", ax=axes[0])
+EditConfusionDisplay.from_predictions(y_new, predicted, unit="char", top=10, ax=axes[1])
+plt.show()
