@@ -58,7 +58,7 @@ for row in np.flatnonzero(~right):
 # %%
 # The attention for two dates: how much the decoder looks at each character of the
 # source (along the bottom) while it writes each one of the target. It reads the year
-# first, although that comes last, and of the month's name one letter: the "r" of "März".
+# first, although that comes last, and of the month's name no more than a letter or two.
 # For the hyphens and the end it rests at the end of the source, the sign ⊣.
 figure, axes = plt.subplots(2, 1, figsize=(8, 8), layout="constrained")
 for ax, text in zip(axes, ["Tuesday, March 5, 2019", "5. März 2019"], strict=True):

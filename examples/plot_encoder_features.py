@@ -89,17 +89,22 @@ for word in ["knight", "station", "queen", "unhappy"]:
     print(f"{word:<9}", *[words[row] for row in near if words[row] != word][:4])
 
 # %%
-# The map on the left puts the vectors' two main directions on paper: short words to one
-# side, long ones to the other, although nobody asked for it.
+# The map on the left puts the vectors' two main directions on paper, but for the words
+# farthest out: short words to one side, long ones to the other, although nobody asked
+# for it.
 figure, (plane, curve) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 points = PCA(2).fit_transform(space[others])
 for n in range(1, 6):
     of_n = syllables[others] == n
     color = plt.get_cmap("viridis")((n - 1) / 4)
     plane.scatter(*points[of_n].T, s=6, color=color, label=str(n))
-for row in np.random.default_rng(0).choice(len(others), 25, replace=False):
-    plane.annotate(words[others[row]], points[row], fontsize=8)
-plane.set(title="New words, by the encoder's vectors", xticks=[], yticks=[])
+(left, bottom), (right, top) = np.percentile(points, [1, 99], axis=0)
+plane.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
+plane.set_title("New words, by the encoder's vectors")
+white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}
+for row in np.random.default_rng(0).choice(len(others), 14, replace=False):
+    word = words[others[row]]
+    plane.annotate(word, points[row], fontsize=9, bbox=white, annotation_clip=True)
 plane.legend(title="syllables", markerscale=3)
 for name, share in shares.items():
     spread = share.std(axis=1)

@@ -2,13 +2,13 @@
 How many examples does counting take?
 =====================================
 
-French says *quatre-vingt-dix-sept*, four twenties ten seven; Danish puts the ones before
-the tens and counts these in half twenties; English does neither. A model that reads
-numbers in words and writes them in digits has to find such rules in examples.
+French says *quatre-vingt-dix-sept*, four twenties ten seven; Danish puts the ones
+before the tens and counts these in half twenties; English does neither. A model that
+reads numbers in words and writes them in digits has to find such rules in examples.
 
-One should see the share of right numbers rise steeply with their number, latest
-in French, and fall to nothing for numbers of one more digit than any in the
-lesson: what is learned is how such numbers are said, not how counting goes on.
+One should see the share of right numbers rise steeply with their number, latest in
+French, and fall to nothing for numbers of one more digit than any in the lesson: what
+is learned is how such numbers are said, not how counting goes on.
 """
 
 # %%
