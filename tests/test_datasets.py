@@ -13,6 +13,7 @@ from babel.dates import format_date
 from num2words import num2words
 
 from sklearn_seq2seq import datasets
+from sklearn_seq2seq.datasets import _generators
 
 GENERATORS = {
     "make_addition": ("sum", "result"),
@@ -273,9 +274,9 @@ def test_make_names_subsets_share_no_name_whatever_the_seeds():
 
 
 def test_make_names_coins_different_words_for_different_numbers():
-    numbers = [*range(5000), *range(datasets._N_NAMES - 5000, datasets._N_NAMES)]
+    numbers = [*range(5000), *range(_generators._N_NAMES - 5000, _generators._N_NAMES)]
 
-    assert len({datasets._coin_name(number) for number in numbers}) == 10_000
+    assert len({_generators._coin_name(number) for number in numbers}) == 10_000
 
 
 def test_make_names_says_when_names_run_out():

@@ -182,9 +182,9 @@ def test_ensemble_decodes_by_the_documented_parameters():
 
 def test_contributing_has_the_import_table():
     text = (DOCS / "contributing.md").read_text("utf-8")
-    package = Path(sklearn_seq2seq.__file__).parent
-    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
-    assert set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == modules
+    found = pkgutil.walk_packages(sklearn_seq2seq.__path__, "sklearn_seq2seq.")
+    modules = {module.name.removeprefix("sklearn_seq2seq.") for module in found}
+    assert set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE)) == modules
 
 
 # Docstrings -------------------------------------------------------------------------

