@@ -5,7 +5,7 @@ EXTRAS := [all,test]
 # setting lets scikit-learn's array API check run rather than skip.
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(CURDIR)/.venv/bin/pytest -n auto
 
-.PHONY: quickstart test oldest docs gallery clean
+.PHONY: quickstart test oldest docs gallery notebooks clean
 
 quickstart: .venv/installed
 	.venv/bin/python examples/quickstart.py
@@ -25,6 +25,12 @@ docs: .venv/docs
 # The same with every example run, which takes a while.
 gallery: .venv/docs
 	.venv/bin/sphinx-build -W --keep-going -D plot_gallery=1 docs docs/_build/html
+
+# The same examples as notebooks, each run from top to bottom.
+notebooks: docs
+	.venv/bin/jupyter nbconvert --to notebook --execute --ExecutePreprocessor.timeout=1200 \
+		--ExecutePreprocessor.coalesce_streams=True --output-dir docs/_build/notebooks \
+		docs/gallery/*.ipynb
 
 .venv/docs: .venv/installed
 	.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[docs]'

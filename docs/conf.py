@@ -55,7 +55,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(plot_|quickstart)",
-    "ignore_pattern": r"(^|/)_|__init__\.py$",
+    # Pages only: not what is a command with arguments.
+    "ignore_pattern": r"examples/(?!plot_|quickstart)[^/]*$",
     "plot_gallery": "False",
     "download_all_examples": False,
     "show_signature": False,
