@@ -318,7 +318,7 @@ class Seq2SeqTransformer(
         "source_vectors": ["array-like", dict, HasMethods(["keys"]), None],
         "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
         "freeze_vectors": ["boolean"],
-        "pretrained": [HasMethods(["fit", "transform"]), None],
+        "pretrained": [BaseEstimator, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "unknown_dropout": [Interval(Real, 0, 1, closed="left")],
         "encoder_loss_weight": [Interval(Real, 0, 1, closed="left")],
@@ -568,7 +568,7 @@ class Seq2SeqTransformer(
         X, y = listed(X, y)
         start = self._start()
         source_vectorizer = self.source_vectorizer
-        if source_vectorizer is None and start is not None:
+        if source_vectorizer is None and start is not None and holds_text(X, None):
             source_vectorizer = start.source_vectorizer_
         target_vectorizer = self.target_vectorizer
         if y is X and target_vectorizer is None:
