@@ -220,8 +220,8 @@ class Decoder(nn.Module):
         """Step by step, the last context being an input of each step."""
         context = embedded.new_zeros((len(embedded), self.memory_size))
         hiddens, contexts, weights = [], [], []
-        for gates in self.recurrent.input_gates(embedded).unbind(1):
-            state = self.recurrent.step(gates, context, state)
+        for step in self.recurrent.steps(embedded):
+            state = step(context, state)
             hiddens.append(state.hidden[-1])
             read, weight = self.attention(state.hidden[-1][:, None], memory)
             context = read[:, 0]

@@ -15,7 +15,9 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +135,46 @@ def new_layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
     return layer.to_empty(device="cpu")
 
 
+class GradientOfProducts(torch.autograd.Function):
+    """Hands gates on; backward, gives the weight of `StepProduct` its gradient."""
+
+    @staticmethod
+    def forward(ctx, gates, weight, inputs):
+        ctx.inputs, ctx.dtype = inputs, weight.dtype
+        return gates.view_as(gates)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x = torch.stack(ctx.inputs, dim=1).flatten(0, 1).to(gradient.dtype)
+        of_weight = gradient.flatten(0, 1).t() @ x
+        return gradient, of_weight.to(ctx.dtype), None
+
+
+class StepProduct:
+    """Gates of each step, plus one weight times what each step brings.
+
+    The weight's gradient is one product over all steps. Left to autograd it would be a
+    product a step, each added to a matrix of the weight's size: the larger part of a
+    backward pass over a few dozen rows.
+
+    Parameters
+    ----------
+    gates : Tensor ``(B, T, G)``
+    weight : Tensor ``(G, R)``
+    """
+
+    def __init__(self, gates: Tensor, weight: Tensor):
+        self.inputs: list[Tensor] = []
+        gates = GradientOfProducts.apply(gates, weight, self.inputs)
+        self.gates = gates.unbind(1)
+        self.weight = weight.detach().t()
+
+    def __call__(self, t: int, x: Tensor) -> Tensor:
+        """Gates of step t, ``(B, G)``, given ``(B, R)``."""
+        self.inputs.append(x.detach())
+        return torch.addmm(self.gates[t], x, self.weight)
+
+
 class Recurrent(nn.Module):
     """A stack of recurrent layers, run over whole sequences or step by step.
 
@@ -166,10 +208,8 @@ class Recurrent(nn.Module):
         `x` holds the first I' of the I inputs; `step` adds the share of the rest.
         """
         layer = self.layers[0]
-        bias = layer.bias_ih_l0
-        if self.cell != "gru":
-            bias = bias + layer.bias_hh_l0
-        return F.linear(x, layer.weight_ih_l0[:, : x.shape[-1]], bias)
+        weight = layer.weight_ih_l0[:, : x.shape[-1]]
+        return F.linear(x, weight, self._bias(layer))
 
     def step(self, gates: Tensor, rest: Tensor | None, state: State) -> State:
         """Advance every layer by one step.
@@ -191,34 +231,77 @@ class Recurrent(nn.Module):
         for k, layer in enumerate(self.layers):
             if k > 0:
                 x = self.dropout(new.hidden[-1])
-                bias = layer.bias_ih_l0
-                if self.cell != "gru":
-                    bias = bias + layer.bias_hh_l0
-                gates = torch.addmm(bias, x, layer.weight_ih_l0.t())
+                gates = torch.addmm(self._bias(layer), x, layer.weight_ih_l0.t())
             elif rest is not None:
                 weight = layer.weight_ih_l0[:, -rest.shape[1] :]
                 gates = torch.addmm(gates, rest, weight.t())
-            self._advance(layer, gates, state, k, new)
+            h, own = state.hidden[k], None
+            if self.cell == "gru":
+                own = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
+            else:
+                gates = torch.addmm(gates, h, layer.weight_hh_l0.t())
+            self._activate(gates, own, state, k, new)
         return new
 
-    def _advance(self, layer, gates, state, k, new):
-        """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN)."""
-        h = state.hidden[k]
+    def steps(self, x: Tensor) -> Iterator[Callable[[Tensor, State], State]]:
+        """Make a `step` of ``(rest, state)`` for each position of ``(B, T, I')``.
+
+        To be called once each, in order. They cost less than as many calls of `step`
+        where gradients are wanted: see `StepProduct`.
+        """
+        gates = self.input_gates(x)
+        products = []
+        for layer in self.layers:
+            weight, own = layer.weight_ih_l0, None
+            if not products:
+                weight = weight[:, x.shape[-1] :]
+            else:
+                gates = self._bias(layer).expand_as(gates)
+            if self.cell == "gru":
+                bias = layer.bias_hh_l0.expand_as(gates)
+                own = StepProduct(bias, layer.weight_hh_l0)
+            else:
+                weight = torch.cat((weight, layer.weight_hh_l0), dim=1)
+            products.append((StepProduct(gates, weight), own))
+
+        def step(t, rest, state):
+            new = State([], [])
+            for k, (product, own) in enumerate(products):
+                h = state.hidden[k]
+                if k > 0:
+                    rest = self.dropout(new.hidden[-1])
+                if own is None:
+                    parts = product(t, torch.cat((rest, h), dim=1)), None
+                else:
+                    parts = product(t, rest), own(t, h)
+                self._activate(*parts, state, k, new)
+            return new
+
+        return (partial(step, t) for t in range(x.shape[1]))
+
+    def _bias(self, layer):
+        """What is added to the gates whatever the input."""
+        if self.cell == "gru":
+            return layer.bias_ih_l0
+        return layer.bias_ih_l0 + layer.bias_hh_l0
+
+    def _activate(self, gates, own, state, k, new):
+        """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN).
+
+        `own` is the hidden state's share of a GRU's gates.
+        """
         if self.cell == "lstm":
-            gates = torch.addmm(gates, h, layer.weight_hh_l0.t())
             i, f, g, o = gates.chunk(4, dim=1)
             c = torch.sigmoid(f) * state.cell[k] + torch.sigmoid(i) * torch.tanh(g)
             new.cell.append(c)
             new.hidden.append(torch.sigmoid(o) * torch.tanh(c))
         elif self.cell == "gru":
-            recurrent = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
             r, z, n = gates.chunk(3, dim=1)
-            hr, hz, hn = recurrent.chunk(3, dim=1)
+            hr, hz, hn = own.chunk(3, dim=1)
             n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
-            new.hidden.append(torch.lerp(n, h, torch.sigmoid(z + hz)))
+            new.hidden.append(torch.lerp(n, state.hidden[k], torch.sigmoid(z + hz)))
         else:
-            recurrent = torch.addmm(gates, h, layer.weight_hh_l0.t())
-            new.hidden.append(torch.tanh(recurrent))
+            new.hidden.append(torch.tanh(gates))
 
 
 def run_layer(layer, x: Tensor, n_positions: Tensor):

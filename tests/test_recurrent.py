@@ -443,3 +443,43 @@ def test_tied_table_starts_with_rows_of_length_one(share_embeddings):
     table = network.decoder.output.weight
     assert table is network.decoder.embedding.weight
     assert abs(table.norm(dim=1).mean().item() - 1) < 0.02
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_steps_give_the_values_and_gradients_of_as_many_calls_of_step(cell):
+    generator = torch.Generator().manual_seed(0)
+    stack = Recurrent(cell, 5, 4, 2, Dropout(0.0, Randomness()))
+    initialise(stack, generator)
+    x = torch.randn(3, 6, 2, generator=generator)
+    rest = torch.randn(6, 3, 3, generator=generator)
+    hidden = [torch.randn(3, 4, generator=generator) for _ in range(2)]
+
+    def run(steps):
+        stack.zero_grad()
+        fed = rest.clone().requires_grad_()
+        state = State(hidden, hidden if cell == "lstm" else [])
+        total = 0.0
+        for t, step in enumerate(steps()):
+            state = step(fed[t], state)
+            total = total + (t + 1) * state.hidden[-1].square().sum()
+        total.backward()
+        return [total.detach(), fed.grad, *(w.grad for w in stack.parameters())]
+
+    def one_by_one():
+        for gates in stack.input_gates(x).unbind(1):
+            yield lambda rest, state, gates=gates: stack.step(gates, rest, state)
+
+    for own, plain in zip(run(lambda: stack.steps(x)), run(one_by_one), strict=True):
+        torch.testing.assert_close(own, plain)
+
+
+def test_steps_work_where_no_gradient_is_wanted():
+    stack = Recurrent("gru", 5, 4, 1, Dropout(0.0, Randomness()))
+    initialise(stack, torch.Generator().manual_seed(0))
+    state = State([torch.zeros(3, 4)], [])
+
+    with torch.inference_mode():
+        for step in stack.steps(torch.ones(3, 6, 2)):
+            state = step(torch.ones(3, 3), state)
+
+    assert not state.hidden[0].requires_grad
