@@ -1,53 +1,46 @@
-"""The least that decoding can be: one network, plain loops, nothing but torch.
+"""The least that the work can be: one network, plain loops, nothing but torch.
 
-A bidirectional LSTM encoder, an LSTM decoder with "general" attention, and the two
-decoding loops that one would write for just this network. `decoding.py` measures the
-package against it, with the same weights, so that both do the same work.
+A bidirectional encoder, a decoder with "general" attention, and the loops that one
+would write for just this network: training on length-bucketed batches, with the decoder
+in one call or stepped, greedy decoding and beam search. The encoder's backward
+direction reads each row turned round, which one thread has measured as fast as packing.
 """
 
+import random
+
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-END = 0
+END, UNKNOWN = 0, 1
 
 
 class BareLoop(nn.Module):
     """Encoder-decoder with loops of its own; ids as in the package, 0 being the end."""
 
-    def __init__(self, source_ids, target_names, embed=128, hidden=256):
+    def __init__(
+        self, n_source, n_target, cell="lstm", stepped=False, embed=128, hidden=256
+    ):
         super().__init__()
-        self.source_ids = source_ids
-        self.target_names = target_names
-        self.source = nn.Embedding(2 + len(source_ids), embed)
-        self.target = nn.Embedding(len(target_names), embed)
-        self.ahead = nn.LSTM(embed, hidden, batch_first=True)
-        self.back = nn.LSTM(embed, hidden, batch_first=True)
-        self.cell = nn.LSTM(embed, hidden, batch_first=True)
+        layer = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
+        self.is_lstm, self.stepped, self.embed = cell == "lstm", stepped, embed
+        self.source = nn.Embedding(n_source, embed)
+        self.target = nn.Embedding(n_target, embed)
+        self.ahead = layer(embed, hidden, batch_first=True)
+        self.back = layer(embed, hidden, batch_first=True)
+        fed_back = 2 * hidden if stepped else 0
+        self.cell = layer(embed + fed_back, hidden, batch_first=True)
         self.first_h = nn.Linear(2 * hidden, hidden)
-        self.first_c = nn.Linear(2 * hidden, hidden)
+        self.first_c = nn.Linear(2 * hidden, hidden) if self.is_lstm else None
         self.key = nn.Linear(2 * hidden, hidden, bias=False)
         self.combine = nn.Linear(3 * hidden, hidden)
-        self.output = nn.Linear(hidden, len(target_names))
-
-    def read(self, words):
-        """Strings to padded ids and lengths, the end included."""
-        rows = [[self.source_ids.get(c, 1) for c in word] + [END] for word in words]
-        lengths = torch.tensor([len(row) for row in rows])
-        ids = nn.utils.rnn.pad_sequence([torch.tensor(r) for r in rows], True)
-        return ids, lengths
-
-    def write(self, rows):
-        """Rows of ids to strings."""
-        texts = []
-        for row in rows.tolist():
-            row = row[: row.index(END)] if END in row else row
-            texts.append(" ".join(self.target_names[k] for k in row))
-        return texts
+        self.output = nn.Linear(hidden, n_target)
+        self.dropout = nn.Dropout(0.3)
 
     def encode(self, ids, lengths):
         """Values, keys, mask and first state."""
-        x = self.source(ids)
+        x = self.dropout(self.source(ids))
         steps = torch.arange(ids.shape[1])
         turn = (lengths[:, None] - 1 - steps).remainder(ids.shape[1])[:, :, None]
         ahead, _ = self.ahead(x)
@@ -57,42 +50,187 @@ class BareLoop(nn.Module):
         values = torch.cat((ahead, back.gather(1, turn.expand_as(back))), 2)
         mask = torch.zeros(len(ids), 1, ids.shape[1])
         mask.masked_fill_(steps >= lengths[:, None, None], float("-inf"))
-        h, c = torch.tanh(self.first_h(last)), self.first_c(last)
-        return values, self.key(values), mask, h, c
+        h = torch.tanh(self.first_h(last))
+        c = self.first_c(last) if self.is_lstm else None
+        return (values, self.key(values), mask), h, c
 
-    def table(self):
-        """Each target token's share of the gates."""
-        bias = self.cell.bias_ih_l0 + self.cell.bias_hh_l0
-        return F.linear(self.target.weight, self.cell.weight_ih_l0, bias)
-
-    def step(self, gates, h, c, values, keys, mask):
-        """Logits and the next state; several hypotheses of a row are side by side."""
-        gates = torch.addmm(gates, h, self.cell.weight_hh_l0.t())
-        i, f, g, o = gates.chunk(4, 1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        h = torch.sigmoid(o) * torch.tanh(c)
-        query = h.view(len(values), -1, h.shape[1])
+    def attend(self, query, values, keys, mask):
+        """Contexts of queries, several a row."""
         weights = torch.softmax(torch.bmm(query, keys.transpose(1, 2)) + mask, -1)
-        context = torch.bmm(weights, values)
-        x = torch.tanh(self.combine(torch.cat((query, context), -1)))
-        return self.output(x).flatten(0, 1), h, c
+        return torch.bmm(weights, values)
+
+    def read_out(self, hidden, context):
+        """Logits."""
+        x = torch.tanh(self.combine(torch.cat((hidden, context), -1)))
+        return self.output(self.dropout(x))
+
+    def forward(self, ids, lengths, previous):
+        """Logits of whole targets."""
+        memory, h, c = self.encode(ids, lengths)
+        x = self.dropout(self.target(previous))
+        if not self.stepped:
+            state = (h[None], c[None]) if self.is_lstm else h[None]
+            hidden, _ = self.cell(x, state)
+            return self.read_out(hidden, self.attend(hidden, *memory))
+        weights = self.weights()
+        context = x.new_zeros(len(x), memory[0].shape[2])
+        hiddens, contexts = [], []
+        for gates in self.input_gates(x).unbind(1):
+            h, c = self.advance(gates, context, h, c, weights)
+            context = self.attend(h[:, None], *memory)[:, 0]
+            hiddens.append(h)
+            contexts.append(context)
+        return self.read_out(torch.stack(hiddens, 1), torch.stack(contexts, 1))
+
+    def input_gates(self, x):
+        """Share of embedded tokens in the gates."""
+        bias = self.cell.bias_ih_l0
+        if self.is_lstm:
+            bias = bias + self.cell.bias_hh_l0
+        return F.linear(x, self.cell.weight_ih_l0[:, : self.embed], bias)
+
+    def weights(self):
+        """What the rest of the inputs is multiplied by, made once for all steps."""
+        fed_back = self.cell.weight_ih_l0[:, self.embed :]
+        if self.is_lstm:
+            return torch.cat((fed_back, self.cell.weight_hh_l0), 1).t()
+        return fed_back.t()
+
+    def advance(self, gates, context, h, c, weights):
+        """One step of the cell; `context` is None unless it is fed back."""
+        if self.is_lstm:
+            x = h if context is None else torch.cat((context, h), 1)
+            i, f, g, o = torch.addmm(gates, x, weights).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            return torch.sigmoid(o) * torch.tanh(c), c
+        if context is not None:
+            gates = torch.addmm(gates, context, weights)
+        own = torch.addmm(self.cell.bias_hh_l0, h, self.cell.weight_hh_l0.t())
+        r, z, n = gates.chunk(3, 1)
+        own_r, own_z, own_n = own.chunk(3, 1)
+        n = torch.tanh(n + torch.sigmoid(r + own_r) * own_n)
+        return torch.lerp(n, h, torch.sigmoid(z + own_z)), None
+
+    def train_epoch(self, pairs, optimizer, label_smoothing=0.1):
+        """Take a step on each batch of the epoch."""
+        self.train()
+        total = 0.0
+        for rows in pairs.batches():
+            ids, lengths, previous, target = pairs.take(rows)
+            loss = F.cross_entropy(
+                self(ids, lengths, previous).flatten(0, 1),
+                target.flatten(),
+                ignore_index=-1,
+                label_smoothing=label_smoothing,
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        return float(total)
+
+
+class BarePairs:
+    """Rows of ids, padded once, and their batches by length.
+
+    Parameters
+    ----------
+    source, target : list of ndarray of int
+    batch_size : int
+    seed : int
+    """
+
+    def __init__(self, source, target, batch_size=64, seed=0):
+        self.source, self.source_sizes = padded(source, END)
+        self.target, self.target_sizes = padded(target, -1)
+        self.previous = F.pad(self.target[:, :-1].clamp(min=0), (1, 0))
+        self.batch_size = batch_size
+        self.random = random.Random(seed)
+
+    def batches(self):
+        """Row numbers of each batch, by length, in random order."""
+        order = list(range(len(self.source)))
+        self.random.shuffle(order)
+        source, target = self.source_sizes.tolist(), self.target_sizes.tolist()
+        order.sort(key=lambda row: (source[row], target[row]))
+        size = self.batch_size
+        batches = [order[i : i + size] for i in range(0, len(order), size)]
+        self.random.shuffle(batches)
+        return list(map(torch.tensor, batches))
+
+    def take(self, rows):
+        """Source ids and lengths, the decoder's inputs, the targets."""
+        lengths = self.source_sizes[rows]
+        width = int(self.target_sizes[rows].max())
+        return (
+            self.source[rows, : int(lengths.max())],
+            lengths,
+            self.previous[rows, :width],
+            self.target[rows, :width],
+        )
+
+
+def padded(rows, value):
+    """Rows of ids, ends added, as one tensor; and their lengths."""
+    rows = [torch.from_numpy(np.append(row, END).astype(np.int64)) for row in rows]
+    return nn.utils.rnn.pad_sequence(rows, True, value), torch.tensor(
+        [len(row) for row in rows]
+    )
+
+
+class BareDecoder:
+    """Strings to strings: greedy decoding and beam search of a bare loop.
+
+    Parameters
+    ----------
+    network : BareLoop
+    source_ids : dict of str to int
+        Of characters.
+    target_names : list of str
+    """
+
+    def __init__(self, network, source_ids, target_names):
+        self.network = network
+        self.source_ids = source_ids
+        self.target_names = target_names
+
+    def read(self, words):
+        """Strings to padded ids and lengths, the end included."""
+        ids = self.source_ids
+        return padded([[ids.get(c, UNKNOWN) for c in word] for word in words], END)
+
+    def write(self, rows):
+        """Rows of ids to strings."""
+        texts = []
+        for row in rows.tolist():
+            row = row[: row.index(END)] if END in row else row
+            texts.append(" ".join(self.target_names[k] for k in row))
+        return texts
+
+    def step(self, gates, h, c, memory, weights):
+        """Logits and the next state; several hypotheses of a row are side by side."""
+        h, c = self.network.advance(gates, None, h, c, weights)
+        query = h.view(len(memory[0]), -1, h.shape[1])
+        logits = self.network.read_out(query, self.network.attend(query, *memory))
+        return logits.flatten(0, 1), h, c
 
     @torch.inference_mode()
-    def greedy(self, words, limit, batch_size):
-        """Greedy decoding, strings to strings."""
-        table = self.table()
+    def greedy(self, words, limit, batch_size=64):
+        """Greedy decoding."""
+        weights = self.network.cell.weight_hh_l0.t()
+        table = self.network.input_gates(self.network.target.weight)
         result = [None] * len(words)
         order = sorted(range(len(words)), key=lambda k: len(words[k]))
         for at in range(0, len(order), batch_size):
             rows = order[at : at + batch_size]
             ids, lengths = self.read([words[k] for k in rows])
-            values, keys, mask, h, c = self.encode(ids, lengths)
+            memory, h, c = self.network.encode(ids, lengths)
             token = torch.zeros(len(rows), dtype=torch.int64)
             done = token > 0
             taken = []
             for _ in range(limit):
-                logits, h, c = self.step(table[token], h, c, values, keys, mask)
-                logits[:, 1] = float("-inf")
+                logits, h, c = self.step(table[token], h, c, memory, weights)
+                logits[:, UNKNOWN] = float("-inf")
                 token = logits.argmax(1)
                 taken.append(token)
                 done |= token == END
@@ -103,15 +241,16 @@ class BareLoop(nn.Module):
         return result
 
     @torch.inference_mode()
-    def beam(self, words, limit, batch_size, width=5):
-        """Beam search, strings to strings."""
-        table = self.table()
+    def beam(self, words, limit, batch_size=64, width=5):
+        """Beam search."""
+        weights = self.network.cell.weight_hh_l0.t()
+        table = self.network.input_gates(self.network.target.weight)
         result = [None] * len(words)
         order = sorted(range(len(words)), key=lambda k: len(words[k]))
         for at in range(0, len(order), batch_size):
             rows = order[at : at + batch_size]
             ids, lengths = self.read([words[k] for k in rows])
-            values, keys, mask, h, c = self.encode(ids, lengths)
+            memory, h, c = self.network.encode(ids, lengths)
             h, c = h.repeat_interleave(width, 0), c.repeat_interleave(width, 0)
             n = len(rows)
             token = torch.zeros(n * width, dtype=torch.int64)
@@ -121,9 +260,9 @@ class BareLoop(nn.Module):
             history = torch.zeros(n, width, 0, dtype=torch.int64)
             base = torch.arange(n)[:, None] * width
             for _ in range(limit):
-                logits, h, c = self.step(table[token], h, c, values, keys, mask)
+                logits, h, c = self.step(table[token], h, c, memory, weights)
                 logp = torch.log_softmax(logits, 1).view(n, width, -1)
-                logp[:, :, 1] = float("-inf")
+                logp[:, :, UNKNOWN] = float("-inf")
                 logp[done] = float("-inf")
                 logp[:, :, END] = logp[:, :, END].masked_fill(done, 0.0)
                 size = logp.shape[2]
@@ -143,11 +282,27 @@ class BareLoop(nn.Module):
         return result
 
 
-def with_weights_of(model, embed=128, hidden=256):
-    """Make a bare loop with the weights of a fitted `Seq2SeqTransformer`."""
-    names = ["", "<unk>", *model.target_vectorizer_.vocabulary_]
-    bare = BareLoop(model.source_vectorizer_.vocabulary_, names, embed, hidden)
+def bare_twin(model):
+    """Make a `BareLoop` of the size and with the weights of a fitted model.
+
+    Parameters
+    ----------
+    model : Seq2SeqTransformer
+        Of one bidirectional layer, with "general" attention.
+
+    Returns
+    -------
+    BareLoop
+    """
     module = model.net_.module_
+    bare = BareLoop(
+        module.encoder.embedding.num_embeddings,
+        module.decoder.embedding.num_embeddings,
+        cell=model.cell,
+        stepped=model.input_feeding,
+        embed=model.embedding_size,
+        hidden=model.hidden_size,
+    )
     pairs = [
         (bare.source, module.encoder.embedding),
         (bare.target, module.decoder.embedding),
@@ -155,11 +310,28 @@ def with_weights_of(model, embed=128, hidden=256):
         (bare.back, module.encoder.backward_layers[0]),
         (bare.cell, module.decoder.recurrent.layers[0]),
         (bare.first_h, module.bridge.hidden_maps[0]),
-        (bare.first_c, module.bridge.cell_maps[0]),
         (bare.key, module.decoder.attention.key),
         (bare.combine, module.decoder.combine),
         (bare.output, module.decoder.output),
     ]
+    if bare.is_lstm:
+        pairs.append((bare.first_c, module.bridge.cell_maps[0]))
     for own, its in pairs:
         own.load_state_dict(its.state_dict())
-    return bare.eval()
+    return bare
+
+
+def bare_decoder(model):
+    """Make a `BareDecoder` with the weights of a fitted model without context fed back.
+
+    Parameters
+    ----------
+    model : Seq2SeqTransformer
+
+    Returns
+    -------
+    BareDecoder
+    """
+    names = ["", "<unk>", *model.target_vectorizer_.vocabulary_]
+    ids = model.source_vectorizer_.vocabulary_
+    return BareDecoder(bare_twin(model).eval(), ids, names)

@@ -1,74 +1,235 @@
-"""Training speed beside a bare torch loop with the same network, by turns.
+"""Training beside a bare torch loop: speed, what surrounds a step, padding."""
 
-The loop is a script of its own that takes ``--train --dev --test --epochs`` and prints
-one JSON line with ``target_tokens_per_s``; the data are word-TAB-phones files::
-
-    python benchmarks/training.py --loop run_bare_torch.py --data FOLDER --language hun
-
-Both sides train a bidirectional LSTM encoder of 256 units a direction and an LSTM
-decoder of 256 with general attention, embeddings of 128, dropout 0.3, batches of 64,
-Adam. Ours also clips gradients and follows a schedule, as it does by default. Speed is
-that of the median epoch after the first, in target tokens, ends included, a second.
-"""
-
-import argparse
 import json
 import statistics
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
+from inspect import isfunction
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq.datasets import read_pairs
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from benchmarks._data import languages, sentences, words
+from benchmarks._measure import Row, by_turns, median_ratio
+from benchmarks.bare_loop import BareLoop, BarePairs
+from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq._batches import PairDataset, TrainingBatches
+from sklearn_seq2seq._model import EncoderDecoder
+from sklearn_seq2seq._objectives import SequenceLoss
 
 
-def loop_speed(args):
-    """Tokens a second of the bare loop, in a process of its own."""
-    files = [
-        argument
-        for part in ("train", "dev", "test")
-        for argument in (f"--{part}", args.data / f"{args.language}_{part}.tsv")
-    ]
-    command = [sys.executable, args.loop, *files, "--epochs", str(args.epochs)]
-    run = subprocess.run(
-        [*map(str, command), "--repeats", "1"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=args.loop.parent,
+class EpochClock(Callback):
+    """Writes the seconds of each epoch to a list."""
+
+    def __init__(self, clock, seconds):
+        self.clock = clock
+        self.seconds = seconds
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Start."""
+        self.start_ = self.clock()
+
+    def on_epoch_end(self, net, **kwargs):
+        """Stop."""
+        self.seconds.append(self.clock() - self.start_)
+
+
+class OurLoop:
+    """The estimator, called for the seconds of one more epoch."""
+
+    def __init__(self, pairs, clock, **params):
+        self.pairs = pairs
+        self.seconds = []
+        self.model = Seq2SeqTransformer(
+            source_vectorizer=pairs.source,
+            target_vectorizer=pairs.target,
+            max_epochs=1,
+            callbacks=[EpochClock(clock, self.seconds)],
+            random_state=0,
+            **params,
+        )
+
+    def __call__(self):
+        """Train an epoch."""
+        self.model.partial_fit(self.pairs.X, self.pairs.y)
+        return self.seconds[-1]
+
+
+class TheirLoop:
+    """The bare loop, called for the seconds of one more epoch."""
+
+    def __init__(self, pairs, clock, cell, stepped):
+        torch.manual_seed(0)
+        sides = pairs.ids()
+        sizes = [side.vocabulary_size_ for side in (pairs.source, pairs.target)]
+        self.clock = clock
+        self.network = BareLoop(*sizes, cell=cell, stepped=stepped)
+        self.pairs = BarePairs(*sides)
+        parameters = self.network.parameters()
+        self.optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+
+    def __call__(self):
+        """Train an epoch."""
+        start = self.clock()
+        self.network.train_epoch(self.pairs, self.optimizer)
+        return self.clock() - start
+
+
+class LoopFromFile:
+    """A training script of its own, called for the seconds of one of its epochs.
+
+    It takes ``--train --dev --test --epochs --decoder``, reads lines of a word, a tab
+    and its phones, and prints one JSON line with the median ``epoch_s``. Its words have
+    one letter, and its targets one phone, for each of our tokens.
+    """
+
+    def __init__(self, path, pairs, stepped):
+        self.path = path.resolve()
+        self.stepped = stepped
+        self.lines = [
+            "".join(chr(0x4E00 + k) for k in x) + "\t" + " ".join(map(str, y)) + "\n"
+            for x, y in zip(*pairs.ids(), strict=True)
+        ]
+
+    def __call__(self):
+        """Run the script."""
+        with TemporaryDirectory() as folder:
+            train, test = Path(folder, "train.tsv"), Path(folder, "test.tsv")
+            train.write_text("".join(self.lines), encoding="utf8")
+            test.write_text("".join(self.lines[:8]), encoding="utf8")
+            command = [sys.executable, self.path, "--train", train, "--dev", test]
+            command += ["--test", test, "--epochs", 3, "--repeats", 1]
+            command += ["--decoder", "stepped" if self.stepped else "whole"]
+            run = subprocess.run(
+                list(map(str, command)),
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                cwd=self.path.parent,
+            )
+        seconds = json.loads(run.stdout)["epoch_s"]
+        return seconds["median"] if isinstance(seconds, dict) else seconds
+
+
+def measure_training(settings):
+    """Target tokens a second over the bare loop's, in each of eight cells."""
+    kinds = {
+        "words": words(settings).some(settings.pick(1920, 192)),
+        "sentences": sentences(settings).some(settings.pick(640, 64)),
+    }
+    rounds = settings.pick(5, 1)
+    for kind, pairs in kinds.items():
+        n_tokens = sum(len(row) + 1 for row in pairs.ids()[1])
+        for cell in ("lstm", "gru"):
+            for stepped in (False, True):
+                decoder = "context fed back" if stepped else "whole sequence"
+                ours = OurLoop(pairs, settings.clock, cell=cell, input_feeding=stepped)
+                others = {"bare loop": TheirLoop(pairs, settings.clock, cell, stepped)}
+                by_turns([ours, *others.values()], 1)  # what is first done once
+                if settings.loop is not None and cell == "lstm":
+                    name = settings.loop.name
+                    others[name] = LoopFromFile(settings.loop, pairs, stepped)
+                own, *taken = by_turns([ours, *others.values()], rounds)
+                for name, theirs in zip(others, taken, strict=True):
+                    yield Row(
+                        "training",
+                        f"{kind}, {cell}, {decoder}, over {name}",
+                        median_ratio(theirs, own),
+                        (0.95, None),
+                        n_tokens / statistics.median(own),
+                        n_tokens / statistics.median(theirs),
+                        "target tokens/s",
+                        {"seconds": [own, theirs]},
+                    )
+
+
+# What any loop has to call, by the class that it is called on.
+NEEDED = [
+    (PairDataset, "__getitems__"),
+    (EncoderDecoder, "forward"),
+    (SequenceLoss, "forward"),
+    (torch.Tensor, "backward"),
+    (torch.optim.Adam, "step"),
+]
+
+
+def measure_overhead(settings):
+    """Share of an epoch that passes outside the calls that any loop makes."""
+    pairs = words(settings).some(settings.pick(1920, 192))
+    ours = OurLoop(pairs, time.perf_counter)
+    ours()
+    inside = [0.0]
+
+    def timed(function, sign=1):
+        def call(*args, **kwargs):
+            # An optimiser that is handed the whole step does not do it.
+            args = [timed(x, -sign) if isfunction(x) else x for x in args]
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                inside[0] += sign * (time.perf_counter() - start)
+
+        return call
+
+    shares, whole = [], []
+    for _ in range(settings.pick(5, 1)):
+        inside[0] = 0.0
+        with ExitStack() as stack:
+            for owner, name in NEEDED:
+                call = timed(getattr(owner, name))
+                stack.enter_context(patch.object(owner, name, call))
+            whole.append(ours())
+        shares.append(1 - inside[0] / whole[-1])
+    n_steps = ours.model.history_[-1]["train_batch_count"]
+    step = 1e3 * statistics.median(whole) / n_steps
+    share = statistics.median(shares)
+    yield Row(
+        "overhead",
+        "share of a step outside what any loop calls",
+        share,
+        (None, 0.05),
+        share * step,
+        step,
+        "ms a step",
+        {"shares": shares},
     )
-    return json.loads(run.stdout)["target_tokens_per_s"]
 
 
-def our_speed(X, y, args):
-    """Tokens a second of the estimator."""
-    model = Seq2SeqTransformer(
-        target_vectorizer=SequenceVectorizer(analyzer="word"),
-        max_epochs=args.epochs,
-        random_state=0,
-    ).fit(X, y)
-    seconds = statistics.median(epoch["dur"] for epoch in model.history_[1:])
-    return model.history_[-1]["train_positions"] / seconds
+def measure_padding(settings):
+    """Share of a training epoch's positions, of both sides, that are padding."""
+    used, padded, each = 0, 0, {}
+    for language in languages(settings):
+        own = _positions(words(settings, language))
+        used, padded = used + own[0], padded + own[1]
+        each[language] = 1 - own[0] / own[1]
+    rows = [("words", used, padded, each)]
+    rows.append(("sentences", *_positions(sentences(settings)), {}))
+    for kind, used, padded, each in rows:
+        share = 1 - used / padded
+        yield Row(
+            "padding",
+            f"{kind}, share of positions that are padding",
+            share,
+            (None, 0.05),
+            used,
+            padded,
+            "positions",
+            {"each": each},
+        )
 
 
-def main():
-    """Measure both sides by turns and print the ratio of each round."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--loop", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--language", default="hun")
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    args.loop, args.data = args.loop.resolve(), args.data.resolve()
-    pairs = read_pairs(args.data / f"{args.language}_train.tsv", return_X_y=True)
-    ratios = []
-    for _ in range(args.rounds):
-        loop, ours = loop_speed(args), our_speed(*pairs, args)
-        ratios.append(ours / loop)
-        print(f"loop {loop:,.0f}  ours {ours:,.0f}  ratio {ratios[-1]:.2f}", flush=True)
-    print(f"median ratio {statistics.median(ratios):.2f}")
-
-
-if __name__ == "__main__":
-    main()
+def _positions(pairs):
+    tokens = pairs.source.fit_transform(pairs.X), pairs.target.fit_transform(pairs.y)
+    sizes = {"source_size": 1, "target_size": 1}
+    dataset = PairDataset(*tokens, **sizes)
+    both = np.stack((dataset.source_positions, dataset.target_positions))
+    plan = TrainingBatches(dataset, Seq2SeqTransformer().batch_size).plan()
+    padded = sum(len(rows) * both[:, rows].max(axis=1).sum() for rows in plan)
+    return int(both.sum()), int(padded)

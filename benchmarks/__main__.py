@@ -1,0 +1,78 @@
+"""Measure ratios of speed and memory, both sides by turns in one run.
+
+    python -m benchmarks --json ratios.json --plot ratios.png
+
+prints a table, row by row as they come: ours, theirs, the ratio and its goal. See
+`docs/guide/performance.md` for what the rows mean.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import _report
+from benchmarks._measure import Settings
+from benchmarks.decoding import measure_decoding
+from benchmarks.growth import measure_growth, measure_memory
+from benchmarks.search import measure_search
+from benchmarks.training import measure_overhead, measure_padding, measure_training
+from benchmarks.vectorizer import measure_vectorizer
+
+PARTS = {
+    "padding": measure_padding,
+    "vectorizer": measure_vectorizer,
+    "training": measure_training,
+    "overhead": measure_overhead,
+    "decoding": measure_decoding,
+    "search": measure_search,
+    "memory": measure_memory,
+    "growth": measure_growth,
+}
+
+
+def main(argv=None):
+    """Read the command line, measure, report."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder that holds sigmorphon2020/ and multi30k/; else data are generated",
+    )
+    parser.add_argument(
+        "--loop",
+        type=Path,
+        help="a training script to measure against too (LoopFromFile in training.py)",
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument(
+        "--quick", action="store_true", help="little data; shows that all works"
+    )
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="time of the processor, for a busy machine; set OMP_NUM_THREADS=1",
+    )
+    parser.add_argument(
+        "--json", type=Path, help="file to write; parts not measured now are kept"
+    )
+    parser.add_argument("--plot", type=Path, help="picture to write")
+    args = parser.parse_args(argv)
+    settings = Settings(args.data, args.loop, args.quick, args.cpu_time)
+    print(_report.header(), flush=True)
+    rows = []
+    for part in args.only:
+        for row in PARTS[part](settings):
+            rows.append(row)
+            print(_report.line(row), flush=True)
+        known = rows
+        if args.json is not None:
+            own = [row for row in rows if row.part == part]
+            known = _report.write(args.json, settings, own)
+    if args.plot is not None:
+        _report.plot(args.plot, known)
+    return rows
+
+
+if __name__ == "__main__":
+    main()
