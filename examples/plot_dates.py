@@ -42,16 +42,14 @@ model.fit(written[~new], iso[~new])
 predicted = model.predict(written[new])
 right = predicted == iso[new]
 floor = DummySeq2Seq(strategy="nearest").fit(written[~new], iso[~new])
-print(
-    f"right: {right.mean():.1%}; the most similar date of the lesson instead: ", end=""
-)
-print(f"{floor.score(written[new], iso[new]):.1%}")
+print(f"right: {right.mean():.1%}")
+print(f"copying the most similar date: {floor.score(written[new], iso[new]):.1%}")
 for name in np.unique(locale):
     print(f"  {name:<4}{right[locale[new] == name].mean():>7.1%}")
 
 # %%
-# All that is wrong. "11/12/05" begins with the month in English; what tells the model
-# so is nothing but the form, since in these languages' other forms the day comes first.
+# All that is wrong. "11/12/05" begins with the month, in English; that it does so only
+# its form can tell, since in German, French and Finnish the day comes first.
 for row in np.flatnonzero(~right):
     print(f"{predicted[row]} for {iso[new][row]}: {written[new][row]}")
 

@@ -1,0 +1,102 @@
+"""
+Watching a model learn: callbacks and learning curves
+=====================================================
+
+Two questions about training have curves for an answer. Over the epochs of one fit: does
+it still get better, or does it only learn its lesson by heart? Over the number of
+pairs: would more of them help?
+
+One should see the loss on new words flatten while that on known ones goes on falling,
+words of the lesson right far more often than others, and a curve over the number of
+pairs that still rises at its end: more pairs would help more than more epochs.
+"""
+
+# %%
+# Inflected Italian words and their dictionary forms, from the package simplemma.
+from importlib.util import find_spec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit
+from skorch.callbacks import Callback
+
+from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq.datasets import load_lemmas
+from sklearn_seq2seq.inspection import HistoryDisplay
+from sklearn_seq2seq.metrics import get_scorer
+
+X, y = load_lemmas("it", n_words=2500, random_state=0, return_X_y=True)
+for form, lemma in zip(X[:3], y[:3], strict=True):
+    print(form, "->", lemma)
+
+
+# %%
+# **skorch's callbacks** see the network at every step, epoch and gradient. What they
+# record stands in `history_`, beside the losses. This one records how large the
+# gradients are, after clipping.
+class GradientNorm(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        self.norms_ = []
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        grads = [p.grad.norm() for _, p in named_parameters if p.grad is not None]
+        self.norms_.append(float(sum(norm**2 for norm in grads)) ** 0.5)
+
+    def on_epoch_end(self, net, **kwargs):
+        net.history.record("gradient_norm", float(np.mean(self.norms_)))
+
+
+model = Seq2SeqTransformer(
+    hidden_size=64,
+    embedding_size=32,
+    batch_size=16,
+    learning_rate=0.004,
+    max_epochs=12,
+    early_stopping=True,
+    validation_fraction=0.2,
+    n_iter_no_change=4,
+    callbacks=[GradientNorm()],
+    random_state=0,
+)
+
+# %%
+# **scikit-learn's callbacks**, where it has them (from 1.9), see the estimator at the
+# end of every epoch, through pipelines and searches too. Its monitor scores the pairs
+# given to `fit`, a fifth of which are held out here.
+if find_spec("sklearn.callback"):
+    from sklearn.callback import ScoringMonitor
+
+    monitor = ScoringMonitor(scoring=get_scorer("exact_match"))
+    model.set_callbacks(monitor)
+model.fit(X, y)
+if find_spec("sklearn.callback"):
+    known = [record["score"] for record in monitor.get_logs().data]
+    print("right, of all given to fit:", *(f"{share:.0%}" for share in known))
+
+columns = ("train_loss", "valid_loss", "valid_exact_match", "gradient_norm")
+print("\nepoch", *(f"{name:>18}" for name in columns))
+for epoch, record in enumerate(model.history_[:, columns], start=1):
+    print(f"{epoch:>5}", *(f"{figure:>18.3f}" for figure in record))
+
+# %%
+# **A learning curve** over the number of pairs is scikit-learn's own. The same words
+# are the test for every size.
+model = model.set_params(early_stopping=False, callbacks=None, max_epochs=8)
+if find_spec("sklearn.callback"):
+    model.set_callbacks()
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+HistoryDisplay.from_estimator(model, ax=left)
+left.set_title("Over the epochs")
+LearningCurveDisplay.from_estimator(
+    model,
+    X,
+    y,
+    train_sizes=[250, 500, 1000, 2000],
+    cv=ShuffleSplit(2, test_size=500, random_state=0),
+    score_type="both",
+    score_name="share of words wholly right",
+    ax=right,
+)
+right.set(title="Over the number of pairs", xlabel="pairs in the lesson")
+plt.show()
