@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq import _inference, _search
+from sklearn_seq2seq._pieces import chunked, marks_of, truncated
 from sklearn_seq2seq._raw import check_raw
 from sklearn_seq2seq._sides import listed, read_target_ids, take
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad, unpad
@@ -38,6 +39,14 @@ class DecodingMixin:
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
             Interval(RealNotInt, 0, None, closed="neither"),
+        ],
+        "max_source_length": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "long_source": [
+            StrOptions({"error", "truncate_end", "truncate_start", "chunk"})
         ],
         "min_length": [Interval(Integral, 0, None, closed="left")],
         "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
@@ -84,11 +93,15 @@ class DecodingMixin:
     def _predict(self, X, prefix=None, *, quiet=False):
         """Predictions, and which of them are to be abstained from."""
         X, _ = listed(X)
-        decoded, strings, datasets = self._decode(X, prefix=prefix, quiet=quiet)
+        decoded, strings, datasets, pieces = self._decode(X, prefix=prefix, quiet=quiet)
         tokens = decoded.best(_width(decoded, self._side))
         if self.replace_unknown == "copy":
-            tokens, strings = self._replace_unknown(X, tokens, strings, datasets)
-        unsure = np.exp(decoded.log_probs[:, 0]) < self.min_confidence
+            tokens, strings = self._replace_unknown(
+                X, tokens, strings, datasets, pieces
+            )
+        if pieces is not None:
+            tokens, strings = _join(pieces[0], tokens, strings, self._side)
+        unsure = _confidence(decoded, pieces) < self.min_confidence
         return self._side.write(tokens, strings), unsure
 
     def score(self, X, y, sample_weight=None):
@@ -158,7 +171,9 @@ class DecodingMixin:
             If `n_best` is not a positive whole number.
         """
         _check_count("n_best", n_best)
-        decoded, strings, _ = self._decode(X, prefix=prefix, n_best=int(n_best))
+        decoded, strings, *_ = self._decode(
+            X, prefix=prefix, n_best=int(n_best), whole="predict_nbest"
+        )
         return _table(decoded, strings, self._side)
 
     def predict_confidence(self, X, *, prefix=None):
@@ -174,10 +189,11 @@ class DecodingMixin:
         Returns
         -------
         confidence : ndarray of float64, shape (n_samples,)
-            In [0, 1]; what `min_confidence` is compared with.
+            In [0, 1]; what `min_confidence` is compared with. Of a source that is
+            read in chunks, the product of theirs.
         """
-        decoded, _, _ = self._decode(X, prefix=prefix)
-        return np.exp(decoded.log_probs[:, 0])
+        decoded, _, _, pieces = self._decode(X, prefix=prefix)
+        return _confidence(decoded, pieces)
 
     def sample(
         self,
@@ -227,7 +243,9 @@ class DecodingMixin:
         def chooser():
             return _search.Sampler(n_samples, generator, temperature, top_k, top_p)
 
-        decoded, strings, _ = self._decode(X, n_best=n_samples, chooser=chooser)
+        decoded, strings, *_ = self._decode(
+            X, n_best=n_samples, chooser=chooser, whole="sample"
+        )
         return _table(decoded, strings, self._side)
 
     def log_likelihood(self, X, y=None, *, per_token=False):
@@ -256,6 +274,7 @@ class DecodingMixin:
         check_is_fitted(self)
         X, y = listed(X, y)
         datasets = [member._read_pairs(X, y) for member in self._members]
+        datasets, _ = self._shorten(X, datasets, whole="log_likelihood")
         flat = _inference.token_log_probs(
             self._networks, datasets, batch_size=self.batch_size
         )
@@ -275,16 +294,21 @@ class DecodingMixin:
         """The target side, which the members share."""
         return self._members[0]._target
 
-    def _decode(self, X, *, prefix=None, n_best=1, chooser=None, quiet=False):
-        """Search for the best targets; unless `quiet`, warn of those cut off.
+    def _decode(
+        self, X, *, prefix=None, n_best=1, chooser=None, whole=None, quiet=False
+    ):
+        """Search for the best targets; unless `quiet`, warn of what was cut.
 
         Returns
         -------
         decoded : Decoded
+            Of each piece, where sources are read in chunks.
         strings : list of str
             What the ids beyond the target vocabulary stand for.
         datasets : list of PairDataset
-            The sources, as each member reads them.
+            The sources, or their pieces, as each member reads them.
+        pieces : list of Pieces, or None
+            As of `_shorten`.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -297,6 +321,10 @@ class DecodingMixin:
                 self._members, sources, strict=True
             )
         ]
+        quiet = quiet or self._in_training
+        datasets, pieces = self._shorten(X, datasets, whole=whole, quiet=quiet)
+        if pieces is not None and self.long_source == "chunk":
+            self._check_chunks_are_free(prefix)
         limits = self._limits([lengths(data.source) for data in datasets])
         options, least = self._options(prefix, len(datasets[0]))
         limits = np.maximum(limits, least)
@@ -309,9 +337,101 @@ class DecodingMixin:
             batch_size=self.batch_size,
             options=options,
         )
-        if self._side.is_text and not (quiet or self._in_training):
-            _warn_capped(decoded.capped[:, 0], limits)
-        return decoded, strings, datasets
+        if self._side.is_text and not quiet:
+            _warn_capped(decoded.capped[:, 0], limits, pieces)
+        return decoded, strings, datasets, pieces
+
+    def _shorten(self, X, datasets, *, whole=None, quiet=False):
+        """Do with sources of more than `max_source_length` what `long_source` says.
+
+        Parameters
+        ----------
+        X : data
+            The sources, as the user passed them.
+        datasets : list of PairDataset
+            The same, as each member reads them, with or without targets.
+        whole : str, default=None
+            The method that cannot read sources in chunks.
+        quiet : bool, default=False
+            Whether to be silent about what is cut.
+
+        Returns
+        -------
+        datasets : list of PairDataset
+            With what is read of each source; one row for each piece.
+        pieces : list of Pieces, or None
+            What that is, for each member; None if it is everything.
+        """
+        limit = self.max_source_length
+        if limit is None:
+            return datasets, None
+        if limit == "auto":
+            limit = min(member._longest[0] for member in self._members)
+        n_tokens = [data.source_positions - 1 for data in datasets]
+        longest = np.max(n_tokens, axis=0)
+        rows = np.flatnonzero(longest > limit)
+        if not len(rows):
+            return datasets, None
+        if self.long_source == "error":
+            _raise_long(rows, longest, limit)
+        if self.long_source == "chunk":
+            self._check_chunks_are_possible(rows, n_tokens, whole)
+            piece = self._cut_into_chunks(X, datasets[0].source, rows, limit)
+            pieces = [piece] * len(datasets)
+        else:
+            keep_end = self.long_source == "truncate_start"
+            pieces = [truncated(n, limit, keep_end) for n in n_tokens]
+        if not quiet:
+            _warn_long(rows, longest, limit, self.long_source, len(pieces[0].rows))
+        datasets = [
+            _read_pieces(member, data, piece)
+            for member, data, piece in zip(self._members, datasets, pieces, strict=True)
+        ]
+        return datasets, pieces
+
+    def _cut_into_chunks(self, X, tokens, rows, limit):
+        source = self._members[0]._source
+        n_tokens = lengths(tokens)
+        if source.is_text:
+            # White space may be unknown, but here it must be seen.
+            tokens, extras = source.read(take(X, rows), "X", open_vocabulary=True)
+            marks = marks_of(source.strings(extras))
+        else:
+            tokens = tokens[rows]
+            marks = marks_of([""] * (int(tokens.data.max()) + 1))
+        words = bool(source.joiner)
+        return chunked(n_tokens, limit, rows, tokens, marks, words=words)
+
+    def _check_chunks_are_possible(self, rows, n_tokens, whole):
+        reasons = {
+            f"{whole} needs whole sources, which chunks are not": whole is not None,
+            "sources or targets of several columns cannot be cut": (
+                self._members[0]._source.has_columns or self._side.has_columns
+            ),
+            "targets of one token cannot be joined": self._side.ndim == 1,
+            "the members cut sources into tokens differently": any(
+                (n[rows] != n_tokens[0][rows]).any() for n in n_tokens
+            ),
+        }
+        for reason, holds in reasons.items():
+            if holds:
+                raise ValueError(
+                    f"long_source='chunk' cannot be used for row {rows[0]} of X: "
+                    f"{reason}. Use another long_source, or max_source_length=None."
+                )
+
+    def _check_chunks_are_free(self, prefix):
+        """Refuse what is said of whole targets."""
+        for name, value in (
+            ("prefix", prefix),
+            ("allowed_outputs", self.allowed_outputs),
+        ):
+            if value is not None:
+                raise ValueError(
+                    f"{name} is about whole targets, but long_source='chunk' decodes "
+                    "some sources in pieces. Use another long_source, or "
+                    "max_source_length=None."
+                )
 
     def _chooser(self, n_best):
         width = max(self.beam_width, n_best)
@@ -383,7 +503,7 @@ class DecodingMixin:
 
         return options, least
 
-    def _replace_unknown(self, X, tokens, strings, datasets):
+    def _replace_unknown(self, X, tokens, strings, datasets, pieces):
         """Put the source token most attended to, as typed, for each unknown token."""
         looking = [network.decoder.attention is not None for network in self._networks]
         if not any(looking):
@@ -405,6 +525,8 @@ class DecodingMixin:
             self._networks[first], pairs, batch_size=self.batch_size
         )
         opened, extras = member._source.read(X, "X", open_vocabulary=True)
+        if pieces is not None:
+            opened = pieces[first].take(opened)
         names = [*member._source.vectorizer._token_strings(), *extras]
         tokens = tokens.copy()
         strings = list(strings)
@@ -472,15 +594,65 @@ def _table(decoded, strings, target):
     return pd.DataFrame(columns)
 
 
-def _warn_capped(capped, limits):
+def _confidence(decoded, pieces):
+    """Probability of each prediction."""
+    log_probs = decoded.log_probs[:, 0]
+    if pieces is not None:
+        log_probs = np.add.reduceat(log_probs, pieces[0].first)
+    return np.exp(log_probs)
+
+
+def _warn_capped(capped, limits, pieces):
     if capped.any():
+        rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
         first = int(np.flatnonzero(capped)[0])
         warnings.warn(
-            f"{int(capped.sum())} of {len(capped)} predictions were ended by "
-            f"max_length rather than by the model; the first is row {first}, at "
-            f"{limits[first]} tokens.",
+            f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
+            f"by max_length rather than by the model; the first is row {rows[first]}, "
+            f"at {limits[first]} tokens.",
             stacklevel=5,
         )
+
+
+def _read_pieces(member, data, pieces):
+    """The data set of what is read of its sources."""
+    source = pieces.take(data.source)
+    if pieces.spaced.any():
+        pieces.strip(source, member._source.without_space())
+    copies = None if data.copies is None else pieces.take(data.copies)
+    return member._dataset(source, data.target, copies)
+
+
+def _join(pieces, tokens, strings, target):
+    """Targets of whole sources from those of their pieces: ``(tokens, strings)``."""
+    if target.joiner != "":
+        return pieces.join(tokens, target.width), strings
+    names = target.strings(strings)
+    blank = np.array([name[:1].isspace() for name in names])
+    return pieces.join(tokens, target.width, len(names), blank), [*strings, " "]
+
+
+def _raise_long(rows, n_tokens, limit):
+    more = f", and so have {len(rows) - 1} more" if len(rows) > 1 else ""
+    raise ValueError(
+        f"Row {rows[0]} of X has {n_tokens[rows[0]]} tokens, more than "
+        f"max_source_length={limit}{more}. long_source='truncate_end' or "
+        "'truncate_start' reads a part of such sources, 'chunk' reads them in pieces."
+    )
+
+
+def _warn_long(rows, n_tokens, limit, long_source, n_pieces):
+    done = {
+        "truncate_end": "cut at the end",
+        "truncate_start": "cut at the start",
+        "chunk": f"read in {n_pieces - len(n_tokens) + len(rows)} chunks",
+    }[long_source]
+    warnings.warn(
+        f"{len(rows)} of {len(n_tokens)} sources are longer than "
+        f"max_source_length={limit} and were {done}; the first is row {rows[0]}, of "
+        f"{n_tokens[rows[0]]} tokens.",
+        stacklevel=6,
+    )
 
 
 def _check_count(name, value):

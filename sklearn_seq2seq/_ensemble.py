@@ -55,6 +55,12 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         Exponent of the length penalty.
     max_length : "auto", int or float, default="auto"
         Most tokens of a prediction; "auto" is the largest of the members' own.
+    max_source_length : "auto" or int, default=None
+        Most tokens of a source that is read at once; "auto" is the smallest of the
+        members' own. In `fit` those of the members count.
+    long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
+        What becomes of longer sources. "chunk" needs members that cut sources into
+        tokens alike.
     min_length : int, default=0
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
@@ -132,6 +138,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         beam_width=1,
         length_penalty=0.0,
         max_length="auto",
+        max_source_length=None,
+        long_source="error",
         min_length=0,
         no_repeat_ngram_size=None,
         banned_tokens=None,
@@ -151,6 +159,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         self.beam_width = beam_width
         self.length_penalty = length_penalty
         self.max_length = max_length
+        self.max_source_length = max_source_length
+        self.long_source = long_source
         self.min_length = min_length
         self.no_repeat_ngram_size = no_repeat_ngram_size
         self.banned_tokens = banned_tokens

@@ -46,7 +46,7 @@ from sklearn_seq2seq._sides import (
     take,
     vectors_by_id,
 )
-from sklearn_seq2seq._tokens import UNKNOWN, as_tokens, lengths
+from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
 from sklearn_seq2seq._training import Training
 
 _ID_CHECKS = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
@@ -197,6 +197,15 @@ class Seq2SeqTransformer(
         and for sources longer than any in training proportionally more; a float is a
         multiple of the source's tokens. Predictions that it ends are counted in a
         warning.
+    max_source_length : "auto" or int, default=None
+        Most tokens of a source that is read at once. "auto" is the longest source of
+        training, None sets no limit.
+    long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
+        What becomes of longer sources: a ValueError; the end or the start is left
+        unread; or `predict` reads them in pieces, cut at the end of a sentence or at
+        white space where there is any in the second half, and joins the predictions.
+        A warning counts them. Pairs are never cut into chunks: `fit` then reads them
+        whole, other methods refuse them.
     min_length : int, default=0
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
@@ -398,6 +407,8 @@ class Seq2SeqTransformer(
         beam_width=1,
         length_penalty=0.0,
         max_length="auto",
+        max_source_length=None,
+        long_source="error",
         min_length=0,
         no_repeat_ngram_size=None,
         banned_tokens=None,
@@ -456,6 +467,8 @@ class Seq2SeqTransformer(
         self.beam_width = beam_width
         self.length_penalty = length_penalty
         self.max_length = max_length
+        self.max_source_length = max_source_length
+        self.long_source = long_source
         self.min_length = min_length
         self.no_repeat_ngram_size = no_repeat_ngram_size
         self.banned_tokens = banned_tokens
@@ -589,9 +602,6 @@ class Seq2SeqTransformer(
                     side.vectorizer.set_params(handle_unknown=handle_unknown)
         self._source, self._target = source, target
         self._copies = CopyTable(source, target) if self.copy else None
-        self._longest = tuple(
-            int(lengths(t).max(initial=1)) for t in (source_tokens, target_tokens)
-        )
         self.source_vectorizer_ = source.vectorizer
         self.target_vectorizer_ = target.vectorizer
         vars(self).pop("net_", None)
@@ -664,10 +674,19 @@ class Seq2SeqTransformer(
         """Train `net_`, made if there is none yet, on a data set."""
         params = self.get_params(deep=False)
         valid, net = None, getattr(self, "net_", None)
+        if self.max_source_length != "auto":
+            dataset = self._shorten_pairs(X, dataset)
+        before = (1, 1) if net is None else self._longest
+        sides = dataset.source_positions, dataset.target_positions
+        self._longest = tuple(
+            max(n, int(positions.max()) - 1)
+            for n, positions in zip(before, sides, strict=True)
+        )
         start = self._start() if net is None else None
         if validation_data is not None:
             X_valid, y_valid = listed(*validation_data)
             valid = self._read_pairs(X_valid, y_valid)
+            valid = self._shorten_pairs(X_valid, valid)
         training = Training(
             params,
             dataset,
@@ -694,6 +713,14 @@ class Seq2SeqTransformer(
         )
         training.run(net, decoded, tasks)
         self._take_net(net)
+
+    def _shorten_pairs(self, X, dataset):
+        """Training pairs with what is to be read of long sources."""
+        # Which part of a target belongs to which chunk is not known.
+        if self.long_source == "chunk":
+            return dataset
+        (dataset,), _ = self._shorten(X, [dataset])
+        return dataset
 
     def _take_net(self, net):
         """Make a trained net, and what it says of itself, this estimator's."""
@@ -757,10 +784,10 @@ class Seq2SeqTransformer(
             Before `fit`.
         """
         check_is_fitted(self)
+        X, _ = listed(X)
         tokens, _, _ = self._read_source(X)
-        return _inference.encode(
-            self.net_.module_, self._dataset(tokens), batch_size=self.batch_size
-        )
+        (dataset,), _ = self._shorten(X, [self._dataset(tokens)], whole="transform")
+        return _inference.encode(self.net_.module_, dataset, batch_size=self.batch_size)
 
     @available_if(_has_no_attention)
     def inverse_transform(self, X):
@@ -807,6 +834,7 @@ class Seq2SeqTransformer(
         -------
         list of ndarray of float32, shape (n_target_tokens + 1, n_source_tokens + 1)
             In the order of `X`. Rows sum to 1; the last row and column are the ends.
+            Source tokens are those that are read, where `long_source` truncates.
 
         Raises
         ------
@@ -821,12 +849,13 @@ class Seq2SeqTransformer(
                 "with attention=None."
             )
         if y is None:
-            X, _ = listed(X)
-            decoded, _, (data,) = self._decode(X)
+            decoded, _, (data,), _ = self._decode(X, whole="attention_weights")
             target = decoded.best(max(self._target.width, decoded.tokens.shape[2]))
             dataset = self._dataset(data.source, target, data.copies)
         else:
-            dataset = self._read_pairs(*listed(X, y))
+            X, y = listed(X, y)
+            dataset = self._read_pairs(X, y)
+            (dataset,), _ = self._shorten(X, [dataset], whole="attention_weights")
         return _inference.attention_weights(
             network, dataset, batch_size=self.batch_size
         )

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import _safe_indexing, check_array, indexable
 
 from sklearn_seq2seq._raw import check_raw, is_raw
+from sklearn_seq2seq._subwords import readable
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat, lengths
 from sklearn_seq2seq._vectorizer import SequenceVectorizer
 
@@ -61,6 +62,39 @@ class Side:
             return self.vectorizer._inverse_open(tokens, list(extras))
         dense = tokens.toarray().astype(np.int64)
         return dense if self.ndim == 2 else dense[:, 0]
+
+    @property
+    def has_columns(self):
+        """Whether several columns make one sequence."""
+        return self.is_text and not isinstance(self.vectorizer, SequenceVectorizer)
+
+    @property
+    def joiner(self):
+        """What stands between two tokens; None where rows are no strings."""
+        if not self.is_text or self.has_columns:
+            return None
+        return "" if self._has_pieces else self.vectorizer._joiner()
+
+    @property
+    def _has_pieces(self):
+        return getattr(self.vectorizer, "analyzer", None) == "subword"
+
+    def strings(self, extras=()):
+        """How each token reads, those beyond the vocabulary last; of text only."""
+        strings = self.vectorizer._token_strings()
+        return [*(readable(strings) if self._has_pieces else strings), *extras]
+
+    def without_space(self):
+        """The id of each token, or of the same without the white space before it."""
+        ids = np.arange(self.size)
+        if self._has_pieces:
+            vocabulary = self.vectorizer.vocabulary_
+            for id_, (piece, text) in enumerate(
+                zip(self.vectorizer._token_strings(), self.strings(), strict=True)
+            ):
+                bare = piece[len(text) - len(text.lstrip()) :]
+                ids[id_] = vocabulary.get(bare, id_)
+        return ids
 
 
 def learn_text(rows, vectorizer, name):

@@ -12,6 +12,9 @@ import numpy as np
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 
+# How pieces of bytes, and those of SentencePiece, write white space.
+_BLANKS = str.maketrans("\u0120\u010a\u0109\u010d\u2581", " \n\t\r ")
+
 
 def train_tokenizer(blocks, model, size):
     """Learn pieces of bytes from blocks of strings; returns the tokenizer's JSON."""
@@ -95,6 +98,11 @@ def cut_into_pieces(strings, text):
     # One by one: encoding in batches starts threads, which do not survive a fork.
     encodings = map(partial(tokenizer.encode, add_special_tokens=False), strings)
     return list(map(attrgetter("ids"), encodings))
+
+
+def readable(pieces):
+    """Pieces with their marks for white space written as such."""
+    return [piece.translate(_BLANKS) for piece in pieces]
 
 
 def join_pieces(ids, ends, strings, text):

@@ -1,0 +1,156 @@
+"""Error rates against the length of the source, up to four times that of training.
+
+Texts are made up: sentences such as "mino paid six hundred and eighty four francs .",
+to be copied with their numbers in digits. Networks learn from texts of one to three
+sentences and are tested on texts of one to twelve, which they read whole, then cut at
+the end and then in chunks (`max_source_length="auto"`). The extras ``datasets`` and
+``plot`` are needed::
+
+    python benchmarks/long_texts.py
+    python benchmarks/long_texts.py --figure docs/_static/long_texts.png
+
+It prints, for each network, the CPU time of its fit, and one line for each number of
+sentences and way of reading: tokens to be edited per reference token, in percent (TER),
+texts with any error, in percent, and tokens written per reference token.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq.datasets import make_number_words
+from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
+
+NETWORKS = {
+    "no attention": {"attention": None},
+    "attention": {},
+    "attention, input feeding": {"input_feeding": True},
+    "attention, copying": {"copy": True},
+}
+WAYS = {
+    "whole": {"max_source_length": None},
+    "truncate_end": {"max_source_length": "auto", "long_source": "truncate_end"},
+    "chunk": {"max_source_length": "auto", "long_source": "chunk"},
+}
+LEARNED = (1, 2, 3)
+TESTED = (1, 2, 3, 4, 6, 8, 12)
+
+
+class Texts:
+    """A generator of running texts with numbers in words, and of what they become."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        words, digits = make_number_words(
+            999, high=1000, random_state=0, return_X_y=True
+        )
+        self.numbers = [
+            (w.replace("-", " "), " ".join(d))
+            for w, d in zip(words, digits, strict=True)
+        ]
+        names = np.random.default_rng(0)
+        consonants, vowels = list("bdfgklmnprstvz"), list("aeiou")
+        self.names = [
+            "".join(names.choice(consonants) + names.choice(vowels) for _ in range(2))
+            + names.choice(list("lnrs"))
+            for _ in range(80)
+        ]
+
+    def sentence(self):
+        """One sentence: source and target."""
+        name = self.rng.choice(self.names)
+        verb = self.rng.choice(["gave", "lost", "owed", "paid", "sent", "won"])
+        unit = self.rng.choice(["crowns", "francs", "guilders", "pounds"])
+        number = self.numbers[self.rng.integers(len(self.numbers))]
+        return [f"{name} {verb} {form} {unit} ." for form in number]
+
+    def pairs(self, n_samples, n_sentences):
+        """Texts of as many sentences as drawn from `n_sentences`."""
+        texts = [
+            [self.sentence() for _ in range(self.rng.choice(n_sentences))]
+            for _ in range(n_samples)
+        ]
+        return tuple([" ".join(s[k] for s in text) for text in texts] for k in (0, 1))
+
+
+def figures(y_true, y_pred):
+    """Token error rate, texts with an error, and length, each over the references."""
+    written, expected = (sum(len(text.split()) for text in y) for y in (y_pred, y_true))
+    return {
+        "TER": 100 * token_error_rate(y_true, y_pred),
+        "wrong texts": 100 * (1 - exact_match_score(y_true, y_pred)),
+        "length": written / expected,
+    }
+
+
+def measure(name, args):
+    """Fit one network; print and return its figures by way and number of sentences."""
+    model = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(analyzer="word"),
+        target_vectorizer=SequenceVectorizer(analyzer="word"),
+        hidden_size=64,
+        embedding_size=64,
+        learning_rate=0.004,
+        batch_size=32,
+        max_epochs=args.epochs,
+        random_state=args.seed,
+        **NETWORKS[name],
+    )
+    start = time.process_time()
+    model.fit(*Texts(args.seed + 1).pairs(args.pairs, LEARNED))
+    print(f"{name}: fitted in {time.process_time() - start:.0f} s CPU", flush=True)
+    table = {}
+    for way, params in WAYS.items():
+        model.set_params(**params)
+        for n in TESTED:
+            X, y = Texts(1000 + n).pairs(args.tests, [n])
+            y_pred = model.predict(X)
+            table[way, n] = row = figures(y, y_pred)
+            cells = "  ".join(f"{key} {value:6.2f}" for key, value in row.items())
+            print(f"  {way:<12} {n:>2} sentences  {cells}", flush=True)
+    return table
+
+
+def draw(tables, path):
+    """Draw the token error rates against the number of sentences."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="tight")
+    for ax, way in zip(axes, ("whole", "chunk"), strict=True):
+        for (name, table), mark in zip(tables.items(), "osv^", strict=False):
+            rates = [table[way, n]["TER"] for n in TESTED]
+            ax.plot(TESTED, rates, marker=mark, markersize=4, label=name)
+        ax.axvspan(LEARNED[0], LEARNED[-1], color="0.5", alpha=0.15, lw=0)
+        ax.set(xlabel="Sentences of a text", xticks=TESTED, title=f"read {TITLES[way]}")
+    axes[0].set(ylabel="Token error rate, %", ylim=(-3, 103))
+    axes[1].legend(fontsize="small")
+    figure.savefig(path, dpi=90)
+
+
+TITLES = {"whole": "whole", "chunk": "in chunks"}
+
+
+def main():
+    """Read the command line, measure, draw."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--pairs", type=int, default=3000)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--tests", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--figure")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", ".*longer than max_source_length")
+    tables = {name: measure(name, args) for name in args.networks}
+    if args.figure:
+        draw(tables, args.figure)
+
+
+if __name__ == "__main__":
+    main()
