@@ -150,17 +150,18 @@ def take_weights(new, old, source, target):
         The sides of the new network's data and of the old one's.
     """
     # Ids of sources are the same here and there; those of targets need not be.
-    known = {True: _common(*source, ids_agree=True), False: _common(*target)}
+    of_source, of_target = _common(*source, ids_agree=True), _common(*target)
+    one_hot = isinstance(new.encoder.embedding, OneHot)
     for part in _PARTS:
-        in_encoder = part == "encoder"
-        sides = source if in_encoder else target
+        if one_hot and part == "decoder.copy_gate":
+            continue  # It ends with an entry for each token, which is not worth a case.
+        sides, ids = (source, of_source) if part == "encoder" else (target, of_target)
         sizes = [side.size for side in sides]
         weights = [_weights(network, part) for network in (new, old)]
-        one_hot = isinstance(new.encoder.embedding, OneHot)
         axes = {name: _vocabulary_axis(part, name, one_hot) for name in weights[0]}
         if _alike(weights, axes, sizes):
             for name, axis in axes.items():
-                _copy(*(w[name] for w in weights), axis, sizes, known[in_encoder])
+                _copy(*(w[name] for w in weights), axis, sizes, ids)
 
 
 def _common(new, old, ids_agree=False):
@@ -183,7 +184,7 @@ def _weights(network, part):
 
 
 def _vocabulary_axis(part, name, one_hot):
-    """Which dimension of a weight begins with one entry a token, if any."""
+    """Which dimension of a weight begins with an entry for each token, if any."""
     if part in ("words", "decoder.output", "decoder.embedding"):
         return 0
     if name == "embedding.weight":
@@ -208,7 +209,7 @@ def _copy(new, old, axis, sizes, ids):
     if axis is None:
         new.copy_(old)
         return
-    # Behind the tokens: what is fed back beside them.
+    # What is read beside the tokens, such as the context that is fed back.
     rest = torch.arange(new.shape[axis] - sizes[0])
     here, there = (
         torch.cat((own, size + rest)) for own, size in zip(ids, sizes, strict=True)

@@ -176,6 +176,16 @@ def test_one_hot_networks_are_taken_by_token(feeding):
         assert torch.allclose(*fed_back, atol=1e-6)
 
 
+def test_one_hot_copy_gate_starts_afresh():
+    params = {"embedding_size": None, "copy": True}
+    start = tiny(**params).fit(WORDS)
+    # As many tokens, but others.
+    model = tiny(pretrained=start, **params, **STILL).fit(["a"], ["pqr"])
+    sizes = {m.target_vectorizer_.vocabulary_size_ for m in (model, start)}
+    assert sizes == {5}
+    assert not {"decoder.copy_gate.weight"} & taken(model, start)
+
+
 def test_deep_networks_with_copying_and_word_loss_are_taken():
     params = {
         "num_layers": 2,
