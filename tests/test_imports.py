@@ -44,7 +44,24 @@ MAY_IMPORT = {
     "_checkpoint": set(),
     "_training": {"_callbacks", "_checkpoint", "_net"},
     "_inference": {"_batches", "_objectives", "_search", "_tokens"},
-    "metrics": {"_optional", "_raw", "_tokens"},
+    "metrics._pairs": {"_raw", "_tokens"},
+    "metrics._scores": {"_optional", "metrics._pairs"},
+    "metrics._overlap": {"_optional", "metrics._pairs"},
+    "metrics._edits": {"_optional", "metrics._pairs"},
+    "metrics._report": {
+        "_tokens",
+        "metrics._edits",
+        "metrics._pairs",
+        "metrics._scores",
+    },
+    "metrics._scorers": {"metrics._overlap", "metrics._scores"},
+    "metrics": {
+        "metrics._edits",
+        "metrics._overlap",
+        "metrics._report",
+        "metrics._scorers",
+        "metrics._scores",
+    },
     "_decoding": {
         "_inference",
         "_pieces",
@@ -119,10 +136,9 @@ NO_TORCH = {
     "_vectorizer",
     "_columns",
     "_sides",
-    "metrics",
-    "datasets",
     "_baseline",
     "_augment",
+    *(name for name in MODULES if name.startswith(("datasets", "metrics"))),
 }
 
 

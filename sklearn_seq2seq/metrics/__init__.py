@@ -1,0 +1,53 @@
+"""Scores, scorers and reports for predicted sequences.
+
+Every function takes references and predictions as lists, arrays or Series of str, as
+(ragged) lists of tokens, or as arrays of token ids, whose rows end at their first 0.
+Nothing here asks scikit-learn what type of target it has before it.
+
+Functions that compare token by token cut strings by their `unit`: "token" and "word"
+cut at white space, "char" into characters. Lists of tokens and ids have been cut
+already and stand as they are, whatever the unit. Functions that compare text (BLEU,
+chrF) join a list's tokens by one space.
+"""
+
+from sklearn_seq2seq.metrics._edits import (
+    GAP,
+    confusion_counts,
+    edit_operations,
+)
+from sklearn_seq2seq.metrics._overlap import (
+    bleu_score,
+    chrf_score,
+    rouge_score,
+)
+from sklearn_seq2seq.metrics._report import sequence_report
+from sklearn_seq2seq.metrics._scorers import (
+    SCORERS,
+    get_scorer,
+    get_scorer_names,
+    scorers,
+)
+from sklearn_seq2seq.metrics._scores import (
+    edit_distance,
+    exact_match_score,
+    perplexity,
+    token_error_rate,
+)
+
+__all__ = [
+    "GAP",
+    "SCORERS",
+    "bleu_score",
+    "chrf_score",
+    "confusion_counts",
+    "edit_distance",
+    "edit_operations",
+    "exact_match_score",
+    "get_scorer",
+    "get_scorer_names",
+    "perplexity",
+    "rouge_score",
+    "scorers",
+    "sequence_report",
+    "token_error_rate",
+]

@@ -1,0 +1,142 @@
+"""The edits themselves, and which token became which."""
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq.metrics._pairs import cut_pair
+
+GAP = "∅"
+"""Stands for the missing side of an insertion or a deletion."""
+
+
+def edit_operations(y_true, y_pred, *, unit="token"):
+    """List the fewest edits that turn each reference into its prediction.
+
+    Needs the extra ``metrics``.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, max_length)
+        References: strings, lists of tokens or rows of token ids.
+    y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
+        Predictions, of the same kind.
+    unit : {"token", "word", "char"}, default="token"
+        How strings are cut: at white space ("token", "word") or into characters. Lists
+        of tokens and ids stand as they are.
+
+    Returns
+    -------
+    Bunch
+        Five arrays of shape (n_edits,), in the order of rows and positions:
+
+        row : ndarray of int64
+            The row of the edit.
+        position : ndarray of int64
+            The place in the reference, in units.
+        kind : ndarray of str
+            "replace", "insert" or "delete".
+        reference : ndarray of object
+            The reference's token, or `GAP` for an insertion.
+        prediction : ndarray of object
+            The prediction's token, or `GAP` for a deletion.
+
+    Raises
+    ------
+    ImportError
+        If rapidfuzz is not installed.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.metrics import edit_operations
+    >>> edits = edit_operations(["F OW N"], ["F AO N IY"])
+    >>> list(zip(edits.reference, edits.prediction))
+    [('OW', 'AO'), ('∅', 'IY')]
+    """
+    return list_edits(*cut_pair(y_true, y_pred, unit))
+
+
+def list_edits(y_true, y_pred):
+    levenshtein = import_optional("rapidfuzz.distance", "metrics").Levenshtein
+    edits = [
+        (
+            row,
+            place,
+            kind,
+            GAP if kind == "insert" else true[place],
+            GAP if kind == "delete" else pred[target],
+        )
+        for row, (true, pred) in enumerate(zip(y_true, y_pred, strict=True))
+        if true != pred
+        for kind, place, target in levenshtein.editops(true, pred).as_list()
+    ]
+    names = ("row", "position", "kind", "reference", "prediction")
+    dtypes = (np.int64, np.int64, str, object, object)
+    columns = zip(*edits, strict=True) if edits else ((),) * len(names)
+    return Bunch(
+        **{
+            name: np.array(column, dtype=dtype)
+            for name, dtype, column in zip(names, dtypes, columns, strict=True)
+        }
+    )
+
+
+def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
+    """Count which reference token became which predicted token.
+
+    Rows are aligned by the fewest edits. Needs the extra ``metrics``.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, max_length)
+        References: strings, lists of tokens or rows of token ids.
+    y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
+        Predictions, of the same kind.
+    unit : {"token", "word", "char"}, default="token"
+        How strings are cut: at white space ("token", "word") or into characters. Lists
+        of tokens and ids stand as they are.
+    matches : bool, default=False
+        Whether tokens that became themselves are counted too.
+
+    Returns
+    -------
+    dict of (reference, prediction) to int
+        Most frequent first, ties in sorted order. `GAP` stands for the reference of an
+        insertion and for the prediction of a deletion.
+
+    Raises
+    ------
+    ImportError
+        If rapidfuzz is not installed.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.metrics import confusion_counts
+    >>> confusion_counts(["abc", "abd"], ["adc", "ad"], unit="char")
+    {('b', 'd'): 1, ('b', '∅'): 1}
+    """
+    y_true, y_pred = cut_pair(y_true, y_pred, unit)
+    edits = list_edits(y_true, y_pred)
+    counts = rank_confusions(edits)
+    if matches:
+        support, errors = count_errors(y_true, edits)
+        right = {(token, token): n - errors[token] for token, n in support.items()}
+        counts = _ranked(counts | {pair: n for pair, n in right.items() if n})
+    return counts
+
+
+def rank_confusions(edits):
+    return _ranked(Counter(zip(edits.reference, edits.prediction, strict=True)))
+
+
+def _ranked(counts):
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], *map(str, item[0]))))
+
+
+def count_errors(y_true, edits):
+    """Count each reference token, and how often it was replaced or deleted."""
+    support = Counter(chain.from_iterable(y_true))
+    return support, Counter(edits.reference[edits.kind != "insert"].tolist())

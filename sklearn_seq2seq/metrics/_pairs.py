@@ -1,0 +1,109 @@
+"""What is compared: two lists of strings, or of lists of tokens, of one length."""
+
+from itertools import chain, zip_longest
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, check_consistent_length
+
+from sklearn_seq2seq._raw import check_raw, is_raw
+from sklearn_seq2seq._tokens import BOUNDARY
+
+_UNITS = ("token", "word", "char")
+
+
+def check_pair(y_true, y_pred):
+    """Two lists of str, or two lists of lists of tokens, of one length."""
+    y_true = _check_sequences(y_true, "y_true")
+    y_pred = _check_sequences(y_pred, "y_pred")
+    check_consistent_length(y_true, y_pred)
+    kinds = _kind(y_true), _kind(y_pred)
+    if kinds[0] != kinds[1] and set(kinds) not in (
+        {"empty lists", "token lists"},
+        {"empty lists", "token ids"},
+    ):
+        raise TypeError(
+            "y_true and y_pred must be of one kind; "
+            f"got {kinds[0]} in y_true and {kinds[1]} in y_pred."
+        )
+    return y_true, y_pred
+
+
+def _check_sequences(y, name):
+    return check_raw(y, name) if is_raw(y) else _check_ids(y, name)
+
+
+def _check_ids(y, name):
+    if sparse.issparse(y):
+        y = y.toarray()
+    elif len(getattr(y, "shape", ())) == 1:
+        y = y.to_list() if hasattr(y, "to_list") else y.tolist()
+    if isinstance(y, list | tuple) and not np.isscalar(y[0]):
+        y = np.array(list(zip_longest(*y, fillvalue=BOUNDARY))).T.reshape(len(y), -1)
+    y = check_array(
+        y,
+        dtype="numeric",
+        ensure_2d=False,
+        ensure_min_features=0,
+        ensure_non_negative=True,
+        input_name=name,
+    )
+    y = y[:, None] if y.ndim == 1 else y
+    if (y != np.floor(y)).any():
+        row = np.flatnonzero((y != np.floor(y)).any(axis=1))[0]
+        raise ValueError(
+            f"Token ids must be whole numbers; row {row} of {name} is not."
+        )
+    ends = np.logical_and.accumulate(y != BOUNDARY, axis=1).sum(axis=1)
+    rows = y.astype(np.int64, copy=False).tolist()
+    return [row[:end] for row, end in zip(rows, ends.tolist(), strict=True)]
+
+
+def _kind(rows):
+    if isinstance(rows[0], str):
+        return "strings"
+    first = next(chain.from_iterable(rows), None)
+    if first is None:
+        return "empty lists"
+    return "token lists" if isinstance(first, str) else "token ids"
+
+
+def cut_units(rows, unit):
+    if unit not in _UNITS:
+        raise ValueError(f"unit must be one of {_UNITS}; got {unit!r}.")
+    if unit == "char" or not isinstance(rows[0], str):
+        return rows
+    return list(map(str.split, rows))
+
+
+def cut_pair(y_true, y_pred, unit):
+    return tuple(cut_units(rows, unit) for rows in check_pair(y_true, y_pred))
+
+
+def as_text(rows):
+    if isinstance(rows[0], str):
+        return rows
+    return [" ".join(map(str, row)) for row in rows]
+
+
+def count_units(rows):
+    return np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+
+
+def check_weight(sample_weight, n_samples):
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = check_array(
+        sample_weight,
+        dtype=np.float64,
+        ensure_2d=False,
+        ensure_non_negative=True,
+        input_name="sample_weight",
+    )
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have shape ({n_samples},); got {weight.shape}."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight must not be zero for every row.")
+    return weight

@@ -1,0 +1,106 @@
+"""Scorers by name, for scikit-learn's ``scoring=``."""
+
+import copy
+
+from sklearn.metrics import make_scorer
+
+from sklearn_seq2seq.metrics._overlap import bleu_score, chrf_score, rouge_score
+from sklearn_seq2seq.metrics._scores import exact_match_score, token_error_rate
+
+SCORERS = {
+    "exact_match": make_scorer(exact_match_score),
+    "neg_token_error_rate": make_scorer(token_error_rate, greater_is_better=False),
+    "neg_word_error_rate": make_scorer(
+        token_error_rate, greater_is_better=False, unit="word"
+    ),
+    "neg_char_error_rate": make_scorer(
+        token_error_rate, greater_is_better=False, unit="char"
+    ),
+    "bleu": make_scorer(bleu_score),
+    "chrf": make_scorer(chrf_score),
+    "rouge1": make_scorer(rouge_score, variant="rouge1"),
+    "rouge2": make_scorer(rouge_score, variant="rouge2"),
+    "rougeL": make_scorer(rouge_score, variant="rougeL"),
+}
+"""Scorers by name, for ``scoring=``; error rates are negated: greater is better."""
+
+
+def get_scorer_names():
+    """List the names of all scorers.
+
+    Returns
+    -------
+    list of str
+        In sorted order.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.metrics import get_scorer_names
+    >>> "neg_token_error_rate" in get_scorer_names()
+    True
+    """
+    return sorted(SCORERS)
+
+
+def get_scorer(name):
+    """Get a scorer by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `get_scorer_names`; an error rate may be named without its ``neg_`` and
+        is negated all the same.
+
+    Returns
+    -------
+    callable
+        Takes ``(estimator, X, y)`` and returns a float, the greater the better. It is
+        a copy: metadata requests set on it stay with it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scorer.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.metrics import get_scorer
+    >>> get_scorer("exact_match")
+    make_scorer(exact_match_score, response_method='predict')
+    """
+    return copy.deepcopy(SCORERS[_scorer_name(name)])
+
+
+def scorers(*names):
+    """Collect scorers for ``cross_validate`` and searches with several scores.
+
+    Parameters
+    ----------
+    *names : str
+        As in `get_scorer`; all scorers by default.
+
+    Returns
+    -------
+    dict of str to callable
+        Under their full names: an error rate's begins with ``neg_``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scorer.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq.metrics import scorers
+    >>> list(scorers("exact_match", "token_error_rate"))
+    ['exact_match', 'neg_token_error_rate']
+    """
+    names = map(_scorer_name, names or get_scorer_names())
+    return {name: get_scorer(name) for name in names}
+
+
+def _scorer_name(name):
+    for full in (name, f"neg_{name}"):
+        if full in SCORERS:
+            return full
+    raise ValueError(f"There is no scorer {name!r}; choose from {get_scorer_names()}.")
