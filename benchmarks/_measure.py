@@ -123,18 +123,19 @@ def apart(function, *args):
     result : object
         What the function returned.
     peak : float
-        The most resident memory during the call, in MB.
-    before : float
-        Resident memory when it began, after the imports, in MB.
+        The most resident memory of that process, in MB.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_watched, function, args).result()
 
 
 def _watched(function, args):
-    before = _memory("VmRSS")
-    result = function(*args)
-    return result, _memory("VmHWM"), before
+    return function(*args), _memory("VmHWM")
+
+
+def resident():
+    """Resident memory of this process, in MB."""
+    return _memory("VmRSS")
 
 
 def _memory(entry):

@@ -71,7 +71,7 @@ def write(path, settings, rows):
     parts = {}
     if path.exists():
         parts = json.loads(path.read_text("utf8"))["parts"]
-    for part in {row.part for row in rows}:
+    for part in dict.fromkeys(row.part for row in rows):
         own = [asdict(row) for row in rows if row.part == part]
         parts[part] = {"machine": machine(settings), "rows": own}
     text = json.dumps({"parts": parts}, indent=1)
