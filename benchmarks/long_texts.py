@@ -3,7 +3,8 @@
 Texts are made up: sentences such as "mino paid six hundred and eighty four francs .",
 to be copied with their numbers in digits. Networks learn from texts of one to three
 sentences and are tested on texts of one to twelve, which they read whole, then cut at
-the end and then in chunks (`max_source_length="auto"`). The extras ``datasets`` and
+the end at the longest source of training, in chunks of at most that length, and in
+chunks of at most 16 tokens, two sentences or so. The extras ``datasets`` and
 ``plot`` are needed::
 
     python benchmarks/long_texts.py
@@ -34,6 +35,7 @@ WAYS = {
     "whole": {"max_source_length": None},
     "truncate_end": {"max_source_length": "auto", "long_source": "truncate_end"},
     "chunk": {"max_source_length": "auto", "long_source": "chunk"},
+    "chunk of 16": {"max_source_length": 16, "long_source": "chunk"},
 }
 LEARNED = (1, 2, 3)
 TESTED = (1, 2, 3, 4, 6, 8, 12)
@@ -122,18 +124,18 @@ def draw(tables, path):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="tight")
-    for ax, way in zip(axes, ("whole", "chunk"), strict=True):
+    for ax, way in zip(axes, ("whole", "chunk of 16"), strict=True):
         for (name, table), mark in zip(tables.items(), "osv^", strict=False):
             rates = [table[way, n]["TER"] for n in TESTED]
             ax.plot(TESTED, rates, marker=mark, markersize=4, label=name)
         ax.axvspan(LEARNED[0], LEARNED[-1], color="0.5", alpha=0.15, lw=0)
-        ax.set(xlabel="Sentences of a text", xticks=TESTED, title=f"read {TITLES[way]}")
+        ax.set(xlabel="Sentences of a text", xticks=TESTED, title=f"Read {TITLES[way]}")
     axes[0].set(ylabel="Token error rate, %", ylim=(-3, 103))
     axes[1].legend(fontsize="small")
     figure.savefig(path, dpi=90)
 
 
-TITLES = {"whole": "whole", "chunk": "in chunks"}
+TITLES = {"whole": "whole", "chunk of 16": "in chunks of 16"}
 
 
 def main():

@@ -115,9 +115,14 @@ class AttentionDisplay:
             y = copy.copy(model).set_params(min_confidence=0).predict(X)
         else:
             y = _one_row(y, row)
+        weights = model.attention_weights(X, y)[0]
+        source = _tokens(X, vectorizer)
+        # What `long_source` leaves out has no weights.
+        n_read = weights.shape[1] - 1
+        from_end = model.long_source == "truncate_start"
         return cls.from_weights(
-            model.attention_weights(X, y)[0],
-            _tokens(X, vectorizer),
+            weights,
+            source[-n_read:] if from_end and n_read else source[:n_read],
             _tokens(y, getattr(model, "target_vectorizer_", None)),
             ax=ax,
             **kwargs,

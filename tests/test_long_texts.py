@@ -3,6 +3,7 @@
 import warnings
 from itertools import chain, pairwise
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -17,6 +18,7 @@ from sklearn_seq2seq import (
 )
 from sklearn_seq2seq._pieces import Pieces, chunked, marks_of, truncated
 from sklearn_seq2seq._tokens import from_flat, lengths
+from sklearn_seq2seq.inspection import AttentionDisplay
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*were ended by max_length"),
@@ -375,6 +377,17 @@ def test_truncation_is_that_of_the_text(fitted, kind, long_source, kept):
     assert table["sequence"].tolist() == (
         whole.predict_nbest(cut, n_best=2)["sequence"].tolist()
     )
+
+
+@pytest.mark.parametrize("long_source", ["truncate_end", "truncate_start"])
+def test_attention_is_drawn_over_the_tokens_that_are_read(fitted, long_source):
+    plt.switch_backend("Agg")
+    model = fitted(max_source_length=4, long_source=long_source)
+    with pytest.warns(UserWarning, match=CUT):
+        display = AttentionDisplay.from_estimator(model, ["aabbccdd"], ["AB"])
+    plt.close("all")
+    expected = "ccdd" if long_source == "truncate_start" else "aabb"
+    assert list(display.source) == list(expected)
 
 
 # Refusals ---------------------------------------------------------------------------
