@@ -89,6 +89,7 @@ for name, rate in rates.items():
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 bars = ax.barh(list(rates), [100 * rate for rate in rates.values()], color="tab:blue")
 ax.bar_label(bars, fmt="%.1f", padding=3)
+ax.margins(x=0.1)
 ax.invert_yaxis()
 ax.set_xlabel("phone error rate in percent")
 plt.show()
