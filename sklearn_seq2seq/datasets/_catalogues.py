@@ -90,7 +90,8 @@ def load_ui_translations(
     ImportError
         If the extra ``datasets`` is not installed, or one of `packages`.
     ValueError
-        If no catalogue has the language; the message lists those that exist.
+        If no catalogue has the language; the message lists those that exist. If
+        nothing in them is translated.
 
     Notes
     -----
@@ -130,6 +131,10 @@ def load_ui_translations(
     else:
         distributions = need_distributions(np.atleast_1d(packages).tolist())
     source, target, origin = _unique(_pairs(distributions, names, language))
+    if not source:
+        raise ValueError(
+            f"No catalogue in language={language!r} has a translated entry."
+        )
     found = [_PLACEHOLDER.findall(text) for text in source]
     kept = [
         tuple((Counter(ours) & Counter(_PLACEHOLDER.findall(text))).elements())
