@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Pairs:
         ]
 
 
+@cache
 def words(settings, language="hun"):
     """Words and pronunciations, about eight tokens on both sides."""
     if settings.data is None:
@@ -55,6 +57,7 @@ def languages(settings):
     return [file.name.partition("_")[0] for file in files]
 
 
+@cache
 def sentences(settings):
     """Sentences and translations in subwords, or strings of drawn words.
 

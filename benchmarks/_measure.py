@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 
-@dataclass
+@dataclass(frozen=True)
 class Settings:
     """What the command line asks for.
 

@@ -13,7 +13,7 @@ import torch
 from benchmarks._measure import Row
 from sklearn_seq2seq._optional import import_optional
 
-WIDTH = 62
+WIDTH = 68
 
 
 def header():
@@ -84,34 +84,30 @@ def plot(path, rows):
     plt = import_optional("matplotlib.pyplot", "plot")
     curves = [row for row in rows if row.part == "growth"]
     bars = [row for row in rows if row.part != "growth"][::-1]
-    height = 1.5 + 0.3 * len(bars) + (5.5 if curves else 0)
-    figure = plt.figure(figsize=(10, height), layout="constrained")
-    grid = figure.add_gridspec(
-        2 if curves and bars else 1, 1, height_ratios=_heights(bars, curves)
-    )
-    if bars:
-        _draw_bars(figure.add_subplot(grid[0]), bars)
-    if curves:
-        _draw_curves(figure.add_subfigure(grid[-1]), curves)
+    heights = {_draw_bars: 1.5 + 0.3 * len(bars), _draw_curves: 5.5}
+    halves = {_draw_bars: bars, _draw_curves: curves}
+    halves = {draw: own for draw, own in halves.items() if own}
+    heights = [heights[draw] for draw in halves]
+    figure = plt.figure(figsize=(10, sum(heights)), layout="constrained")
+    places = figure.subfigures(len(halves), 1, height_ratios=heights, squeeze=False)
+    for place, (draw, own) in zip(places.flat, halves.items(), strict=True):
+        draw(place, own)
     figure.savefig(Path(path), dpi=150)
     plt.close(figure)
 
 
-def _heights(bars, curves):
-    heights = [1.5 + 0.3 * len(bars)] if bars else []
-    return heights + ([5.5] if curves else [])
-
-
-def _draw_bars(axes, rows):
+def _draw_bars(figure, rows):
+    axes = figure.subplots()
     colours = {None: "tab:gray", True: "tab:blue", False: "tab:red"}
     values = [max(row.ratio, 1e-3) for row in rows]
     places = np.arange(len(rows))
     axes.barh(places, values, color=[colours[row.met] for row in rows], height=0.7)
     for place, row, value in zip(places, rows, values, strict=True):
-        axes.text(value * 1.03, place, f"{row.ratio:.2f}", va="center", fontsize=8)
-        for bound in row.goal:
-            if bound is not None:
-                axes.plot([bound] * 2, [place - 0.45, place + 0.45], color="black")
+        bounds = [bound for bound in row.goal if bound is not None]
+        for bound in bounds:
+            axes.plot([bound] * 2, [place - 0.45, place + 0.45], color="black")
+        right = 1.06 * max([value, *bounds])
+        axes.text(right, place, f"{row.ratio:.2f}", va="center", fontsize=8)
     axes.set_yticks(places, [f"{row.part}: {row.name}" for row in rows], fontsize=8)
     axes.set_xscale("log")
     axes.set_xlim(min([0.5 * v for v in values] + [0.5]), 2 * max([*values, 2]))
