@@ -49,7 +49,7 @@ METHODS = (
     "autoencoder, joined",
 )
 # What was tried on the development set only.
-TRIED = ("noise", "copies")
+TRIED = ("noise", "copies", "autoencoder without attention")
 
 
 class Language:
@@ -72,17 +72,19 @@ class Language:
         rows = np.random.RandomState(seed).permutation(len(self.words))[:size]
         return [self.words[i] for i in rows], [self.phones[i] for i in rows]
 
-    def autoencoder(self, seed):
+    def autoencoder(self, seed, attention):
         """Fit an autoencoder on all words, once a seed."""
-        if seed not in self.autoencoders:
+        if (seed, attention) not in self.autoencoders:
             model = Seq2SeqTransformer(
                 source_vectorizer=self.source,
                 **NETWORK | {"batch_size": 64},
+                attention=attention,
                 max_epochs=6,
                 random_state=seed,
             )
-            self.autoencoders[seed] = FrozenEstimator(model.fit(self.words))
-        return self.autoencoders[seed]
+            fitted = FrozenEstimator(model.fit(self.words))
+            self.autoencoders[seed, attention] = fitted
+        return self.autoencoders[seed, attention]
 
     def vectors(self, seed):
         """Letter vectors from the letters two places around, by PPMI and SVD."""
@@ -133,12 +135,18 @@ def augmenter(language, method, size, seed):
     )
 
 
+def start(language, method, seed):
+    """Make the parameter for an autoencoder's start, where a method has one."""
+    if not method.startswith("autoencoder"):
+        return {}
+    attention = None if "without attention" in method else "general"
+    return {"pretrained": language.autoencoder(seed, attention)}
+
+
 def fit(language, method, size, seed):
     """Fit one network."""
     X, y = language.pairs(size, seed % 1000)
-    extra = {}
-    if method.startswith("autoencoder"):
-        extra["pretrained"] = language.autoencoder(seed)
+    extra = start(language, method, seed)
     if method == "vectors":
         extra["source_vectors"] = language.vectors(seed)
     sampler = augmenter(language, method, size, seed)
@@ -165,16 +173,15 @@ def ensemble(language, size, seed):
 
 def measure(language, method, size, seed):
     """Fit and score; figures in percent, and seconds of CPU time that fitting took."""
-    if method.startswith("autoencoder"):
-        language.autoencoder(seed)  # shared by all sizes, so not timed
-    start = time.process_time()
+    start(language, method, seed)  # shared by all sizes, so not timed
+    begin = time.process_time()
     if method == "ensemble":
         model = ensemble(language, size, seed)
     else:
         model = fit(language, method, size, seed)
     if method == "plain":
         language.plain = {(size, seed): model}
-    seconds = time.process_time() - start
+    seconds = time.process_time() - begin
     X, y = language.held_out
     y_pred = model.predict(X)
     return {

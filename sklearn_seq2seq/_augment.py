@@ -48,9 +48,9 @@ class PairAugmenter(BaseEstimator):
         The sequences to be copied, of the kind of that side; None means those of the
         pairs given.
     tag : str, default=None
-        A token that is put in front of the source of every copy, so that the model can
-        tell the tasks apart. Copied sources need one [4]_, copied targets are used
-        without [3]_.
+        A token (one character, where characters are the tokens) that is put in front of
+        the source of every copy, so that the model can tell the tasks apart. Copied
+        sources need one [4]_, copied targets are used without [3]_.
     random_state : int, RandomState instance or None, default=None
         Determines what is drawn. Global random state is neither used nor changed.
 
