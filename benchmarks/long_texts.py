@@ -2,17 +2,22 @@
 
 Texts are made up: sentences such as "mino paid six hundred and eighty four francs .",
 to be copied with their numbers in digits. Networks learn from texts of one to three
-sentences and are tested on texts of one to twelve, which they read whole, then cut at
+sentences (``--longest``) and are tested on texts of one to twelve, which they read whole, then cut at
 the end at the longest source of training, in chunks of at most that length, and in
 chunks of at most 16 tokens, two sentences or so. The extras ``datasets`` and
 ``plot`` are needed::
 
     python benchmarks/long_texts.py
     python benchmarks/long_texts.py --figure docs/_static/long_texts.png
+    python benchmarks/long_texts.py --networks attention --longest 6
+    python benchmarks/long_texts.py --networks attention --coverage
 
 It prints, for each network, the CPU time of its fit, and one line for each number of
 sentences and way of reading: tokens to be edited per reference token, in percent (TER),
-texts with any error, in percent, and tokens written per reference token.
+texts with any error, in percent, and tokens written per reference token. With
+``--coverage`` texts are read whole only. Of eight hypotheses of a beam the one of the
+best log-probability plus beta times the coverage penalty (Wu et al., 2016) is taken,
+and in the end the one that is in fact the best.
 """
 
 import argparse
@@ -37,7 +42,7 @@ WAYS = {
     "chunk": {"max_source_length": "auto", "long_source": "chunk"},
     "chunk of 16": {"max_source_length": 16, "long_source": "chunk"},
 }
-LEARNED = (1, 2, 3)
+COVERED, BETAS = (2, 3, 4, 6), (0, 0.1, 0.2, 0.5, 1)
 TESTED = (1, 2, 3, 4, 6, 8, 12)
 
 
@@ -102,8 +107,10 @@ def measure(name, args):
         **NETWORKS[name],
     )
     start = time.process_time()
-    model.fit(*Texts(args.seed + 1).pairs(args.pairs, LEARNED))
+    model.fit(*Texts(args.seed + 1).pairs(args.pairs, range(1, args.longest + 1)))
     print(f"{name}: fitted in {time.process_time() - start:.0f} s CPU", flush=True)
+    if args.coverage:
+        return rank_by_coverage(model, args)
     table = {}
     for way, params in WAYS.items():
         model.set_params(**params)
@@ -116,7 +123,33 @@ def measure(name, args):
     return table
 
 
-def draw(tables, path):
+def rank_by_coverage(model, args):
+    """Print token error rates of beams ranked with the coverage penalty."""
+    for n in COVERED:
+        X, y = Texts(1000 + n).pairs(args.tests, [n])
+        table = model.predict_nbest(X, n_best=8)
+        sources = [X[row] for row in table["row"]]
+        weights = model.attention_weights(sources, table["sequence"])
+        # How much each source token was looked at by the whole target, 1 at most.
+        looked = [np.minimum(w[:, :-1].sum(axis=0), 1) for w in weights]
+        penalty = np.array([np.log(x.clip(1e-6)).sum() for x in looked])
+        scores = {
+            f"beta {beta}": table["log_probability"] + beta * penalty for beta in BETAS
+        }
+        scores["best of the beam"] = [
+            -token_error_rate([y[row]], [sequence])
+            for row, sequence in zip(table["row"], table["sequence"], strict=True)
+        ]
+        cells = []
+        for name, score in scores.items():
+            best = table.assign(score=score).groupby("row")["score"].idxmax()
+            rate = 100 * token_error_rate(y, table["sequence"][best])
+            cells.append(f"{name} {rate:.2f}")
+        print(f"  {n} sentences  TER  " + "  ".join(cells), flush=True)
+    return {}
+
+
+def draw(tables, longest, path):
     """Draw the token error rates against the number of sentences."""
     import matplotlib
 
@@ -128,7 +161,7 @@ def draw(tables, path):
         for (name, table), mark in zip(tables.items(), "osv^", strict=False):
             rates = [table[way, n]["TER"] for n in TESTED]
             ax.plot(TESTED, rates, marker=mark, markersize=4, label=name)
-        ax.axvspan(LEARNED[0], LEARNED[-1], color="0.5", alpha=0.15, lw=0)
+        ax.axvspan(1, longest, color="0.5", alpha=0.15, lw=0)
         ax.set(xlabel="Sentences of a text", xticks=TESTED, title=f"Read {TITLES[way]}")
     axes[0].set(ylabel="Token error rate, %", ylim=(-3, 103))
     axes[1].legend(fontsize="small")
@@ -143,15 +176,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--pairs", type=int, default=3000)
+    parser.add_argument("--longest", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--tests", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--figure")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", ".*longer than max_source_length")
     tables = {name: measure(name, args) for name in args.networks}
-    if args.figure:
-        draw(tables, args.figure)
+    if args.figure and not args.coverage:
+        draw(tables, args.longest, args.figure)
 
 
 if __name__ == "__main__":

@@ -197,19 +197,18 @@ def test_truncated_keeps_one_end(keep_end):
 
 
 def by_hand(model, x, limit):
-    """Predict the chunks of a text alone, one by one, and join what is written."""
+    """Predict the chunks of a text as texts, and join what is written."""
     words = model.source_vectorizer_.analyzer == "word"
     chunks, spaced = slow_chunks(x.split() if words else x, limit, words)
     chunks = [(" " * words).join(chunk) for chunk in chunks]
     whole = unlimited(model)
-    text, confidence = "", 1.0
-    for chunk, space in zip(chunks, spaced, strict=True):
-        part = whole.predict([chunk])[0]
-        confidence *= whole.predict_confidence([chunk])[0]
+    parts, confidence = whole.predict(chunks), whole.predict_confidence(chunks)
+    text = ""
+    for part, space in zip(parts, spaced, strict=True):
         glue = space or model.target_vectorizer_.analyzer == "word"
         needs = text and part and glue and not part[0].isspace()
         text += " " * bool(needs) + part
-    return text, confidence
+    return text, confidence.prod()
 
 
 @pytest.mark.parametrize("beam_width", [1, 3])
