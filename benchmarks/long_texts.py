@@ -1,11 +1,11 @@
 """Error rates against the length of the source, up to four times that of training.
 
-Texts are made up: sentences such as "mino paid six hundred and eighty four francs .",
+Texts are made up: sentences such as "minol paid six hundred and eighty four francs .",
 to be copied with their numbers in digits. Networks learn from texts of one to three
-sentences (``--longest``) and are tested on texts of one to twelve, which they read whole, then cut at
-the end at the longest source of training, in chunks of at most that length, and in
-chunks of at most 16 tokens, two sentences or so. The extras ``datasets`` and
-``plot`` are needed::
+sentences (``--longest``) and are tested on texts of one to twelve, which they read
+whole, then cut at the end at the longest source of training, in chunks of at most that
+length, and in chunks of at most 16 tokens, two sentences or so. The extras ``datasets``
+and ``plot`` are needed::
 
     python benchmarks/long_texts.py
     python benchmarks/long_texts.py --figure docs/_static/long_texts.png
