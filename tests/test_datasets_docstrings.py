@@ -44,6 +44,7 @@ def pairs(bunch):
         (f"Say a little\nmore.\n\n\n{LONG}", (LONG, "Say a little more.")),
         (f"f(x, *, y=1) -> int\n\nSay a little.\n\n{LONG}", (LONG, "Say a little.")),
         (f"Say a little.\n\n{LONG[:20]}\n\n{LONG[21:]}", (LONG, "Say a little.")),
+        (f":meth:`f` runs first.\n\n:func:`g` {LONG}", (f"g {LONG}", "f runs first.")),
         (f"Say ``a <b>``.\n\n{LONG}", (LONG, "Say a <b>.")),
         (
             f"Say a little.\n\n{LONG} See :class:`~a.b.C`, :func:`it <d>`, `x_`_ [1]_.",

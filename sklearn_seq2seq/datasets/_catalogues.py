@@ -118,10 +118,10 @@ def load_ui_translations(
     >>> from sklearn_seq2seq.datasets import load_ui_translations
     >>> strings = load_ui_translations("de", packages="Django")
     >>> translations = dict(zip(strings.data, strings.target))
-    >>> translations["Please correct the error below."]
-    'Bitte den unten aufgeführten Fehler korrigieren.'
-    >>> translations["%(name)s with this %(fields)s already exists."]
-    '%(name)s mit diesem %(fields)s existiert bereits.'
+    >>> translations["Enter a valid email address."]
+    'Bitte gültige E-Mail-Adresse eingeben.'
+    >>> translations["Change password: %s"]
+    'Passwort ändern: %s'
     >>> strings.licenses
     {'Django': 'BSD-3-Clause'}
     """

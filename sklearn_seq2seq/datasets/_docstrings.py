@@ -32,7 +32,7 @@ _SECTION = re.compile(
     r"|:(?:param|return|returns|rtype|type|raises)\b)",
     re.IGNORECASE,
 )
-_NO_PROSE = re.compile(r"[ \t]|\.\.|>>>|[|+*=#-]|\d+[.)]|:\w+:|@\w|```")
+_NO_PROSE = re.compile(r"[ \t]|\.\.|>>>|[|+*=#-]|\d+[.)]|:\w+:(?!`)|@\w|```")
 _USER_GUIDE = re.compile(r"(?:Read|See) (?:more|further)?[^.:]*:ref:`[^`]*`[^.]*\.?")
 _CLEAN = [
     (re.compile(r":(?:\w+:)+(?=`)"), ""),  # the role of a reference
