@@ -106,10 +106,14 @@ if True:
     def one(): {doc("if")}
 else:
     def one(): {doc("else")}
+try:
+    import absent
+except ImportError:
+    def one(): {doc("except")}
 def no(): "Nothing to see."
 x = {doc("string")}
 """
-    words = ["module", "class", "method", "inner", "async", "if", "else"]
+    words = ["module", "class", "method", "inner", "async", "if", "else", "except"]
     files = {"pack/b.py": text, "pack/a.py": function(f"Come in first.\n\n{LONG}")}
     files |= {"pack/c.py": "def no(:", "pack/d.txt": function(f"Not for us.\n\n{LONG}")}
     files |= {
