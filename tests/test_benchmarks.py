@@ -158,7 +158,7 @@ def test_overhead_is_a_share_of_a_step():
 
 def test_command_prints_a_table_and_writes_json_and_plot(tmp_path, capsys):
     report, picture = tmp_path / "ratios.json", tmp_path / "ratios.png"
-    options = ["--quick", "--only", "vectorizer", "search"]
+    options = ["--quick", "--only", "vectorizer", "padding"]
     options += ["--json", str(report), "--plot", str(picture)]
 
     rows = command.main(options)
@@ -166,9 +166,9 @@ def test_command_prints_a_table_and_writes_json_and_plot(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert all(row.name in printed for row in rows)
     parts = json.loads(report.read_text("utf8"))["parts"]
-    assert parts.keys() == {"vectorizer", "search"}
-    assert set(parts["search"]["rows"][0]) == set(vars(rows[0]))
-    assert parts["search"]["machine"]["quick"]
+    assert parts.keys() == {"vectorizer", "padding"}
+    assert set(parts["padding"]["rows"][0]) == set(vars(rows[0]))
+    assert parts["padding"]["machine"]["quick"]
     assert picture.stat().st_size > 10_000
 
 
