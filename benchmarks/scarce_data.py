@@ -5,7 +5,7 @@ phones a line. Of the training words a few get their pronunciation, the others a
 unlabelled::
 
     python benchmarks/scarce_data.py --data FOLDER --split test
-    python benchmarks/scarce_data.py --split test --picture docs/_static/scarce_data.svg
+    python benchmarks/scarce_data.py --split test --picture scarce_data.png
 
 The first command adds one JSON line a fit to the file of results (``--results``) and
 goes on where it stopped; both print the table of what is in the file. A seed draws the
