@@ -62,11 +62,10 @@ def _signatures(shingles):
     rng = np.random.RandomState(0)
     columns, starts = shingles.indices.astype(np.uint32), shingles.indptr[:-1]
     for _ in range(_N_BANDS):
-        draws = rng.randint(2**32, size=(_BAND_SIZE, 2), dtype=np.uint32)
+        factors, shifts = rng.randint(2**32, size=(2, _BAND_SIZE, 1), dtype=np.uint32)
         # Odd factors make each hash, modulo 2 ** 32, a permutation.
-        yield np.stack(
-            [np.minimum.reduceat(columns * (a | 1) + b, starts) for a, b in draws]
-        )
+        hashes = columns * (factors | np.uint32(1)) + shifts
+        yield np.minimum.reduceat(hashes, starts, axis=1)
 
 
 def _firsts(labels):
@@ -76,6 +75,6 @@ def _firsts(labels):
 
 def _similar(shingles, others):
     """Whether each row is similar enough to the row that `others` names."""
-    both = shingles.multiply(shingles[others]).sum(axis=1).A1
+    both = np.ravel(shingles.multiply(shingles[others]).sum(axis=1))
     sizes = np.diff(shingles.indptr)
     return both >= _MIN_SIMILARITY * (sizes + sizes[others] - both)
