@@ -45,8 +45,8 @@ def measure_growth(settings):
     yield from _slopes(
         "pairs",
         {n: apart(fit_strings, n, 10, 26, settings) for n in sizes},
-        (0.95, 1.05),
-        sizes[1] if len(sizes) > 2 else 0,
+        settings.pick((0.95, 1.05), (None, None)),
+        settings.pick(sizes[1], 0),
     )
     lengths = settings.pick((5, 16, 50, 160, 500), (5, 50))
     n_rows = settings.pick(1000, 100)
