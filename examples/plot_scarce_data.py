@@ -53,9 +53,9 @@ rates["200 pairs"] = token_error_rate(y_test, plain.predict(X_test), unit="word"
 # %%
 # More pairs
 # ----------
-# A pair of pairs, one after the other, is a pair too, where the task goes from left to
-# right. In a search or cross-validation,
-# :class:`imblearn.pipeline.Pipeline` does this to the training folds alone.
+# Where a task goes from left to right, two pairs, one after the other, are a pair too.
+# In a search or cross-validation imbalanced-learn's Pipeline does this to the training
+# folds alone.
 augmenter = PairAugmenter(joined=1, target_vectorizer=by_spaces, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
 print(f"{X_more[-1]} -> {y_more[-1]}")
