@@ -257,11 +257,15 @@ def draw(lines, path):
     found = summary(lines, "wer")
     languages = sorted({name for name, _, _ in found})
     figure, axes = plt.subplots(
-        1, len(languages), figsize=(9, 4), sharey=True, layout="constrained"
+        1,
+        len(languages),
+        figsize=(9, 4),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
     )
-    markers = dict(zip(METHODS, "osvx^D", strict=True))
     for ax, language in zip(np.atleast_1d(axes), languages, strict=True):
-        for method in METHODS:
+        for k, method in enumerate(METHODS):
             points = sorted(
                 (size, *found[name, kind, size][:2])
                 for name, kind, size in found
@@ -269,7 +273,8 @@ def draw(lines, path):
             )
             if points:
                 sizes, means, errors = zip(*points, strict=True)
-                ax.errorbar(sizes, means, errors, marker=markers[method], label=method)
+                style = {"marker": "osvx^D"[k], "color": f"C{k}", "label": method}
+                ax.errorbar(sizes, means, errors, **style)
         ax.set(xscale="log", title=language, xlabel="pairs")
         ax.set_xticks(list(STEPS), [f"{size:,}" for size in STEPS])
         ax.minorticks_off()
