@@ -1,0 +1,16 @@
+"""Pictures of models and of their mistakes, in the manner of scikit-learn's displays.
+
+They need the extra ``plot``.
+"""
+
+from sklearn_seq2seq.inspection._attention import AttentionDisplay
+from sklearn_seq2seq.inspection._confusion import EditConfusionDisplay
+from sklearn_seq2seq.inspection._history import HistoryDisplay
+from sklearn_seq2seq.inspection._length import LengthErrorDisplay
+
+__all__ = [
+    "AttentionDisplay",
+    "EditConfusionDisplay",
+    "HistoryDisplay",
+    "LengthErrorDisplay",
+]
