@@ -1,0 +1,62 @@
+"""The gallery: scripts run, on less data, and end in a picture."""
+
+import ast
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PAGES = [*sorted(EXAMPLES.glob("plot_*.py")), EXAMPLES / "quickstart.py"]
+# Two read whole packages, which takes a minute, and one judges what it has learnt; the
+# gallery runs all as they are.
+SMALLER = [
+    page
+    for page in PAGES
+    if page.stem
+    not in {"plot_translation", "plot_summarisation", "plot_log_likelihood"}
+]
+
+
+class Smaller(ast.NodeTransformer):
+    """One epoch, a twentieth of all large numbers, one process.
+
+    Sizes and where data are split shrink alike, so that the script stays sound.
+    """
+
+    def visit_Constant(self, node):
+        if type(node.value) is int and node.value >= 200:
+            return ast.Constant(node.value // 20)
+        return node
+
+    def visit_keyword(self, node):
+        if node.arg in ("max_epochs", "n_jobs"):
+            return ast.keyword(node.arg, ast.Constant(1))
+        return self.generic_visit(node)
+
+
+# Models of one epoch predict nonsense, of which they warn.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("page", SMALLER, ids=lambda page: page.stem)
+def test_example_runs(page, capsys):
+    tree = ast.fix_missing_locations(
+        Smaller().visit(ast.parse(page.read_text("utf-8")))
+    )
+    plt.close("all")
+    with mpl.rc_context({"backend": "Agg"}):
+        exec(compile(tree, page, "exec"), {"__name__": "__main__"})
+        n_figures = len(plt.get_fignums())
+        plt.close("all")
+    assert capsys.readouterr().out
+    assert n_figures or page.stem == "quickstart"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_example_begins_with_its_title(page):
+    title, underline, blank, *_ = ast.get_docstring(ast.parse(page.read_text())).split(
+        "\n"
+    )
+    assert underline == "=" * len(title)
+    assert not blank
