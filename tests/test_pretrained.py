@@ -144,7 +144,7 @@ COMBINE = {"decoder.combine.weight", "decoder.combine.bias"}
         ({"input_feeding": True}, ENCODER | CELL_MAP | ATTENTION | COMBINE),
         ({"tie_output": True}, ENCODER | CELL_MAP | LAYERS | ATTENTION),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
 def test_parts_are_taken_whole_or_not_at_all(autoencoder, params, expected):
     model = tiny(pretrained=autoencoder, **STILL, **params).fit(*PAIRS)
