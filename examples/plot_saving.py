@@ -80,16 +80,16 @@ for suspect, content in ((broken, None), (folder / "other.model", b"not a model"
         print(str(error).replace(str(folder), "..."))
 
 # %%
-# **Trust.** The loaded model says how probable each of its answers is. Where that is
-# the case it is right; and `min_confidence` makes it keep silent elsewhere, which is
-# saved with it.
+# **Trust.** The loaded model says how probable each of its answers is, and is right far
+# more often where it is sure. `min_confidence` makes it keep silent elsewhere, and is
+# saved with it. The probabilities are modest because `label_smoothing` keeps them so.
 confidence = again.predict_confidence(X_new)
 right = again.predict(X_new) == y_new
 order = np.argsort(-confidence)
 for share in (0.25, 0.5, 1.0):
     surest = order[: int(share * len(order))]
     print(f"the surest {share:>4.0%}: {right[surest].mean():.1%} right")
-again.set_params(min_confidence=0.6, abstain="?").save(path)
+again.set_params(min_confidence=0.3, abstain="?").save(path)
 print(*load(path).predict(some), sep=" | ")
 
 # %%
@@ -102,7 +102,7 @@ ax.hist(
     label=["right", "wrong"],
     color=["tab:blue", "tab:orange"],
 )
-ax.axvline(0.6, color="black", linestyle=":", label="min_confidence")
+ax.axvline(0.3, color="black", linestyle=":", label="min_confidence")
 ax.set(xlabel="probability of the answer", ylabel="new words", title="Sure and right")
 ax.legend()
 plt.show()
