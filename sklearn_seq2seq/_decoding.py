@@ -410,7 +410,7 @@ class DecodingMixin:
             ),
             "targets of one token cannot be joined": self._side.ndim == 1,
             "the members cut sources into tokens differently": any(
-                (n[rows] != n_tokens[0][rows]).any() for n in n_tokens
+                (n != n_tokens[0]).any() for n in n_tokens
             ),
         }
         for reason, holds in reasons.items():

@@ -546,6 +546,19 @@ def test_ensemble_of_different_cuttings_truncates_but_makes_no_chunks():
         ensemble.predict(["abcd abcd abcd abcd"])
 
 
+def test_ensemble_makes_no_chunks_beside_short_rows_cut_differently():
+    X = [*X_TRAIN, "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+    members = [
+        (form, make(source_vectorizer=SequenceVectorizer(normalize=form)).fit(X, X))
+        for form in ("NFC", "NFD")
+    ]
+    ensemble = Seq2SeqEnsemble(
+        estimators=members, prefit=True, max_source_length=5, long_source="chunk"
+    ).fit(X)
+    with pytest.raises(ValueError, match="cut sources into tokens differently"):
+        ensemble.predict([X[-1] + "ab", "abcd abcd"])
+
+
 def test_saved_and_loaded_models_read_chunks_alike(fitted, tmp_path):
     model = fitted("copy", max_source_length="auto", long_source="chunk")
     X = [" ".join(phrases(3, 3, 11)), "ab"]
