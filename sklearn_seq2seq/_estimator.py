@@ -598,8 +598,7 @@ class Seq2SeqTransformer(
                 source, source_tokens = learn_text(X, source.vectorizer, "X")
                 target, target_tokens = learn_text(y, target.vectorizer, "y")
                 for side, before in zip((source, target), own, strict=True):
-                    handle_unknown = before.vectorizer.handle_unknown
-                    side.vectorizer.set_params(handle_unknown=handle_unknown)
+                    side.vectorizer.set_params(**before.vectorizer.get_params())
         self._source, self._target = source, target
         self._copies = CopyTable(source, target) if self.copy else None
         self.source_vectorizer_ = source.vectorizer

@@ -209,6 +209,12 @@ def test_vectorizer_of_the_start_is_the_default():
     assert list(model.source_vectorizer_.vocabulary_) == ["a", "b", "c", "d"]
 
 
+def test_vocabulary_of_a_start_that_shares_it_grows_too():
+    start = tiny(share_embeddings=True).fit(["ab"], ["xy"])
+    model = tiny(pretrained=start).fit(["aq"], ["x"])
+    assert list(model.source_vectorizer_.vocabulary_) == ["a", "b", "x", "y", "q"]
+
+
 def test_tokens_left_out_by_the_vectorizer_stay_out(autoencoder, recwarn):
     rare = SequenceVectorizer(min_df=2)
     model = tiny(pretrained=autoencoder, source_vectorizer=rare)
