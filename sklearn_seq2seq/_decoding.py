@@ -365,6 +365,7 @@ class DecodingMixin:
         limit = self.max_source_length
         if limit is None:
             return datasets, None
+        self._validate_params()
         if limit == "auto":
             limit = min(member._longest[0] for member in self._members)
         n_tokens = [data.source_positions - 1 for data in datasets]
@@ -394,13 +395,12 @@ class DecodingMixin:
         n_tokens = lengths(tokens)
         if source.is_text:
             # White space may be unknown, but here it must be seen.
-            tokens, extras = source.read(take(X, rows), "X", open_vocabulary=True)
+            tokens, extras = source.read(X, "X", open_vocabulary=True)
             marks = marks_of(source.strings(extras))
         else:
-            tokens = tokens[rows]
             marks = marks_of([""] * (int(tokens.data.max()) + 1))
         words = bool(source.joiner)
-        return chunked(n_tokens, limit, rows, tokens, marks, words=words)
+        return chunked(n_tokens, limit, rows, tokens[rows], marks, words=words)
 
     def _check_chunks_are_possible(self, rows, n_tokens, whole):
         reasons = {

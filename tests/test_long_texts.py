@@ -402,6 +402,31 @@ def test_long_sources_are_refused_by_default(fitted, method):
 
 
 @pytest.mark.parametrize(
+    "params", [{"max_source_length": 0}, {"long_source": "chunks"}], ids=str
+)
+def test_bad_values_are_named_by_whatever_reads_sources(fitted, params):
+    model = fitted(**{"max_source_length": 2} | params)
+    for call in (
+        lambda: model.transform(NEW),
+        lambda: model.attention_weights(NEW, NEW),
+        lambda: model.log_likelihood(NEW),
+    ):
+        with pytest.raises(ValueError, match=f"'{next(iter(params))}' parameter"):
+            call()
+
+
+def test_rows_that_the_vectorizer_cuts_are_named_as_they_stand(fitted, recwarn):
+    vectorizer = SequenceVectorizer(max_length=15)
+    model = make(source_vectorizer=vectorizer, max_epochs=1).fit(["ab"], ["ab"])
+    model.set_params(max_source_length=5, long_source="chunk")
+    recwarn.clear()
+    model.predict(["ab", "ba", "ab" * 10])
+    cuts = [str(w.message) for w in recwarn if "max_length and" in str(w.message)]
+    assert cuts
+    assert all("the first is row 2" in cut for cut in cuts)
+
+
+@pytest.mark.parametrize(
     "method", ["predict_nbest", "sample", "transform", "attention_weights"]
 )
 def test_what_needs_whole_sources_refuses_chunks(fitted, method):
