@@ -96,8 +96,9 @@ class DecodingMixin:
         decoded, strings, datasets, pieces = self._decode(X, prefix=prefix, quiet=quiet)
         tokens = decoded.best(_width(decoded, self._side))
         if self.replace_unknown == "copy":
+            rows = np.arange(len(datasets[0]))
             tokens, strings = self._replace_unknown(
-                X, tokens, strings, datasets, pieces
+                X, rows, tokens, strings, datasets, pieces
             )
         if pieces is not None:
             tokens, strings = _join(pieces[0], tokens, strings, self._side)
@@ -148,7 +149,7 @@ class DecodingMixin:
             Sources, of the kind given to `fit`.
         n_best : int, default=5
             Targets of each source at most; there may be fewer. The beam is at least
-            that wide. ``replace_unknown="copy"`` is like "keep" here.
+            that wide.
         prefix : iterable, default=None
             As for `predict`.
 
@@ -171,10 +172,7 @@ class DecodingMixin:
             If `n_best` is not a positive whole number.
         """
         _check_count("n_best", n_best)
-        decoded, strings, *_ = self._decode(
-            X, prefix=prefix, n_best=int(n_best), whole="predict_nbest"
-        )
-        return _table(decoded, strings, self._side)
+        return self._table(X, prefix=prefix, n_best=int(n_best), whole="predict_nbest")
 
     def predict_confidence(self, X, *, prefix=None):
         """Probability of each prediction: of the whole sequence, its end included.
@@ -243,10 +241,7 @@ class DecodingMixin:
         def chooser():
             return _search.Sampler(n_samples, generator, temperature, top_k, top_p)
 
-        decoded, strings, *_ = self._decode(
-            X, n_best=n_samples, chooser=chooser, whole="sample"
-        )
-        return _table(decoded, strings, self._side)
+        return self._table(X, n_best=n_samples, chooser=chooser, whole="sample")
 
     def log_likelihood(self, X, y=None, *, per_token=False):
         """Log-probability of given targets.
@@ -503,8 +498,37 @@ class DecodingMixin:
 
         return options, least
 
-    def _replace_unknown(self, X, tokens, strings, datasets, pieces):
-        """Put the source token most attended to, as typed, for each unknown token."""
+    def _table(self, X, **options):
+        """Decode, and lay the hypotheses out as `predict_nbest` describes."""
+        X, _ = listed(X)
+        decoded, strings, datasets, pieces = self._decode(X, **options)
+        found = decoded.log_probs > -np.inf
+        row, rank = np.nonzero(found)
+        tokens = unpad(decoded.tokens[found], _width(decoded, self._side))
+        if self.replace_unknown == "copy":
+            tokens, strings = self._replace_unknown(
+                X, row, tokens, strings, datasets, pieces
+            )
+        log_probability = decoded.log_probs[found]
+        columns = {
+            "row": row,
+            "rank": rank,
+            "sequence": _as_column(self._side.write(tokens, strings)),
+            "log_probability": log_probability,
+            "probability": np.exp(log_probability),
+            "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
+        }
+        try:
+            import pandas as pd
+        except ImportError:
+            return Bunch(**columns)
+        return pd.DataFrame(columns)
+
+    def _replace_unknown(self, X, rows, tokens, strings, datasets, pieces):
+        """Put the source token most attended to, as typed, for each unknown token.
+
+        `rows` are the rows of `datasets` that the targets `tokens` are of.
+        """
         looking = [network.decoder.attention is not None for network in self._networks]
         if not any(looking):
             raise ValueError(
@@ -515,12 +539,13 @@ class DecodingMixin:
         member = self._members[first]
         if not (member._source.is_text and member._target.is_text):
             raise ValueError("replace_unknown='copy' needs text on both sides.")
-        rows = np.repeat(np.arange(len(datasets[0])), lengths(tokens))
-        rows = np.unique(rows[tokens.data == UNKNOWN])
-        if not len(rows):
+        targets = np.repeat(np.arange(len(rows)), lengths(tokens))
+        targets = np.unique(targets[tokens.data == UNKNOWN])
+        if not len(targets):
             return tokens, strings
+        rows = rows[targets]
         dataset = datasets[first].take(rows)
-        pairs = member._dataset(dataset.source, tokens[rows], dataset.copies)
+        pairs = member._dataset(dataset.source, tokens[targets], dataset.copies)
         weights = _inference.attention_weights(
             self._networks[first], pairs, batch_size=self.batch_size
         )
@@ -530,15 +555,15 @@ class DecodingMixin:
         names = [*member._source.vectorizer._token_strings(), *extras]
         tokens = tokens.copy()
         strings = list(strings)
-        for row, weight in zip(rows, weights, strict=True):
+        for row, k, weight in zip(rows, targets, weights, strict=True):
             source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
             if not len(source):
                 continue
-            target = tokens.data[tokens.indptr[row] : tokens.indptr[row + 1]]
+            target = tokens.data[tokens.indptr[k] : tokens.indptr[k + 1]]
             at = np.flatnonzero(target == UNKNOWN)
             looked = weight[at, : len(source)].argmax(axis=1)
             target[at] = self._side.size + len(strings) + np.arange(len(at))
-            strings += [names[k] for k in source[looked]]
+            strings += [names[i] for i in source[looked]]
         return tokens, strings
 
     def _sentinel(self):
@@ -570,28 +595,6 @@ def _width(decoded, target):
     if target.is_text:
         return max(target.width, decoded.tokens.shape[2])
     return target.width
-
-
-def _table(decoded, strings, target):
-    """Lay out hypotheses as `predict_nbest` describes."""
-    found = decoded.log_probs > -np.inf
-    row, rank = np.nonzero(found)
-    tokens = unpad(decoded.tokens[found], _width(decoded, target))
-    log_probability = decoded.log_probs[found]
-    sequence = target.write(tokens, strings)
-    columns = {
-        "row": row,
-        "rank": rank,
-        "sequence": _as_column(sequence),
-        "log_probability": log_probability,
-        "probability": np.exp(log_probability),
-        "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
-    }
-    try:
-        import pandas as pd
-    except ImportError:
-        return Bunch(**columns)
-    return pd.DataFrame(columns)
 
 
 def _confidence(decoded, pieces):

@@ -13,6 +13,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._inference import attention_weights
+from sklearn_seq2seq._tokens import from_flat
 from sklearn_seq2seq.metrics import exact_match_score
 
 pytestmark = [
@@ -380,6 +382,39 @@ def test_unseen_tokens_are_copied_as_typed(rare):
     assert any("ß" in p for p in got)
     assert any("\N{SNOWMAN}" in p for p in got)
     assert all(set(p) <= set("ABCD") | set(w) for p, w in zip(got, typed, strict=True))
+
+
+def test_every_hypothesis_has_its_unknown_tokens_replaced(rare):
+    model, words = rare
+    X = [*(word.replace("x", "ß") for word in words), ""]
+    unknown = model.target_vectorizer_.inverse_transform(np.array([[1]]))[0]
+    kept = model.set_params(replace_unknown="keep").predict_nbest(X, 4)
+    table = model.set_params(replace_unknown="copy").predict_nbest(iter(X), 4)
+    figures = kept.columns.drop("sequence").tolist()
+    pd.testing.assert_frame_equal(table[figures], kept[figures])
+    with_unknown = kept["row"][kept["sequence"].str.contains(unknown)]
+    assert with_unknown.duplicated().any()
+    for row, keep, copy in zip(
+        table["row"], kept["sequence"], table["sequence"], strict=True
+    ):
+        # Each hypothesis is read again alone, beside its source.
+        vocabulary = model.target_vectorizer_.vocabulary_
+        ids = [vocabulary.get(letter, 1) for letter in keep]
+        target = from_flat(ids, [len(ids)], max(len(ids), 1))
+        pair = model._dataset(model._read_source([X[row]])[0], target)
+        (weight,) = attention_weights(model.net_.module_, pair, batch_size=1)
+        assert copy == "".join(
+            X[row][weight[k, :-1].argmax()] if id_ == 1 and X[row] else letter
+            for k, (id_, letter) in enumerate(zip(ids, keep, strict=True))
+        )
+
+
+def test_draws_have_their_unknown_tokens_replaced(rare):
+    model, words = rare
+    kept = model.set_params(replace_unknown="keep").predict(words)
+    model = model.set_params(replace_unknown="copy")
+    drawn = model.sample(words, temperature=0)["sequence"]
+    assert drawn.tolist() == model.predict(words).tolist() != kept.tolist()
 
 
 def test_replacing_unknown_tokens_needs_attention_and_text(fitted):
