@@ -4,7 +4,7 @@ from itertools import pairwise
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
@@ -221,22 +221,22 @@ class _Text:
 
     def __init__(self, rows, vectorizer, name):
         self.rows = check_raw(rows, name)
-        side, _ = learn_text(self.rows, vectorizer, name)
-        self.vectorizer = side.vectorizer
         # No token is unknown here, whatever the vectorizer leaves out.
-        self.tokens, self.extras = side.read(self.rows, name, open_vocabulary=True)
+        if vectorizer is not None:
+            vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
+        self.side, _ = learn_text(self.rows, vectorizer, name)
+        self.vectorizer = self.side.vectorizer
+        self.tokens, self.extras = self.side.read(self.rows, name, open_vocabulary=True)
 
     def write(self, tokens):
         return self.vectorizer._inverse_open(tokens, self.extras)
 
     def as_of(self, other):
         """The rows in the form of another side: its tokens are these tokens."""
-        kinds = [text.vectorizer.analyzer for text in (self, other)]
-        if kinds[0] == kinds[1] or "subword" in kinds:
+        kinds = {text.vectorizer.analyzer for text in (self, other)}
+        if len(kinds) == 1 or ("subword" in kinds and "token" not in kinds):
             return self.rows
-        strings = np.array(
-            [*self.vectorizer._token_strings(), *self.extras], dtype=object
-        )
+        strings = np.array(self.side.strings(self.extras), dtype=object)
         flat = strings[self.tokens.data].tolist()
         rows = [flat[start:end] for start, end in pairwise(self.tokens.indptr.tolist())]
         joiner = other.vectorizer._joiner()

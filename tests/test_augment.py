@@ -94,6 +94,29 @@ def test_tokens_that_the_vectorizer_leaves_out_are_kept():
     assert set("".join(X)) == set("abc")
 
 
+@pytest.mark.parametrize("handle_unknown", ["use_unknown", "error"])
+def test_tokens_of_no_given_vocabulary_are_kept_in_silence(handle_unknown, recwarn):
+    known = SequenceVectorizer(vocabulary=["a", "b"], handle_unknown=handle_unknown)
+    X, _ = PairAugmenter(source_vectorizer=known, random_state=0).fit_resample(
+        ["abc"], ["x"]
+    )
+    assert X.tolist() == ["abc", "abcabc"]
+    assert not recwarn
+
+
+@pytest.mark.parametrize("copy", ["source", "target"])
+def test_copies_of_pieces_beside_lists_are_lists(copy):
+    pieces = SequenceVectorizer(analyzer="subword")
+    params = {"source_vectorizer": pieces, "joined": 0, "copy": copy}
+    X, y = PairAugmenter(**params).fit_resample(["a b", "a"], [["a", "c"], ["b"]])
+    assert {type(x) for x in X} == {str}
+    assert {type(tokens) for tokens in y} == {list}
+    if copy == "source":
+        assert ["".join(tokens) for tokens in y[2:]] == X[:2].tolist()
+    else:
+        assert X[2:].tolist() == ["a c", "b"]
+
+
 # Noise -------------------------------------------------------------------------------
 
 
