@@ -203,7 +203,8 @@ class Seq2SeqTransformer(
     long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
         What becomes of longer sources: a ValueError; the end or the start is left
         unread; or `predict` reads them in pieces, cut at the end of a sentence or at
-        white space where there is any in the second half, and joins the predictions.
+        white space where there is any in the second half, and joins the predictions;
+        `max_length`, `min_length` and `no_repeat_ngram_size` are then about each piece.
         A warning counts them. Pairs are never cut into chunks: `fit` then reads them
         whole, other methods refuse them.
     min_length : int, default=0
