@@ -3,10 +3,10 @@
 The folder holds ``{language}_{train,dev,test}.tsv``, a word and its space-separated
 phones a line. Nothing is set but the analyzers, the seed and what ``--set`` says::
 
-    python benchmarks/accuracy.py --data sigmorphon2020 --seeds 0
-    python benchmarks/accuracy.py --data sigmorphon2020 --seeds 0 1 2 3 4 --ensemble
-    python benchmarks/accuracy.py --data sigmorphon2020 --set early_stopping=True
-    python benchmarks/accuracy.py --data sigmorphon2020 --set input_feeding=True
+    python -m benchmarks.accuracy --data sigmorphon2020 --seeds 0
+    python -m benchmarks.accuracy --data sigmorphon2020 --seeds 0 1 2 3 4 --ensemble
+    python -m benchmarks.accuracy --data sigmorphon2020 --set early_stopping=True
+    python -m benchmarks.accuracy --data sigmorphon2020 --set input_feeding=True
 
 It prints one line a language and, of several, their mean: the percentage of words whose
 whole pronunciation is wrong (WER), greedily and with a beam of 5, the percentage of
@@ -15,12 +15,12 @@ and with ``--ensemble`` the WER of all seeds decoding together.
 """
 
 import argparse
-import ast
 import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import read_pairs
 from sklearn_seq2seq.metrics import token_error_rate
@@ -72,15 +72,6 @@ def measure(language, args):
         rates = error_rates(together, *held_out)
         figures["ensemble, greedy"], figures["ensemble, beam 5"] = rates
     return figures
-
-
-def setting(text):
-    """Read ``name=value``; what is no Python literal is a string."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value
 
 
 def main():

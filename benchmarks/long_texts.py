@@ -7,10 +7,10 @@ whole, then cut at the end at the longest source of training, in chunks of at mo
 length, and in chunks of at most 16 tokens, two sentences or so. The extras ``datasets``
 and ``plot`` are needed::
 
-    python benchmarks/long_texts.py
-    python benchmarks/long_texts.py --figure docs/_static/long_texts.png
-    python benchmarks/long_texts.py --networks attention --longest 6
-    python benchmarks/long_texts.py --networks attention --coverage --longest 6
+    python -m benchmarks.long_texts
+    python -m benchmarks.long_texts --figure docs/_static/long_texts.png
+    python -m benchmarks.long_texts --networks attention --longest 6
+    python -m benchmarks.long_texts --networks attention --coverage --longest 6
 
 It prints, for each network, the CPU time of its fit, and one line for each number of
 sentences and way of reading: tokens to be edited per reference token, in percent (TER),

@@ -4,8 +4,8 @@ The folder holds ``{language}_{train,dev,test}.tsv``, a word and its space-separ
 phones a line. Of the training words a few get their pronunciation, the others are
 unlabelled::
 
-    python benchmarks/scarce_data.py --data FOLDER --split test
-    python benchmarks/scarce_data.py --split test --picture scarce_data.png
+    python -m benchmarks.scarce_data --data FOLDER --split test
+    python -m benchmarks.scarce_data --split test --picture scarce_data.png
 
 The first command adds one JSON line a fit to the file of results (``--results``) and
 goes on where it stopped; both print the table of what is in the file. A seed draws the

@@ -4,21 +4,21 @@ The folder holds ``{train,val,test_2016_flickr}.{en,de}.gz``, one sentence a lin
 settings are those that the documentation recommends for sentences; ``--set`` changes
 them::
 
-    python benchmarks/sentences.py --data multi30k --split test_2016_flickr
-    python benchmarks/sentences.py --data multi30k --set input_feeding=True
+    python -m benchmarks.sentences --data multi30k --split test_2016_flickr
+    python -m benchmarks.sentences --data multi30k --set input_feeding=True
 
 The model is that of the epoch with the lowest loss on val. It prints a line an epoch,
 then sacrebleu's figures, greedily and with a beam of 5.
 """
 
 import argparse
-import ast
 import gzip
 import time
 from pathlib import Path
 
 from sacrebleu.metrics import BLEU, CHRF
 
+from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 
 
@@ -26,15 +26,6 @@ def read(folder, part, language):
     """The sentences of one file."""
     with gzip.open(folder / f"{part}.{language}.gz", "rt", encoding="utf-8") as lines:
         return [line.rstrip("\n") for line in lines]
-
-
-def setting(text):
-    """Read ``name=value``; what is no Python literal is a string."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value
 
 
 def make_model(seed, pieces=5_000):

@@ -4,8 +4,8 @@ The pairs are those of `load_docstring_summaries`: what is installed decides how
 there are. One group of near-duplicates in ten is held out. ``--set`` changes the
 network::
 
-    python benchmarks/summarisation.py
-    python benchmarks/summarisation.py --pairs 3000 --set hidden_size=128
+    python -m benchmarks.summarisation
+    python -m benchmarks.summarisation --pairs 3000 --set hidden_size=128
 
 It prints a line for the lead and each floor, and for a network with and without
 copying of each seed: ROUGE-1, ROUGE-2 and ROUGE-L (F1, in percent) and the CPU time of
@@ -13,12 +13,12 @@ a fit; then ten held-out rows of the last network, the first ones, as they come.
 """
 
 import argparse
-import ast
 import re
 import time
 
 from sklearn.model_selection import GroupShuffleSplit
 
+from benchmarks._setting import setting
 from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_docstring_summaries
 from sklearn_seq2seq.metrics import rouge_score
@@ -52,15 +52,6 @@ def print_row(name, y, y_pred, seconds):
         for variant in ("rouge1", "rouge2", "rougeL")
     ]
     print(f"{name:<20}{'  '.join(scores)}  CPU seconds {seconds:.1f}", flush=True)
-
-
-def setting(text):
-    """Read ``name=value``; what is no Python literal is a string."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value
 
 
 def main():

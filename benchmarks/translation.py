@@ -5,8 +5,8 @@ there are. One group of near-duplicates in ten is held out. ``--set`` changes th
 network::
 
     python -m pip install --no-deps wagtail weblate
-    python benchmarks/translation.py
-    python benchmarks/translation.py --seeds 0 1 2 --set max_epochs=20
+    python -m benchmarks.translation
+    python -m benchmarks.translation --seeds 0 1 2 --set max_epochs=20
 
 It prints one line for each floor, and for a network with and without copying of each
 seed: BLEU, chrF, the percentage of strings that are wholly right, the percentage of
@@ -15,12 +15,12 @@ strings that have all of theirs, and the CPU time of a fit.
 """
 
 import argparse
-import ast
 import time
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
+from benchmarks._setting import setting
 from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_ui_translations
 from sklearn_seq2seq.metrics import bleu_score, chrf_score, exact_match_score
@@ -71,15 +71,6 @@ def measure(model, train, test, placeholders):
         "rows with all": 100 * np.mean(n_kept[n_all > 0] == n_all[n_all > 0]),
         "CPU seconds": seconds,
     }
-
-
-def setting(text):
-    """Read ``name=value``; what is no Python literal is a string."""
-    name, _, value = text.partition("=")
-    try:
-        return name, ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return name, value
 
 
 def main():
