@@ -189,6 +189,16 @@ def test_load_docstring_summaries_ends_after_max_words(install):
     ]
 
 
+def test_load_docstring_summaries_has_each_shortened_text_once(install):
+    texts = [f"Say {k} little.\n\n{LONG} {k}" for k in ("a", "no", "very")]
+    install("pack", {f"pack/{k}.py": function(text) for k, text in enumerate(texts)})
+
+    assert len(load_docstring_summaries("pack").data) == 3
+    assert load_docstring_summaries("pack", max_words=3).target.tolist() == [
+        "Say a little."
+    ]
+
+
 def test_load_docstring_summaries_names_what_is_missing(install):
     install("bare", {"bare/a.py": "x = 1\n"})
 

@@ -117,7 +117,7 @@ def load_docstring_summaries(
       tables are left out of it, as are pointers to a user guide.
     - Roles, back quotes, footnotes and emphasis give way to their text. Runs of white
       space become one space.
-    - Of equal descriptions the first.
+    - Of equal descriptions, as `max_words` leaves them, the first.
 
     What is found depends on the releases that are installed. Descriptions are nearly
     the same if they share at least 60 % of their runs of one to three words.
@@ -142,13 +142,14 @@ def load_docstring_summaries(
         for docstring in _docstrings(dist):
             pair = _split(docstring)
             if pair is not None:
-                rows.setdefault(pair[0], (pair[1], name))
+                description = " ".join(pair[0].split()[:max_words])
+                rows.setdefault(description, (pair[1], name))
     if not rows:
         names = ", ".join(dist.name for dist in distributions)
         raise ValueError(f"No docstring of {names} has a summary and a description.")
     target, origin = zip(*rows.values(), strict=True)
     return make_bunch(
-        {"description": [" ".join(text.split()[:max_words]) for text in rows]},
+        {"description": rows},
         {"summary": target},
         load_docstring_summaries,
         return_X_y,
