@@ -53,9 +53,21 @@ class Randomness:
         return self._generators[key]
 
     def keep_mask(self, shape, p: float, like: Tensor) -> Tensor:
-        """Draw 1 with probability 1 - `p`, else 0, in the dtype of `like`."""
-        mask = torch.empty(shape, dtype=like.dtype, device=like.device)
-        return mask.bernoulli_(1 - p, generator=self.generator(like.device))
+        """Draw 1 with probability 1 - `p` (> 0), else 0, in the dtype of `like`.
+
+        On a CPU `p` is rounded to a 65,536th: 16 bits decide for each number, which
+        takes a quarter of the time of drawing floats.
+        """
+        generator = self.generator(like.device)
+        if like.device.type != "cpu":
+            mask = torch.empty(shape, dtype=like.dtype, device=like.device)
+            return mask.bernoulli_(1 - p, generator=generator)
+        size = math.prod(shape)
+        words = torch.empty((size + 3) // 4, dtype=torch.int64)
+        words.random_(-(2**63), None, generator=generator)
+        bits = words.view(torch.int16)[:size].view(shape)
+        least = min(round(p * 2**16), 2**16 - 1) - 2**15
+        return (bits >= least).to(like.dtype)
 
     def state_dict(self) -> dict:
         """Return all that the next numbers depend on."""
@@ -357,8 +369,26 @@ def reversal(n_positions: Tensor, width: int, fixed: int = 0) -> Tensor:
 
 
 def reorder(x: Tensor, index: Tensor) -> Tensor:
-    """Take ``x[b, index[b, s]]`` for every row: ``(B, S, I)`` to ``(B, S, I)``."""
-    return x.gather(1, index[:, :, None].expand_as(x))
+    """Take ``x[b, index[b, s]]`` for every row: ``(B, S, I)`` to ``(B, S, I)``.
+
+    `index` is a `reversal`.
+    """
+    rows = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
+    return _Involution.apply(x, (rows + index).flatten())
+
+
+class _Involution(torch.autograd.Function):
+    """Reorders rows by an order that is its own inverse: backward is forward."""
+
+    @staticmethod
+    def forward(ctx, x, order):
+        ctx.save_for_backward(order)
+        return x.flatten(0, 1).index_select(0, order).view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (order,) = ctx.saved_tensors
+        return _Involution.apply(gradient, order), None
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

@@ -338,6 +338,25 @@ def test_randomness_starts_afresh_from_its_seed():
     assert not randomness.keep_mask((50,), 0.5, like).equal(first)
 
 
+@pytest.mark.parametrize("p", [0.0, 1e-7, 0.3, 0.5, 1 - 1e-7])
+def test_randomness_drops_the_share_that_it_is_asked_to(p):
+    mask = Randomness(0).keep_mask((999, 1001), p, torch.zeros(1))
+
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    assert mask.mean().item() == pytest.approx(1 - p, abs=2e-3)
+    # Neighbours, who share 64 random bits, are drawn apart.
+    both = mask.flatten()[:-1] * mask.flatten()[1:]
+    assert both.mean().item() == pytest.approx((1 - p) ** 2, abs=3e-3)
+
+
+def test_reorder_hands_gradients_back_by_the_same_order():
+    x = torch.randn(3, 4, 2, dtype=torch.float64, requires_grad=True)
+    index = reversal(torch.tensor([4, 2, 1]), 4)
+
+    assert reorder(x, index).equal(x.gather(1, index[:, :, None].expand_as(x)))
+    assert torch.autograd.gradcheck(lambda x: reorder(x, index), x)
+
+
 def test_randomness_can_be_pickled_and_copied():
     randomness = Randomness(3)
     first = randomness.keep_mask((50,), 0.5, torch.zeros(1))

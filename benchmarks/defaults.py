@@ -1,0 +1,196 @@
+"""What was tried for the default settings: error rates on the SIGMORPHON 2020 data.
+
+The folder holds ``{language}_{train,dev}.tsv``, a word and its space-separated phones a
+line. Every candidate is the default settings with one thing changed::
+
+    python -m benchmarks.defaults --data sigmorphon2020 --results tried.jsonl
+    python -m benchmarks.defaults --results tried.jsonl
+
+The first command adds one JSON line a fit to the file of results and goes on where it
+stopped, so that several can work on one file; both print the table of what is in it. A
+candidate is compared with the defaults on the languages and seeds that both have: the
+differences of word error rates (WER) and phone error rates (PER), and their standard
+errors over those fits.
+"""
+
+import argparse
+import json
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+from skorch.callbacks import Callback
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from benchmarks.accuracy import LANGUAGES, fit
+from sklearn_seq2seq import _batches
+from sklearn_seq2seq.datasets import read_pairs
+from sklearn_seq2seq.metrics import token_error_rate
+
+
+class WeightAveraging(Callback):
+    """Ends training with an exponential moving average of the weights."""
+
+    def __init__(self, decay):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        """Start from the first weights."""
+        average = get_ema_multi_avg_fn(self.decay)
+        self.model_ = AveragedModel(net.module_, multi_avg_fn=average)
+
+    def on_batch_end(self, net, training, **kwargs):
+        """Add the weights after a step."""
+        if training:
+            self.model_.update_parameters(net.module_)
+
+    def on_train_end(self, net, **kwargs):
+        """Put the average in place."""
+        net.module_.load_state_dict(self.model_.module.state_dict())
+
+
+def pools_of(n_batches):
+    """Order pairs by length within pools of so many batches; 0: not at all."""
+
+    def order(source, target, ties):
+        size = 64 * n_batches
+        if size == 0:
+            return np.argsort(ties)
+        pool = np.argsort(np.argsort(ties)) // size
+        return np.lexsort((ties, source, target, pool))
+
+    return order
+
+
+CANDIDATES = {
+    "the defaults": {},
+    "input_feeding=True": {"input_feeding": True},
+    "attention='dot'": {"attention": "dot"},
+    "attention='additive'": {"attention": "additive"},
+    "attention='additive', input_feeding=True": {
+        "attention": "additive",
+        "input_feeding": True,
+    },
+    "share_embeddings=True": {"share_embeddings": True},
+    "tie_output=True": {"tie_output": True},
+    "hidden_size=128": {"hidden_size": 128},
+    "hidden_size=192": {"hidden_size": 192},
+    "hidden_size=384": {"hidden_size": 384},
+    "embedding_size=64": {"embedding_size": 64},
+    "embedding_size=256": {"embedding_size": 256},
+    "num_layers=2": {"num_layers": 2},
+    "cell='gru'": {"cell": "gru"},
+    "dropout=0.2": {"dropout": 0.2},
+    "dropout=0.4": {"dropout": 0.4},
+    "dropout=0.5": {"dropout": 0.5},
+    "label_smoothing=0": {"label_smoothing": 0.0},
+    "label_smoothing=0.2": {"label_smoothing": 0.2},
+    "encoder_loss_weight=0.1": {"encoder_loss_weight": 0.1},
+    "teacher_forcing=(1.0, 0.8)": {"teacher_forcing": (1.0, 0.8)},
+    "batch_size=32": {"batch_size": 32},
+    "batch_size=128": {"batch_size": 128},
+    "learning_rate=0.001": {"learning_rate": 0.001},
+    "learning_rate=0.004": {"learning_rate": 0.004},
+    "lr_schedule='constant', learning_rate=0.001": {
+        "lr_schedule": "constant",
+        "learning_rate": 0.001,
+    },
+    "lr_schedule='inverse_sqrt'": {"lr_schedule": "inverse_sqrt"},
+    "optimizer='adamw', weight_decay=0.01": {
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+    },
+    "optimizer='nadam'": {"optimizer": "nadam"},
+    "gradient_clip=1.0": {"gradient_clip": 1.0},
+    "max_epochs=20": {"max_epochs": 20},
+    "max_epochs=60": {"max_epochs": 60},
+    "early_stopping=True": {"early_stopping": True},
+    "weights averaged, decay 0.99": {"callbacks": [WeightAveraging(0.99)]},
+    "pairs in order of length in pools of 8 batches": pools_of(8),
+    "pairs in random order": pools_of(0),
+}
+
+
+def measure(folder, language, name, seed):
+    """Fit one candidate and score it on the development set; figures in percent."""
+    train, dev = (
+        read_pairs(folder / f"{language}_{part}.tsv", return_X_y=True)
+        for part in ("train", "dev")
+    )
+    what, order = CANDIDATES[name], nullcontext()
+    if not isinstance(what, dict):
+        what, order = {}, patch.object(_batches, "pair_order", what)
+    start = time.process_time()
+    with order:
+        model = fit(train, seed, what)
+    seconds = time.process_time() - start
+    y_pred = model.predict(dev[0])
+    return {
+        "wer": 100 * float(np.mean(np.asarray(dev[1], dtype=object) != y_pred)),
+        "per": 100 * token_error_rate(dev[1], y_pred, unit="word"),
+        "seconds": round(seconds, 1),
+    }
+
+
+def read_results(path):
+    """Read the file of results as ``{(candidate, language, seed): line}``."""
+    if not path.exists():
+        return {}
+    lines = map(json.loads, path.read_text("utf-8").splitlines())
+    return {(line["candidate"], line["language"], line["seed"]): line for line in lines}
+
+
+def run(args):
+    """Measure all that the file of results does not have yet."""
+    for seed in args.seeds:
+        for name in args.candidates:
+            for language in args.languages:
+                key = name, language, seed
+                if key in read_results(args.results):
+                    continue
+                line = dict(zip(("candidate", "language", "seed"), key, strict=True))
+                line |= measure(args.data, language, name, seed)
+                with args.results.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+
+
+def print_table(lines):
+    """Print a Markdown table: a row a candidate, the differences from the defaults."""
+    print("| | fits | WER | PER | difference of WER | of PER | CPU seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for name in CANDIDATES:
+        own = {key[1:]: line for key, line in lines.items() if key[0] == name}
+        usual = {key: lines.get(("the defaults", *key)) for key in own}
+        both = [(own[key], usual[key]) for key in own if usual[key]]
+        if not both:
+            continue
+        cells = [f"`{name}`" if "=" in name else name, str(len(both))]
+        cells += [f"{np.mean([x[k] for x, _ in both]):.2f}" for k in ("wer", "per")]
+        for figure in ("wer", "per"):
+            gains = [x[figure] - base[figure] for x, base in both]
+            error = np.std(gains, ddof=1) / np.sqrt(len(gains)) if gains[1:] else 0
+            cells.append(f"{np.mean(gains):+.2f} ± {error:.2f}" if own != usual else "")
+        cells.append(f"{np.mean([x['seconds'] for x, _ in both]):.0f}")
+        print("| " + " | ".join(cells) + " |")
+
+
+def main():
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="None prints what there is.")
+    parser.add_argument("--results", type=Path, default=Path("tried.jsonl"))
+    parser.add_argument("--languages", nargs="+", default=LANGUAGES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument(
+        "--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES)
+    )
+    args = parser.parse_args()
+    if args.data is not None:
+        run(args)
+    print_table(read_results(args.results))
+
+
+if __name__ == "__main__":
+    main()
