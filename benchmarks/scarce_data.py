@@ -37,7 +37,12 @@ from sklearn_seq2seq.metrics import token_error_rate
 # Pairs, and training steps with so many.
 STEPS = {50: 300, 200: 500, 800: 800, 3000: 1500}
 BATCH_SIZE = 16
-NETWORK = {"hidden_size": 128, "embedding_size": 64, "batch_size": BATCH_SIZE}
+NETWORK = {
+    "hidden_size": 128,
+    "embedding_size": 64,
+    "dropout": 0.3,
+    "batch_size": BATCH_SIZE,
+}
 # Syllable blocks are cut into their letters.
 NORMALIZE = {"kor": "NFD"}
 METHODS = (
@@ -204,7 +209,7 @@ def run(args):
     done = {tuple(line[key] for key in keys) for line in read_results(args.results)}
     languages = {name: Language(args.data, name, args.split) for name in args.languages}
     for size in args.sizes:
-        for seed in args.seeds[: args.largest_seeds if size == 3000 else None]:
+        for seed in args.seeds:
             for name, method in product(args.languages, args.methods):
                 language = languages[name]
                 what = (args.split, name, method, size, seed)
@@ -293,7 +298,6 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=int, default=list(STEPS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--ensemble-seeds", type=int, help="Only the first so many.")
-    parser.add_argument("--largest-seeds", type=int, help="The same for 3,000 pairs.")
     parser.add_argument("--split", choices=["dev", "test"], default="dev")
     parser.add_argument("--figure", choices=["wer", "per"], default="wer")
     parser.add_argument("--picture", type=Path)
