@@ -14,6 +14,15 @@ from torch import nn
 from torch.nn import functional as F
 
 END, UNKNOWN = 0, 1
+# The same network and training as parameters of Seq2SeqTransformer.
+AS_PARAMETERS = {
+    "hidden_size": 256,
+    "embedding_size": 128,
+    "dropout": 0.3,
+    "label_smoothing": 0.1,
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+}
 
 
 class BareLoop(nn.Module):

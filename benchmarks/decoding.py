@@ -6,7 +6,7 @@ import warnings
 
 from benchmarks._data import words
 from benchmarks._measure import Row, by_turns, median_ratio, seconds
-from benchmarks.bare_loop import bare_decoder
+from benchmarks.bare_loop import AS_PARAMETERS, bare_decoder
 from sklearn_seq2seq import Seq2SeqTransformer
 
 
@@ -20,11 +20,11 @@ def measure_decoding(settings):
     model = Seq2SeqTransformer(
         source_vectorizer=pairs.source,
         target_vectorizer=pairs.target,
+        **AS_PARAMETERS | {"batch_size": 32},
         max_epochs=3,
-        batch_size=32,
         random_state=0,
     )
-    model.fit(learned.X, learned.y).set_params(batch_size=64)
+    model.fit(learned.X, learned.y)
     wide = copy.copy(model).set_params(beam_width=5)
     bare = bare_decoder(model)
     new = held.X

@@ -36,9 +36,11 @@ def make_model(seed, pieces=5_000):
     return Seq2SeqTransformer(
         source_vectorizer=vectorizer,
         target_vectorizer=vectorizer,
+        hidden_size=256,
         embedding_size=256,
         tie_output=True,
         dropout=0.4,
+        batch_size=64,
         max_epochs=16,
         beam_width=5,
         length_penalty=1.0,

@@ -17,7 +17,7 @@ from skorch.callbacks import Callback
 
 from benchmarks._data import languages, sentences, words
 from benchmarks._measure import Row, by_turns, median_ratio
-from benchmarks.bare_loop import BareLoop, BarePairs
+from benchmarks.bare_loop import AS_PARAMETERS, BareLoop, BarePairs
 from sklearn_seq2seq import Seq2SeqTransformer
 from sklearn_seq2seq._batches import PairDataset, TrainingBatches
 from sklearn_seq2seq._model import EncoderDecoder
@@ -49,6 +49,7 @@ class OurLoop:
         self.model = Seq2SeqTransformer(
             source_vectorizer=pairs.source,
             target_vectorizer=pairs.target,
+            **AS_PARAMETERS,
             max_epochs=1,
             callbacks=[EpochClock(clock, self.seconds)],
             random_state=0,

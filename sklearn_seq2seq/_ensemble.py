@@ -76,8 +76,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         Predictions of lower probability become `abstain`.
     abstain : object, default=None
         What stands for a prediction that is not made.
-    batch_size : int, default=64
-        Twice as many rows are predicted at once.
+    batch_size : int, default=32
+        Four times as many rows are predicted at once.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         replace_unknown=None,
         min_confidence=0.0,
         abstain=None,
-        batch_size=64,
+        batch_size=32,
     ):
         self.estimator = estimator
         self.estimators = estimators

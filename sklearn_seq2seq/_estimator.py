@@ -100,7 +100,7 @@ class Seq2SeqTransformer(
         otherwise.
     decoder_cell : {"lstm", "gru", "rnn"}, default=None
         Recurrent unit of the decoder; None means `cell`.
-    hidden_size : int, default=256
+    hidden_size : int, default=192
         Units of each layer and direction.
     num_layers : int, default=1
         Layers of the encoder, and of the decoder.
@@ -159,8 +159,8 @@ class Seq2SeqTransformer(
         has not improved for a third of `n_iter_no_change` epochs).
     weight_decay : float, default=0.0
         The optimiser's penalty on weights.
-    batch_size : int, default=64
-        Pairs of a training step. Twice as many rows are predicted at once.
+    batch_size : int, default=32
+        Pairs of a training step. Four times as many rows are predicted at once.
     max_tokens : int, default=None
         Most positions of a training batch, source and target, padding included; long
         pairs make smaller batches.
@@ -371,7 +371,7 @@ class Seq2SeqTransformer(
         target_vectorizer=None,
         cell="lstm",
         decoder_cell=None,
-        hidden_size=256,
+        hidden_size=192,
         num_layers=1,
         embedding_size=128,
         bidirectional=True,
@@ -394,7 +394,7 @@ class Seq2SeqTransformer(
         learning_rate=0.002,
         lr_schedule="cosine",
         weight_decay=0.0,
-        batch_size=64,
+        batch_size=32,
         max_tokens=None,
         max_epochs=30,
         max_time=None,
