@@ -11,7 +11,8 @@ phones a line. Nothing is set but the analyzers, the seed and what ``--set`` say
 It prints one line a language and, of several, their mean: the percentage of words whose
 whole pronunciation is wrong (WER), greedily and with a beam of 5, the percentage of
 phones to be edited (PER, greedily), their mean over the seeds, the CPU time of a fit,
-and with ``--ensemble`` the WER of all seeds decoding together.
+the greedy WER of each seed, and with ``--ensemble`` the WER of all seeds decoding
+together.
 """
 
 import argparse
@@ -66,6 +67,8 @@ def measure(language, args):
         "beam 5": np.mean(rates, axis=0)[1],
         "phones, greedy": np.mean(phones),
     }
+    for seed, (greedy, _) in zip(args.seeds, rates, strict=True):
+        figures[f"seed {seed}, greedy"] = greedy
     if args.ensemble:
         named = [(str(seed), m) for seed, m in zip(args.seeds, members, strict=True)]
         together = Seq2SeqEnsemble(estimators=named, prefit=True).fit(*train)

@@ -145,9 +145,11 @@ def test_decoding_is_the_ensembles_own(members):
     pairs = [(name, copy.copy(member)) for name, member in members]
     for _, member in pairs:
         member.set_params(max_length=1, banned_tokens=["A"])
-    ensemble = Seq2SeqEnsemble(estimators=pairs, prefit=True, min_length=3)
-    got = ensemble.fit(WORDS, SHOUTED).predict(WORDS)
-    assert min(map(len, got)) == 3
+    lengths = {"min_length": 3, "max_length": 3}
+    ensemble = Seq2SeqEnsemble(estimators=pairs, prefit=True, **lengths)
+    with pytest.warns(UserWarning, match="ended by max_length"):
+        got = ensemble.fit(WORDS, SHOUTED).predict(WORDS)
+    assert set(map(len, got)) == {3}
     got = ensemble.set_params(allowed_outputs=["AB", "DD"]).predict(WORDS)
     assert set(got) <= {"AB", "DD"}
     got = ensemble.predict(["a", "b"], prefix=["D", "A"])
