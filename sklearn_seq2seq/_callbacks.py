@@ -6,7 +6,7 @@ import copy
 import math
 import time
 
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -244,6 +244,13 @@ class DecodedScore(Callback):
         self.y = y
 
     def on_train_begin(self, net, **kwargs):
+        named = isinstance(self.scoring, str)
+        if named and self.scoring not in get_scorer_names():
+            raise ValueError(
+                f"scoring={self.scoring!r} is neither 'loss' nor 'exact_match' nor a "
+                "name that sklearn.metrics.get_scorer_names() lists. For scores of "
+                "this package pass what sklearn_seq2seq.metrics.get_scorer gives."
+            )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
 
     def on_epoch_end(self, net, **kwargs):

@@ -38,6 +38,7 @@ from sklearn_seq2seq._sides import (
     CopyTable,
     holds_text,
     id_side,
+    is_column,
     learn_target,
     learn_text,
     listed,
@@ -618,7 +619,8 @@ class Seq2SeqTransformer(
         return check_pretrained(self.pretrained, params, Seq2SeqTransformer)
 
     def _learn_source(self, X, vectorizer):
-        if holds_text(X, vectorizer):
+        # Of a column of numbers the reader of text can say what is wrong.
+        if holds_text(X, vectorizer) or is_column(X):
             for name in ("n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
             return learn_text(X, vectorizer, "X")

@@ -11,6 +11,7 @@ Nothing in a file is ever executed. Estimators are looked up in a registry, call
 among the names that the user trusts. `register` adds a class of estimators.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -282,6 +283,8 @@ def _digest(data, start):
 
 def _write(path, data):
     """Write all or nothing."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file:

@@ -171,6 +171,11 @@ def holds_text(data, vectorizer):
     return vectorizer is not None or is_raw(data)
 
 
+def is_column(X):
+    """Whether `X` has one dimension, and so no rows of ids."""
+    return len(np.shape(X[:1] if isinstance(X, list | tuple | range) else X)) == 1
+
+
 def listed(X, y=None):
     """Data whose rows can be taken and read again; y=None is X itself.
 

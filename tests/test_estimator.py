@@ -235,6 +235,8 @@ def test_any_text_is_text(texts):
         (["ab", "b"], ["c", BAD], r"row 1"),
         ("ab", ["c"], "single str"),
         (["ab"], "c", "single str"),
+        (pd.Series([7, 8]), ["c", "d"], r"row 0 of X is of type int \(7\)"),
+        ([7, 8], ["c", "d"], r"row 0 of X is of type int \(7\)"),
         (["ab", "b"], ["c"], "inconsistent numbers of samples"),
         ([], [], r"0 sample\(s\)"),
         ([["a", 1]], ["c"], r"row 0"),

@@ -357,6 +357,11 @@ def test_failed_save_leaves_the_old_file(fitted_tiny, path, monkeypatch):
     assert os.listdir(path.parent) == [path.name]
 
 
+def test_save_into_a_missing_folder_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No such folder: '.*missing'"):
+        save(SequenceVectorizer(), tmp_path / "missing" / "a.model")
+
+
 def test_saved_file_has_the_usual_permissions(path, tmp_path):
     save(SequenceVectorizer(), path)
     usual = tmp_path / "usual"

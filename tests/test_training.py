@@ -109,6 +109,13 @@ def test_model_after_fit_is_the_best_one(words, shouted, scoring, entry, sign):
         assert model.score(X_valid, y_valid) == pytest.approx(scores.max())
 
 
+@pytest.mark.parametrize("name", ["exactmatch", "token_error_rate"])
+def test_unknown_score_is_named(words, shouted, name):
+    model = small(early_stopping=True, scoring=name)
+    with pytest.raises(ValueError, match=rf"scoring='{name}' .*metrics\.get_scorer"):
+        model.fit(words, shouted)
+
+
 def test_exact_match_is_that_of_real_decoding(words, shouted):
     model = small(max_epochs=15, scoring=["accuracy"], batch_size=7)
     model.fit(words, shouted, validation_data=(words[:25], shouted[:25]))
