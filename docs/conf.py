@@ -2,12 +2,14 @@
 
 import inspect
 import pkgutil
+import re
 from importlib import import_module
 from pathlib import PurePosixPath
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
+from sphinx_gallery.sorting import ExplicitOrder
 
 import sklearn_seq2seq
 
@@ -51,12 +53,33 @@ bibtex_reference_style = "author_year"
 
 # The gallery runs only when asked to: `make gallery`.
 plot_gallery = "False"
+# Tasks first, then what can be done with a model, then larger tasks.
+EXAMPLES = [
+    "quickstart.py",
+    "plot_dates.py",
+    "plot_lemmas.py",
+    "plot_number_words.py",
+    "plot_misspellings_grid.py",
+    "plot_training.py",
+    "plot_decoding.py",
+    "plot_constraints.py",
+    "plot_confidence.py",
+    "plot_log_likelihood.py",
+    "plot_encoder_features.py",
+    "plot_fixed_vector_limit.py",
+    "plot_saving.py",
+    "*",
+    "plot_scarce_data.py",
+    "plot_translation.py",
+    "plot_summarisation.py",
+]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"/(plot_|quickstart)",
     # Pages only: not what is a command with arguments.
-    "ignore_pattern": r"examples/(?!plot_|quickstart)[^/]*$",
+    "ignore_pattern": r"(^|/)(?!plot_|quickstart)[^/]*$",
+    "within_subsection_order": ExplicitOrder(EXAMPLES),
     "plot_gallery": "False",
     "download_all_examples": False,
     "show_signature": False,
@@ -168,8 +191,16 @@ def skip_generated(app, what, name, member, skip, options):
     return True if made or name == "get_metadata_routing" else skip
 
 
+def finish_progress_bars(app, docname, content):
+    """Leave of a progress bar what a terminal shows in the end."""
+    if docname.startswith("gallery/"):
+        state = r"^ +\S.*\d+/\d+ \[.*batch/s.*\n"
+        content[0] = re.sub(rf"(?:{state})+(?={state})", "", content[0], flags=re.M)
+
+
 def setup(app):
     """Register what is defined here."""
     app.add_transform(LinkPublicNames)
     app.add_transform(LinkExamples)
     app.connect("autodoc-skip-member", skip_generated)
+    app.connect("source-read", finish_progress_bars)

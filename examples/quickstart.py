@@ -18,7 +18,8 @@ N_WORDS = 10_000
 N_TEST = 2_000
 N_SEARCH = 1_000
 
-# %% Words in, phones out. A phone such as "OW" is one token of the target.
+# %%
+# Words in, phones out. A phone such as "OW" is one token of the target.
 words, phones = load_pronunciations(n_words=N_WORDS, random_state=0, return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
     words, phones, test_size=N_TEST, random_state=0
@@ -35,7 +36,8 @@ model = Seq2SeqTransformer(
 model.fit(X_train, y_train)
 y_pred = model.predict(X_test)
 
-# %% How good is it? A floor says what no learning at all would have given.
+# %%
+# How good is it? A floor says what no learning at all would have given.
 floor = DummySeq2Seq(strategy="nearest").fit(X_train, y_train).predict(X_test)
 print(f"\n{'on words never seen':<28}{'model':>8}{'floor':>8}")
 for name, score in [
@@ -49,7 +51,8 @@ print(f"\n{'word':<16}{'predicted':<32}dictionary")
 for word, predicted, true in zip(X_test[:10], y_pred[:10], y_test[:10], strict=True):
     print(f"{word:<16}{predicted:<32}{'right' if predicted == true else true}")
 
-# %% The same as a Pipeline, whose every part a search can tune.
+# %%
+# The same as a Pipeline, whose every part a search can tune.
 pipeline = Pipeline(
     [
         ("source", SequenceVectorizer(analyzer="char")),
@@ -77,3 +80,4 @@ for params, score in zip(
 ):
     print(f"  {score:6.1%} wholly right with {params}")
 print("the best says:", dict(zip(X_test[:3], search.predict(X_test[:3]), strict=True)))
+# sphinx_gallery_thumbnail_path = "_static/attention.png"
