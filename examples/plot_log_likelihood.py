@@ -81,7 +81,8 @@ print(f"found among five alike: {np.mean(scores.argmax(axis=1) == truth):.1%}")
 row = suspects[0]
 (steps,) = model.log_likelihood([words[row]], [noisy[row]], per_token=True)
 figure, (ax, bars) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-ax.plot(np.arange(1, 201), np.cumsum(found[:200]))
+n_looked = 200
+ax.plot(np.arange(n_looked) + 1, np.cumsum(found[:n_looked]))
 ax.set(xlabel="pairs looked at", ylabel="wrong pairs found", title="Label errors")
 names = [*noisy[row].split(), "end"]
 bars.bar(range(len(names)), -steps)
