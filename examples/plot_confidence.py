@@ -10,7 +10,7 @@ it is not sure enough.
 
 One should see the share of right corrections rise with the confidence, an ensemble
 whose sure answers are right more often than one network's, and a threshold that about
-keeps its promise, at the price of silence on most of the rest.
+keeps its promise, at the price of silence on more than half of the words.
 """
 
 # %%
@@ -99,9 +99,9 @@ y_pred = ensemble.predict(typed[new])
 said = np.array([prediction is not None for prediction in y_pred])
 print(f"\nthreshold {threshold:.2f}: an answer for {said.mean():.0%} of the new ones,")
 print(f"of which {np.mean(y_pred[said] == meant[new][said]):.0%} are right")
-ensemble.set_params(min_confidence=0.0)
 
 # %%
+ensemble.set_params(min_confidence=0.0)
 confidence, right, _ = reliability(ensemble, new)
 order = np.argsort(-confidence)
 covered = np.arange(1, len(order) + 1) / len(order)

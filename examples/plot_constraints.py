@@ -46,11 +46,11 @@ model.set_params(allowed_outputs=dictionary, beam_width=5)
 corrected = model.predict(typed[new])
 assert set(corrected) <= set(dictionary)
 scores["from the dictionary"] = np.mean(corrected == meant[new])
-model.set_params(allowed_outputs=None)
 
 # %%
 # **A prefix for each row.** Someone has already typed the beginning of the right word.
 # The answer begins with exactly that, and the model does the rest.
+model.set_params(allowed_outputs=None)
 for n in (2, 4):
     beginnings = [word[:n] for word in meant[new]]
     completed = model.predict(typed[new], prefix=beginnings)
@@ -60,7 +60,7 @@ for name, score in scores.items():
 
 # %%
 # **Banned tokens, and no repeats.** The same model, with a broken keyboard and a horror
-# of double letters.
+# of writing any letter twice.
 some = typed[new][:4]
 print("\ntyped     ", *some)
 print("free      ", *model.predict(some))

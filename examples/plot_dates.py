@@ -7,8 +7,9 @@ languages write it, each in eight forms. The model learns to write them all as
 2009-03-05, character by character. Nobody tells it the language, a pattern, or the name
 of a month.
 
-One should see nearly all dates of unseen days come out right, errors where a form is
-rare, and an attention that jumps from the year to the month to the day.
+One should see nearly all dates of unseen days come out right, errors mostly where it is
+hard to tell which number is the month, and an attention that jumps from the year to the
+month to the day.
 """
 
 # %%

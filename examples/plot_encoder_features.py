@@ -7,9 +7,9 @@ has learned to pronounce words has noticed more about them than their letters. I
 the vector, for others to use?
 
 The question asked of it is how many syllables an English word has, which nobody told
-the encoder. One should see its vectors beat counts of letters, the more clearly the
-fewer answers the classifier is taught, and the two together beat both; and words lie
-beside words that begin and sound alike.
+the encoder. One should see its vectors beat counts of letters, most clearly where the
+classifier is taught few answers, and the two together beat both; and words lie beside
+words that begin and sound alike.
 """
 
 # %%

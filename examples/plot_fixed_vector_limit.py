@@ -56,9 +56,9 @@ for name, params in networks.items():
     print(f"{name:<22}", *(f"{score:5.0%}" for score in scores[name]))
 
 # %%
-# The vector alone gives out after some six letters, eighteen bits: it has room for more
+# The vector alone gives out after some five letters, fifteen bits: it has room for more
 # in its 48 numbers, but a network must also learn to write there and to read it out in
-# order. The other two go on three to four times as long. What stops them is no lack of
+# order. The other two go on about four times as long. What stops them is no lack of
 # room: among letters that come again and again they lose their place.
 _, axes = plt.subplots(layout="constrained")
 for name, share in scores.items():

@@ -9,16 +9,18 @@ which is the baseline to beat.
 
 There are few pairs and little time here; :doc:`/applications/summarisation` has more.
 
-It needs ``pip install 'sklearn_seq2seq[datasets,metrics,pandas]'``.
+It needs ``pip install 'sklearn_seq2seq[datasets,metrics,pandas,plot]'``.
 """
 
 import re
 
 import numpy as np
+from matplotlib import pyplot as plt
 from sklearn.model_selection import GroupShuffleSplit
 
 from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_docstring_summaries
+from sklearn_seq2seq.inspection import AttentionDisplay
 from sklearn_seq2seq.metrics import rouge_score
 
 # %%
@@ -53,6 +55,8 @@ print(f"of which {there} stand in the description.")
 # %%
 # The network and its floors
 # --------------------------
+# One should see copying about double what the network gets, and even so do no better
+# than the floors.
 network = {
     "source_vectorizer": words,
     "target_vectorizer": words,
@@ -105,3 +109,9 @@ scores = [
 order = np.argsort(scores, kind="stable")
 show(order[::-1][:3])
 show(order[:3])
+
+# %%
+# Where the best one's words come from: how much the network looks at each word of the
+# description (along the bottom) while it writes the summary.
+AttentionDisplay.from_estimator(models["with copying"], X_test, row=order[-1])
+plt.show()
