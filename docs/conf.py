@@ -194,7 +194,7 @@ def skip_generated(app, what, name, member, skip, options):
 def finish_progress_bars(app, docname, content):
     """Leave of a progress bar what a terminal shows in the end."""
     if docname.startswith("gallery/"):
-        state = r"^ +\S.*\d+/\d+ \[.*batch/s.*\n"
+        state = r"^ +\S.*\|.*\| *\d+/\d+ \[.*\n"
         content[0] = re.sub(rf"(?:{state})+(?={state})", "", content[0], flags=re.M)
 
 

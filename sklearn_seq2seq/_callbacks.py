@@ -285,8 +285,10 @@ class Progress(Callback):
             total=self.n_batches * self.max_epochs,
             initial=self.n_batches * n_epochs + n_done,
             desc="fit",
-            unit="batch",
             mininterval=0.5,
+            # Without batches a second, since in a notebook the bar has what is left.
+            bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} "
+            "[{elapsed}<{remaining}{postfix}]",
         )
 
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
@@ -304,7 +306,7 @@ class Progress(Callback):
         self.bar_.set_description(f"epoch {done}/{self.max_epochs}")
         names = ("train_loss", "valid_loss", "valid_exact_match", "valid_score")
         self.figures_ = {
-            name.replace("train_", ""): f"{last[name]:.4f}"
+            name.removeprefix("train_"): f"{last[name]:.3f}"
             for name in names
             if name in last
         }
