@@ -40,6 +40,7 @@ network = {
     "source_vectorizer": SequenceVectorizer(handle_unknown="silent"),
     "hidden_size": 64,
     "embedding_size": 32,
+    "batch_size": 64,
     "random_state": 0,
 }
 few = network | {"target_vectorizer": by_spaces, "batch_size": 16}

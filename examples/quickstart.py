@@ -29,6 +29,7 @@ print(f"{len(X_train)} words to learn from, {len(X_test)} others to be tested on
 model = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
     hidden_size=128,
+    batch_size=64,
     max_epochs=10,
     random_state=0,
     verbose=1,
