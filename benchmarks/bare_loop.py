@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 END, UNKNOWN = 0, 1
-# The same network and training as parameters of Seq2SeqTransformer.
+# The same network, loss, rate and batches, as parameters of Seq2SeqTransformer.
 AS_PARAMETERS = {
     "hidden_size": 256,
     "embedding_size": 128,
@@ -224,7 +224,7 @@ class BareDecoder:
         return logits.flatten(0, 1), h, c
 
     @torch.inference_mode()
-    def greedy(self, words, limit, batch_size=64):
+    def greedy(self, words, limit, batch_size=128):
         """Greedy decoding."""
         weights = self.network.cell.weight_hh_l0.t()
         table = self.network.input_gates(self.network.target.weight)
@@ -250,7 +250,7 @@ class BareDecoder:
         return result
 
     @torch.inference_mode()
-    def beam(self, words, limit, batch_size=64, width=5):
+    def beam(self, words, limit, batch_size=128, width=5):
         """Beam search."""
         weights = self.network.cell.weight_hh_l0.t()
         table = self.network.input_gates(self.network.target.weight)

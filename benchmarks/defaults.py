@@ -8,10 +8,10 @@ not named there being the default) with one thing changed, or two::
     python -m benchmarks.defaults --results tried.jsonl
 
 The first command adds one JSON line a fit to the file of results and goes on where it
-stopped, so that several can work on one file; both print the table of what is in it. A
-candidate is compared with the start on the languages and seeds that both have: the
-differences of word error rates (WER) and phone error rates (PER), and their standard
-errors over those fits.
+stopped; several can work on one file, each on other candidates, languages or seeds.
+Both print the table of what is in it. A candidate is compared with the start on the
+languages and seeds that both have: the differences of word error rates (WER) and phone
+error rates (PER), and their standard errors over those fits.
 """
 
 import argparse
@@ -38,7 +38,7 @@ class WeightAveraging(Callback):
         self.decay = decay
 
     def on_train_begin(self, net, **kwargs):
-        """Start from the first weights."""
+        """Start from the weights after the first step."""
         average = get_ema_multi_avg_fn(self.decay)
         self.model_ = AveragedModel(net.module_, multi_avg_fn=average)
 
@@ -169,9 +169,11 @@ def print_table(lines):
         cells = [f"`{name}`" if "=" in name else name, str(len(both))]
         cells += [f"{np.mean([x[k] for x, _ in both]):.2f}" for k in ("wer", "per")]
         for figure in ("wer", "per"):
-            gains = [x[figure] - base[figure] for x, base in both]
-            error = np.std(gains, ddof=1) / np.sqrt(len(gains)) if gains[1:] else 0
-            cells.append(f"{np.mean(gains):+.2f} ± {error:.2f}" if own != usual else "")
+            differences = [x[figure] - start[figure] for x, start in both]
+            cell = "" if own == usual else f"{np.mean(differences):+.2f}"
+            if cell and differences[1:]:
+                cell += f" ± {np.std(differences, ddof=1) / len(both) ** 0.5:.2f}"
+            cells.append(cell)
         cells.append(f"{np.mean([x['seconds'] for x, _ in both]):.0f}")
         print("| " + " | ".join(cells) + " |")
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks._data import words
 from benchmarks._measure import Row, apart, resident, seconds
-from benchmarks.bare_loop import BareDecoder
+from benchmarks.bare_loop import AS_PARAMETERS, BareDecoder
 from benchmarks.training import OurLoop, TheirLoop
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 
@@ -126,4 +126,4 @@ def train_and_decode(side, settings):
     loop()
     names = ["", "<unk>", *pairs.target.vocabulary_]
     decoder = BareDecoder(loop.network.eval(), pairs.source.vocabulary_, names)
-    decoder.greedy(pairs.X, 40)
+    decoder.greedy(pairs.X, 40, 4 * AS_PARAMETERS["batch_size"])

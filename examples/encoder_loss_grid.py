@@ -74,6 +74,7 @@ search = GridSearchCV(
         target_vectorizer=vectorizer,
         hidden_size=128,
         embedding_size=128,
+        batch_size=64,
         learning_rate=0.003,
         max_epochs=args.epochs,
         random_state=0,

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 import torch
 
-FORMAT = "sklearn_seq2seq checkpoint 1"
+FORMAT = "sklearn_seq2seq checkpoint 2"
 
 
 class Checkpoint:

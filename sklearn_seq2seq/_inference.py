@@ -62,7 +62,7 @@ def decode(networks, dataset, *, limits, chooser, n_best, batch_size, options=No
     n_best : int
         Hypotheses to return.
     batch_size : int
-        Training rows of a batch; twice as many are decoded at once.
+        Training rows of a batch; `ROWS_FACTOR` times as many are decoded at once.
     options : callable, default=None
         From rows to further keyword arguments of `_search.search`.
 

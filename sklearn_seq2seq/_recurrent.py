@@ -53,17 +53,17 @@ class Randomness:
         return self._generators[key]
 
     def keep_mask(self, shape, p: float, like: Tensor) -> Tensor:
-        """Draw 1 with probability 1 - `p` (> 0), else 0, in the dtype of `like`.
+        """Draw 1 with probability 1 - `p` (p < 1), else 0, in the dtype of `like`.
 
         On a CPU `p` is rounded to a 65,536th: 16 bits decide for each number, which
-        takes a quarter of the time of drawing floats.
+        takes a quarter of the time of ``bernoulli_``.
         """
         generator = self.generator(like.device)
         if like.device.type != "cpu":
             mask = torch.empty(shape, dtype=like.dtype, device=like.device)
             return mask.bernoulli_(1 - p, generator=generator)
         size = math.prod(shape)
-        words = torch.empty((size + 3) // 4, dtype=torch.int64)
+        words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device)
         words.random_(-(2**63), None, generator=generator)
         bits = words.view(torch.int16)[:size].view(shape)
         least = min(round(p * 2**16), 2**16 - 1) - 2**15

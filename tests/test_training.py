@@ -112,7 +112,8 @@ def test_model_after_fit_is_the_best_one(words, shouted, scoring, entry, sign):
 @pytest.mark.parametrize("name", ["exactmatch", "token_error_rate"])
 def test_unknown_score_is_named(words, shouted, name):
     model = small(early_stopping=True, scoring=name)
-    with pytest.raises(ValueError, match=rf"scoring='{name}' .*metrics\.get_scorer"):
+    hint = r"sklearn_seq2seq\.metrics\.get_scorer"
+    with pytest.raises(ValueError, match=rf"scoring='{name}' .*{hint}"):
         model.fit(words, shouted)
 
 
