@@ -9,6 +9,9 @@ import numpy as np
 from sklearn_seq2seq import SequenceVectorizer
 from sklearn_seq2seq.datasets import load_pronunciations, read_pairs
 
+# Letters for whatever is counted: from here on 30,000 are no surrogates.
+FIRST_LETTER = 0x4E00
+
 
 @dataclass
 class Pairs:
@@ -24,6 +27,18 @@ class Pairs:
         rows = np.linspace(0, len(self.X) - 1, min(n, len(self.X))).astype(int)
         X, y = ([side[row] for row in rows] for side in (self.X, self.y))
         return Pairs(X, y, self.source, self.target)
+
+    def spelled(self):
+        """Write each token as one letter: the same rows, whose tokens are all.
+
+        A vocabulary made of more than these rows would leave the output layer tokens
+        that never occur.
+        """
+        sides = [
+            ["".join(chr(FIRST_LETTER + k) for k in row) for row in side]
+            for side in self.ids()
+        ]
+        return Pairs(*sides, SequenceVectorizer(), SequenceVectorizer())
 
     def ids(self):
         """Rows of ids of both sides, as the vectorizers make them."""

@@ -4,14 +4,11 @@ import statistics
 
 import numpy as np
 
-from benchmarks._data import words
+from benchmarks._data import FIRST_LETTER, words
 from benchmarks._measure import Row, apart, resident, seconds
 from benchmarks.bare_loop import AS_PARAMETERS, BareDecoder
 from benchmarks.training import OurLoop, TheirLoop
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-
-# Letters are drawn from here on: 30,000 of them are no surrogates.
-FIRST_LETTER = 0x4E00
 
 
 def strings(n_rows, length, vocabulary):

@@ -86,16 +86,15 @@ class LoopFromFile:
     """A training script of its own, called for the seconds of one of its epochs.
 
     It takes ``--train --dev --test --epochs --decoder``, reads lines of a word, a tab
-    and its phones, and prints one JSON line with the median ``epoch_s``. Its words have
-    one letter, and its targets one phone, for each of our tokens.
+    and its phones, and prints one JSON line with the median ``epoch_s``. Its words are
+    the sources of `pairs` and its phones the letters of their targets.
     """
 
     def __init__(self, path, pairs, stepped):
         self.path = path.resolve()
         self.stepped = stepped
         self.lines = [
-            "".join(chr(0x4E00 + k) for k in x) + "\t" + " ".join(map(str, y)) + "\n"
-            for x, y in zip(*pairs.ids(), strict=True)
+            f"{x}\t{' '.join(y)}\n" for x, y in zip(pairs.X, pairs.y, strict=True)
         ]
 
     def __call__(self):
@@ -130,23 +129,28 @@ def measure_training(settings):
         for cell in ("lstm", "gru"):
             for stepped in (False, True):
                 decoder = "context fed back" if stepped else "whole sequence"
-                ours = OurLoop(pairs, settings.clock, cell=cell, input_feeding=stepped)
-                others = {"bare loop": TheirLoop(pairs, settings.clock, cell, stepped)}
-                by_turns([ours, *others.values()], 1)  # what is first done once
+                params = {"cell": cell, "input_feeding": stepped}
+                ours = OurLoop(pairs, settings.clock, **params)
+                theirs = TheirLoop(pairs, settings.clock, cell, stepped)
+                matches = {"bare loop": (ours, theirs)}
                 if settings.loop is not None and cell == "lstm":
-                    name = settings.loop.name
-                    others[name] = LoopFromFile(settings.loop, pairs, stepped)
-                own, *taken = by_turns([ours, *others.values()], rounds)
-                for name, theirs in zip(others, taken, strict=True):
+                    spelled = pairs.spelled()
+                    matches[settings.loop.name] = (
+                        OurLoop(spelled, settings.clock, **params),
+                        LoopFromFile(settings.loop, spelled, stepped),
+                    )
+                for name, sides in matches.items():
+                    by_turns(sides, 1)  # what is first done once
+                    own, other = by_turns(sides, rounds)
                     yield Row(
                         "training",
                         f"{kind}, {cell}, {decoder}, over {name}",
-                        median_ratio(theirs, own),
+                        median_ratio(other, own),
                         (0.95, None),
                         n_tokens / statistics.median(own),
-                        n_tokens / statistics.median(theirs),
+                        n_tokens / statistics.median(other),
                         "target tokens/s",
-                        {"seconds": [own, theirs]},
+                        {"seconds": [own, other]},
                     )
 
 

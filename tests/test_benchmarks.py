@@ -96,7 +96,7 @@ def test_loop_from_a_file_gets_a_letter_a_token_and_its_epoch_is_read(tmp_path):
     )
 
     n_tokens = sum(map(len, X)) + sum(len(y.split()) for y in Y)
-    assert LoopFromFile(script, pairs(), stepped=True)() == n_tokens
+    assert LoopFromFile(script, pairs().spelled(), stepped=True)() == n_tokens
 
 
 def test_by_turns_changes_who_is_first():
