@@ -4,11 +4,11 @@ The folder holds ``{language}_{train,dev}.tsv``, a word and its space-separated 
 line. Every candidate is one setting from which the search started (``START``, what is
 not named there being the default) with one thing changed, or two::
 
-    python -m benchmarks.defaults --data sigmorphon2020 --results tried.jsonl
-    python -m benchmarks.defaults --results tried.jsonl
+    python -m benchmarks.defaults --data sigmorphon2020
+    python -m benchmarks.defaults
 
-The first command adds one JSON line a fit to the file of results and goes on where it
-stopped; several can work on one file, each on other candidates, languages or seeds.
+The first command adds one JSON line a fit to ``tried.jsonl`` beside this file (or what
+``--results`` names) and goes on where it stopped; several can work on one file, each on other candidates, languages or seeds.
 Both print the table of what is in it. A candidate is compared with the start on the
 languages and seeds that both have: the differences of word error rates (WER) and phone
 error rates (PER), and their standard errors over those fits.
@@ -182,7 +182,9 @@ def main():
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, help="None prints what there is.")
-    parser.add_argument("--results", type=Path, default=Path("tried.jsonl"))
+    parser.add_argument(
+        "--results", type=Path, default=Path(__file__).with_name("tried.jsonl")
+    )
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument(
