@@ -8,10 +8,11 @@ not named there being the default) with one thing changed, or two::
     python -m benchmarks.defaults
 
 The first command adds one JSON line a fit to ``tried.jsonl`` beside this file (or what
-``--results`` names) and goes on where it stopped; several can work on one file, each on other candidates, languages or seeds.
-Both print the table of what is in it. A candidate is compared with the start on the
-languages and seeds that both have: the differences of word error rates (WER) and phone
-error rates (PER), and their standard errors over those fits.
+``--results`` names) and goes on where it stopped; several can work on one file, each on
+other candidates, languages or seeds. Both print the table of what is in it. A candidate
+is compared with the start on the languages and seeds that both have: the differences of
+word error rates (WER) and phone error rates (PER), and their standard errors over those
+fits.
 """
 
 import argparse
