@@ -66,15 +66,18 @@ def pools_of(n_batches):
     return order
 
 
-START = {"hidden_size": 192, "batch_size": 64, "dropout": 0.3}
+START = {"hidden_size": 192, "batch_size": 32, "dropout": 0.3}
 CHANGES = [
     {"batch_size": 16},
-    {"batch_size": 32},
-    {"batch_size": 32, "dropout": 0.4},
-    {"batch_size": 32, "input_feeding": True},
-    {"batch_size": 32, "learning_rate": 0.001},
-    {"batch_size": 32, "max_epochs": 20},
+    {"batch_size": 16, "max_epochs": 20},
+    {"batch_size": 64},
+    {"batch_size": 64, "hidden_size": 256},
+    {"batch_size": 64, "input_feeding": True},
+    {"batch_size": 64, "dropout": 0.4},
+    {"batch_size": 64, "dropout": 0.4, "input_feeding": True},
+    {"batch_size": 64, "label_smoothing": 0.0},
     {"hidden_size": 128},
+    {"hidden_size": 128, "input_feeding": True},
     {"hidden_size": 256},
     {"embedding_size": 64},
     {"embedding_size": 256},
@@ -83,7 +86,6 @@ CHANGES = [
     {"attention": "dot"},
     {"attention": "additive"},
     {"input_feeding": True},
-    {"dropout": 0.4, "input_feeding": True},
     {"share_embeddings": True},
     {"tie_output": True},
     {"dropout": 0.2},
@@ -100,6 +102,7 @@ CHANGES = [
     {"optimizer": "adamw", "weight_decay": 0.01},
     {"optimizer": "nadam"},
     {"gradient_clip": 1.0},
+    {"max_epochs": 20},
     {"max_epochs": 60},
     {"early_stopping": True},
 ]
