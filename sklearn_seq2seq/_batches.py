@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from sklearn_seq2seq._tokens import UNKNOWN, canonical_order, lengths, pad
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, canonical_order, lengths, pad
 
 
 class PairDataset(Dataset):
@@ -53,6 +53,20 @@ class PairDataset(Dataset):
             copies=None if self.copies is None else self.copies[rows],
             weight=None if self.weight is None else self.weight[rows],
         )
+
+    def count_targets(self):
+        """Count each target token, the boundary included, by its rows' weights.
+
+        Returns
+        -------
+        ndarray of float64, shape (target_size,)
+        """
+        weight = np.ones(len(self)) if self.weight is None else self.weight
+        weights = np.repeat(weight, lengths(self.target))
+        counts = np.bincount(self.target.data, weights, minlength=self.target_size)
+        counts[BOUNDARY] = weight.sum()
+        # What no vocabulary holds is only ever copied.
+        return counts[: self.target_size]
 
     def sources(self, rows):
         """Source half of a batch: the arguments of the network's `start`.

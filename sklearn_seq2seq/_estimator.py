@@ -30,7 +30,13 @@ from sklearn_seq2seq._callbacks import (
     with_callbacks,
 )
 from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
-from sklearn_seq2seq._net import OPTIMIZERS, PRECISIONS, load_vectors, make_net
+from sklearn_seq2seq._net import (
+    OPTIMIZERS,
+    PRECISIONS,
+    load_vectors,
+    make_net,
+    start_from_counts,
+)
 from sklearn_seq2seq._persistence import SavingMixin
 from sklearn_seq2seq._pretrained import check_pretrained, grow_source, take_weights
 from sklearn_seq2seq._recurrent import CELLS
@@ -710,9 +716,7 @@ class Seq2SeqTransformer(
                 X_valid, y_valid = (take(data, training.held) for data in (X, y))
             decoded = DecodedScore(self.scoring, self._with_net, X_valid, y_valid)
         # A deep copy, so that a failure leaves the fitted one as it was.
-        net = (
-            self._new_net(params, training.seed) if net is None else copy.deepcopy(net)
-        )
+        net = self._new_net(params, training) if net is None else copy.deepcopy(net)
         training.run(net, decoded, tasks)
         self._take_net(net)
 
@@ -731,9 +735,10 @@ class Seq2SeqTransformer(
         self.n_iter_ = len(net.history)
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
-    def _new_net(self, params, seed):
+    def _new_net(self, params, training):
         sizes = {"source_size": self._source.size, "target_size": self._target.size}
-        net = make_net(params, **sizes, seed=seed)
+        net = make_net(params, **sizes, seed=training.seed)
+        start_from_counts(net, training.dataset.count_targets())
         start = self._start()
         if start is not None:
             take_weights(

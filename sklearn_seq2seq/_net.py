@@ -424,3 +424,21 @@ def load_vectors(net, side, ids, matrix, freeze):
     weight = part.embedding.weight
     weight.data[torch.from_numpy(ids)] = torch.from_numpy(matrix).to(weight.device)
     weight.requires_grad_(not freeze)
+
+
+def start_from_counts(net, counts):
+    """Let the network begin with how often each target token occurs.
+
+    The output's bias becomes the logarithm of the tokens' frequencies, as in NeuralTalk
+    (Karpathy and Fei-Fei, 2015). From even odds the decoder would first learn what
+    never to write, for which it saturates where a vocabulary holds much of that, as one
+    for both sides does.
+
+    Parameters
+    ----------
+    net : Seq2SeqNet
+    counts : ndarray of float64, shape (target vocabulary size,)
+    """
+    bias = net.module_.decoder.output.bias
+    frequencies = torch.from_numpy((counts + 1) / (counts + 1).sum())
+    bias.data.copy_(frequencies.log())

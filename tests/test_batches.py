@@ -183,6 +183,19 @@ def test_pair_dataset_take_keeps_everything_of_its_rows():
         assert all(mine[name].equal(whole[name]) for name in whole)
 
 
+@pytest.mark.parametrize("weight", [None, np.array([2.0, 0.5, 0.0])])
+def test_pair_dataset_counts_its_target_tokens(weight):
+    """The boundary once a row; ids past the vocabulary not at all."""
+    target = from_flat([2, 2, 7, 3, 4, 1], [4, 1, 1], 4)
+    dataset = PairDataset(target, target, source_size=5, target_size=5, weight=weight)
+    slow = np.zeros(8)
+    rows = [2, 2, 7, 3, 0], [4, 0], [1, 0]
+    for row, w in zip(rows, [1] * 3 if weight is None else weight, strict=True):
+        for token in row:
+            slow[token] += w
+    np.testing.assert_array_equal(dataset.count_targets(), slow[:5])
+
+
 def slow_local_ids(tokens, copies):
     """Row by row, token by token."""
     result = []

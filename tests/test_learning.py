@@ -154,3 +154,27 @@ def test_copying_puts_unseen_names_into_a_sentence(min_df, unknown_dropout):
     both = model.log_likelihood(X_test[:3], y_test[:3])
     best = found["log_probability"][found["rank"] == 0]
     np.testing.assert_allclose(best, both, atol=1e-4)
+
+
+def test_tokens_that_no_target_has_do_not_slow_learning_down():
+    """Sources of 300 characters that no target has, in a vocabulary for both sides."""
+    rng = np.random.default_rng(0)
+    alphabet = np.array([chr(0x4E00 + k) for k in range(300)])
+    letters = np.array(list(LETTERS))
+    ids = [rng.integers(300, size=n) for n in rng.integers(3, 7, size=2000)]
+    X = ["".join(alphabet[row]) for row in ids]
+    y = ["".join(letters[row % 8]) for row in ids]
+    losses = [
+        Seq2SeqTransformer(
+            hidden_size=32,
+            label_smoothing=0.0,
+            learning_rate=0.01,
+            max_epochs=6,
+            share_embeddings=share,
+            random_state=0,
+        )
+        .fit(X, y)
+        .history_[-1]["train_loss"]
+        for share in (False, True)
+    ]
+    assert losses[1] < 1.2 * losses[0]
