@@ -131,8 +131,52 @@ class AdditiveAttention(Attention):
         return self.key(values)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        mixed = torch.tanh(self.query(query)[:, :, None] + keys[:, None])
-        return self.energy(mixed)[..., 0]
+        query, energy = self.query(query), self.energy.weight[0]
+        return _AdditiveScores.apply(query, keys, energy.to(query.dtype))
+
+
+# Numbers that additive attention holds at once, most of them in the cache.
+AT_ONCE = 2**20
+
+
+class _AdditiveScores(torch.autograd.Function):
+    """``energy . tanh(query + key)`` of every query with every key.
+
+    All of the sums at once would be B * Q * S * H numbers, and as many again for the
+    gradient. They are made for some queries at a time, and anew on the way back.
+    """
+
+    @staticmethod
+    def forward(ctx, query, keys, energy):
+        ctx.save_for_backward(query, keys, energy)
+        return torch.cat(
+            [
+                torch.tanh(part[:, :, None] + keys[:, None]) @ energy
+                for part in query.split(_at_once(keys), dim=1)
+            ],
+            dim=1,
+        )
+
+    @staticmethod
+    def backward(ctx, gradient):
+        query, keys, energy = ctx.saved_tensors
+        n = _at_once(keys)
+        of_query, of_keys = [], torch.zeros_like(keys)
+        of_energy = torch.zeros_like(energy)
+        parts = zip(query.split(n, dim=1), gradient.split(n, dim=1), strict=True)
+        for part, grad in parts:
+            mixed = torch.tanh(part[:, :, None] + keys[:, None])
+            of_energy += grad.flatten() @ mixed.flatten(0, 2)
+            # The slope of tanh is 1 - tanh ** 2.
+            mixed.square_().neg_().add_(1).mul_(grad[..., None])
+            of_query.append(mixed.sum(dim=2))
+            of_keys += mixed.sum(dim=1)
+        return torch.cat(of_query, dim=1) * energy, of_keys * energy, of_energy
+
+
+def _at_once(keys):
+    """Queries of each row that are compared at once."""
+    return max(1, AT_ONCE // keys.numel())
 
 
 ATTENTIONS = {

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_seq2seq import _attention
 from sklearn_seq2seq._attention import ATTENTIONS
 from sklearn_seq2seq._recurrent import initialise
 
@@ -117,3 +118,34 @@ def test_memory_keeps_some_rows(name):
 
     for mine, whole in zip(kept, attention(query, memory), strict=True):
         torch.testing.assert_close(mine, whole[rows])
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * B * S * H, 10**6])
+def test_additive_attention_in_parts_is_the_whole(at_once, monkeypatch):
+    """Scores and gradients of the plain formula, however many sums are made at once."""
+    monkeypatch.setattr(_attention, "AT_ONCE", at_once)
+    attention, query, values = make("additive", 2)
+    weights = list(attention.parameters())
+    keys = attention.keys(values)
+    scores = attention.scores(query, keys)
+    sums = attention.query(query)[:, :, None] + keys[:, None]
+    plain = torch.tanh(sums) @ attention.energy.weight[0]
+    torch.testing.assert_close(scores, plain)
+    factor = torch.randn_like(scores)
+    for own, other in zip(
+        torch.autograd.grad((scores * factor).sum(), weights, retain_graph=True),
+        torch.autograd.grad((plain * factor).sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(own, other)
+
+
+def test_additive_attention_does_not_hold_all_sums():
+    """Memory of a pass and its gradient: 4,000 by 4,000 positions of 8 units."""
+    attention = ATTENTIONS["additive"](8, 1)
+    initialise(attention, torch.Generator().manual_seed(0))
+    query, values = torch.randn(2, 1, 4000, 8)
+    with torch.profiler.profile(profile_memory=True) as profile:
+        attention.scores(query, attention.keys(values)).sum().backward()
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert largest < 2 * 4 * 4000**2  # The scores; the sums are eight times that.
