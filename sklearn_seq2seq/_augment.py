@@ -159,12 +159,18 @@ class PairAugmenter(BaseEstimator):
         Raises
         ------
         ValueError
-            If a row is not text, or `X` and `y` differ in length.
+            If a row is not text, `X` and `y` differ in length, or sources are to be
+            copied without a tag.
         """
         self._validate_params()
         if not self.noise_kinds or not set(self.noise_kinds) <= set(NOISES):
             raise ValueError(
                 f"noise_kinds must be some of {NOISES}; got {self.noise_kinds!r}."
+            )
+        if self.copy == "source" and self.tag is None:
+            raise ValueError(
+                "copy='source' gives some sources two targets, their own and "
+                "themselves; a tag tells the copies apart, such as tag='='."
             )
         source = _Text(X, self.source_vectorizer, "X")
         target = _Text(y, self.target_vectorizer, "y")

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 
-from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import check_scoring
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
@@ -244,13 +244,6 @@ class DecodedScore(Callback):
         self.y = y
 
     def on_train_begin(self, net, **kwargs):
-        named = isinstance(self.scoring, str)
-        if named and self.scoring not in get_scorer_names():
-            raise ValueError(
-                f"scoring={self.scoring!r} is neither 'loss' nor 'exact_match' nor a "
-                "name that sklearn.metrics.get_scorer_names() lists. For scores of "
-                "this package pass what sklearn_seq2seq.metrics.get_scorer gives."
-            )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
 
     def on_epoch_end(self, net, **kwargs):
@@ -362,6 +355,11 @@ def make_callbacks(
         name, callback = (
             callback if isinstance(callback, tuple) else (f"user_{k}", callback)
         )
+        if not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                "callbacks must hold skorch callbacks, instances and not classes, or "
+                f"pairs of a name and one; entry {k} is {callback!r}."
+            )
         callbacks.append((name, copy.copy(callback)))
     return callbacks
 

@@ -443,6 +443,11 @@ class DecodingMixin:
             ]
             limits = np.max(limits, axis=0)
         elif isinstance(self.max_length, Integral):
+            if self.max_length < self.min_length:
+                raise ValueError(
+                    f"min_length={self.min_length} asks for more tokens than "
+                    f"max_length={self.max_length} allows."
+                )
             limits = np.full(len(n_source[0]), int(self.max_length))
         else:
             limits = np.ceil(self.max_length * n_source[0]).astype(np.int64)

@@ -11,6 +11,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
+from sklearn.metrics import get_scorer_names
 from sklearn.pipeline import _VisualBlock
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -20,6 +21,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
+from torch.optim import Optimizer
 
 from sklearn_seq2seq import _inference
 from sklearn_seq2seq._batches import PairDataset
@@ -692,6 +694,12 @@ class Seq2SeqTransformer(
         )
         start = self._start() if net is None else None
         if validation_data is not None:
+            pair = isinstance(validation_data, (tuple, list))
+            if not pair or len(validation_data) != 2:
+                raise ValueError(
+                    "validation_data must be a pair (X, y) of sources and targets; got "
+                    f"{validation_data!r:.60}."
+                )
             X_valid, y_valid = listed(*validation_data)
             valid = self._read_pairs(X_valid, y_valid)
             valid = self._shorten_pairs(X_valid, valid)
@@ -936,6 +944,19 @@ def _check_combinations(params):
         raise ValueError(
             "share_embeddings=True has one table for both sides; give source_vectors "
             "or target_vectors, not both."
+        )
+    scoring = params["scoring"]
+    known = {"loss", "exact_match", *get_scorer_names()}
+    if isinstance(scoring, str) and scoring not in known:
+        raise ValueError(
+            f"scoring={scoring!r} is neither 'loss' nor 'exact_match' nor a name that "
+            "sklearn.metrics.get_scorer_names() lists. For scores of this package pass "
+            "what sklearn_seq2seq.metrics.get_scorer gives."
+        )
+    optimizer = params["optimizer"]
+    if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
+        raise ValueError(
+            f"optimizer must be a name or an optimiser class of torch; got {optimizer}."
         )
     forcing = params["teacher_forcing"]
     if isinstance(forcing, tuple) and not (

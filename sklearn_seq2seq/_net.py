@@ -295,17 +295,30 @@ def parts(batch, batch_size, max_tokens):
 
 
 def choose_device(device):
-    """Resolve ``"auto"``: CUDA, then MPS, then the CPU."""
-    if device != "auto":
-        return device
-    return next(name for name in ("cuda", "mps", "cpu") if available(name))
+    """Resolve ``"auto"``: CUDA, then MPS, then the CPU; refuse what is not there."""
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if available(name))
+    try:
+        usable = available(device)
+    except RuntimeError as error:
+        raise ValueError(
+            f"device={device!r} is not a device of torch. Use 'auto', 'cpu', 'cuda', "
+            "'cuda:1' or 'mps'."
+        ) from error
+    if not usable:
+        raise ValueError(
+            f"device={device!r} is not available here: torch {torch.__version__} finds "
+            "none. Use 'auto' or 'cpu'."
+        )
+    return device
 
 
 def available(device):
     """Whether this machine has the device."""
-    kind = torch.device(device).type
+    device = torch.device(device)
+    kind = device.type
     if kind == "cuda":
-        return torch.cuda.is_available()
+        return (device.index or 0) < torch.cuda.device_count()
     return kind != "mps" or torch.backends.mps.is_available()
 
 

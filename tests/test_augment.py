@@ -108,6 +108,7 @@ def test_tokens_of_no_given_vocabulary_are_kept_in_silence(handle_unknown, recwa
 def test_copies_of_pieces_beside_lists_are_lists(copy):
     pieces = SequenceVectorizer(analyzer="subword")
     params = {"source_vectorizer": pieces, "joined": 0, "copy": copy}
+    params["tag"] = "=" if copy == "source" else None
     X, y = PairAugmenter(**params).fit_resample(["a b", "a"], [["a", "c"], ["b"]])
     assert {type(x) for x in X} == {str}
     assert {type(tokens) for tokens in y} == {list}
@@ -211,7 +212,10 @@ def test_global_random_state_is_left_alone():
         ({"noise_kinds": ("swap", "hide")}, "noise_kinds"),
         ({"noise_kinds": ()}, "noise_kinds"),
         ({"copy": "both"}, "copy"),
-        ({"copy": "source", "unlabelled": ["a", None]}, "Row 1 of unlabelled"),
+        (
+            {"copy": "source", "tag": "=", "unlabelled": ["a", None]},
+            "Row 1 of unlabelled",
+        ),
     ],
 )
 def test_bad_parameters_are_named(params, match):
@@ -293,3 +297,8 @@ def test_pipeline_is_the_model_on_augmented_pairs(words, shouted):
     pipe = pipeline().fit(X, y)
     by_hand = Seq2SeqTransformer(**TINY).fit(*pipe["augment"].fit_resample(X, y))
     assert pipe.predict(words).tolist() == by_hand.predict(words).tolist()
+
+
+def test_copied_sources_need_a_tag():
+    with pytest.raises(ValueError, match="a tag tells the copies apart"):
+        PairAugmenter(copy="source").fit_resample(["ab"], ["AB"])

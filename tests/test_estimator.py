@@ -278,13 +278,30 @@ def test_bad_data_is_named(X, y, message, fitted, words):
         {"input_feeding": True, "attention": None},
         {"copy": True, "attention": None},
         {"tie_output": True, "embedding_size": None},
+        {"optimizer": int},
+        {"callbacks": [1]},
+        {"scoring": "nonsense"},
+        {"device": "banana"},
+        {"device": "cuda:99"},
     ],
     ids=str,
 )
 def test_bad_parameter_is_named(params, words, shouted, fitted):
     model = copy.deepcopy(fitted).set_params(**params)
-    with pytest.raises(ValueError, match=next(iter(params))):
+    with pytest.raises((ValueError, TypeError), match=next(iter(params))):
         model.fit(words, shouted)
+
+
+@pytest.mark.parametrize("data", [3, ["ab", "ba", "b"], (["ab", "ba"],)])
+def test_validation_data_must_be_a_pair(data, words, shouted):
+    with pytest.raises(ValueError, match=r"validation_data must be a pair"):
+        small().fit(words, shouted, validation_data=data)
+
+
+def test_lengths_must_not_contradict_each_other(fitted, words):
+    model = copy.deepcopy(fitted).set_params(min_length=9, max_length=4)
+    with pytest.raises(ValueError, match="min_length=9 .* max_length=4"):
+        model.predict(words)
 
 
 def test_failed_fit_leaves_the_model_as_it_was(fitted, words, shouted):

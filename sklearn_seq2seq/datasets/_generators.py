@@ -226,8 +226,11 @@ def make_number_words(
     try:
         words = [num2words(number, lang=language) for number in numbers.tolist()]
     except NotImplementedError as error:
+        from num2words import CONVERTER_CLASSES
+
         raise ValueError(
-            f"num2words does not write these numbers in language={language!r}."
+            f"num2words does not write these numbers in language={language!r}; it has "
+            f"{', '.join(sorted(CONVERTER_CLASSES))}."
         ) from error
     return make_bunch(
         {"words": words},

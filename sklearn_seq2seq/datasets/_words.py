@@ -177,10 +177,14 @@ def load_lemmas(
     'mouse'
     """
     dictionaries = import_optional("simplemma.strategies.dictionaries", "datasets")
+    known = dictionaries.dictionary_factory.SUPPORTED_LANGUAGES
     try:
         lemmas = dictionaries.DefaultDictionaryFactory().get_dictionary(language)
     except ValueError as error:
-        raise ValueError(f"simplemma has no language {language!r}.") from error
+        raise ValueError(
+            f"simplemma has no language {language!r}; it has "
+            f"{', '.join(sorted(known))}."
+        ) from error
     source, target = zip(*lemmas.items(), strict=True)
     source, target = _choose(source, target, n_words, letters_only, random_state)
     return make_bunch(
