@@ -185,7 +185,9 @@ def print_table(lines):
 def main():
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="None prints what there is.")
+    parser.add_argument(
+        "--data", type=Path, help="folder of the pairs; without it, nothing is fitted"
+    )
     parser.add_argument(
         "--results", type=Path, default=Path(__file__).with_name("tried.jsonl")
     )

@@ -7,8 +7,8 @@ unlabelled::
     python -m benchmarks.scarce_data --data FOLDER --split test
     python -m benchmarks.scarce_data --split test --picture scarce_data.png
 
-The first command adds one JSON line a fit to the file of results (``--results``) and
-goes on where it stopped; both print the table of what is in the file. A seed draws the
+The first command adds one JSON line a fit to ``scarce_data.jsonl`` beside this file (or
+what ``--results`` names) and goes on where it stopped; both print the table of what is in the file. A seed draws the
 pairs, the same for every method, and the first weights. Every fit of a size takes the
 same number of training steps, whatever the method adds to its pairs.
 """
@@ -34,6 +34,7 @@ from sklearn_seq2seq import (
 from sklearn_seq2seq.datasets import read_pairs
 from sklearn_seq2seq.metrics import token_error_rate
 
+RESULTS = Path(__file__).with_name("scarce_data.jsonl")
 # Pairs, and training steps with so many.
 STEPS = {50: 300, 200: 500, 800: 800, 3000: 1500}
 BATCH_SIZE = 16
@@ -41,8 +42,10 @@ NETWORK = {
     "hidden_size": 128,
     "embedding_size": 64,
     "dropout": 0.3,
+    "attention": "general",
     "batch_size": BATCH_SIZE,
 }
+NAMES = {"hun": "Hungarian", "kor": "Korean"}
 # Syllable blocks are cut into their letters.
 NORMALIZE = {"kor": "NFD"}
 METHODS = (
@@ -242,7 +245,7 @@ def print_table(lines, figure):
     found = summary(lines, figure)
     sizes = sorted({size for _, _, size in found})
     for language in sorted({name for name, _, _ in found}):
-        print(f"\n| {language} | " + " | ".join(f"{size:,}" for size in sizes) + " |")
+        print(f"\n| {NAMES.get(language, language)} | " + " | ".join(f"{size:,}" for size in sizes) + " |")
         print("|---" * (len(sizes) + 1) + "|")
         for method in (*METHODS, *TRIED):
             cells = []
@@ -279,8 +282,9 @@ def draw(lines, path):
             if points:
                 sizes, means, errors = zip(*points, strict=True)
                 style = {"marker": "osvx^D"[k], "color": f"C{k}", "label": method}
+                style |= {"markersize": 4, "capsize": 3}
                 ax.errorbar(sizes, means, errors, **style)
-        ax.set(xscale="log", title=language, xlabel="pairs")
+        ax.set(xscale="log", title=NAMES.get(language, language), xlabel="pairs")
         ax.set_xticks(list(STEPS), [f"{size:,}" for size in STEPS])
         ax.minorticks_off()
     np.atleast_1d(axes)[0].set_ylabel("words wrong, percent")
@@ -291,8 +295,10 @@ def draw(lines, path):
 def main():
     """Read the command line, measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="None prints what there is.")
-    parser.add_argument("--results", type=Path, default=Path("scarce_data.jsonl"))
+    parser.add_argument(
+        "--data", type=Path, help="folder of the pairs; without it, nothing is fitted"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--languages", nargs="+", default=["hun", "kor"])
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--sizes", nargs="+", type=int, default=list(STEPS))

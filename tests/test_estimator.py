@@ -300,7 +300,7 @@ def test_validation_data_must_be_a_pair(data, words, shouted):
 
 def test_lengths_must_not_contradict_each_other(fitted, words):
     model = copy.deepcopy(fitted).set_params(min_length=9, max_length=4)
-    with pytest.raises(ValueError, match="min_length=9 .* max_length=4"):
+    with pytest.raises(ValueError, match=r"min_length=9 .* max_length=4"):
         model.predict(words)
 
 
