@@ -85,8 +85,7 @@ class Language:
         if (seed, attention) not in self.autoencoders:
             model = Seq2SeqTransformer(
                 source_vectorizer=self.source,
-                **NETWORK | {"batch_size": 64},
-                attention=attention,
+                **NETWORK | {"batch_size": 64, "attention": attention},
                 max_epochs=6,
                 random_state=seed,
             )
@@ -245,7 +244,11 @@ def print_table(lines, figure):
     found = summary(lines, figure)
     sizes = sorted({size for _, _, size in found})
     for language in sorted({name for name, _, _ in found}):
-        print(f"\n| {NAMES.get(language, language)} | " + " | ".join(f"{size:,}" for size in sizes) + " |")
+        print(
+            f"\n| {NAMES.get(language, language)} | "
+            + " | ".join(f"{size:,}" for size in sizes)
+            + " |"
+        )
         print("|---" * (len(sizes) + 1) + "|")
         for method in (*METHODS, *TRIED):
             cells = []

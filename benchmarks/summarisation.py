@@ -16,6 +16,7 @@ import argparse
 import re
 import time
 
+import numpy as np
 from sklearn.model_selection import GroupShuffleSplit
 
 from benchmarks._setting import setting
@@ -67,7 +68,8 @@ def main():
     docs = load_docstring_summaries(max_words=args.max_words)
     split = GroupShuffleSplit(1, test_size=0.1, random_state=0)
     train, test = next(split.split(docs.data, groups=docs.groups))
-    train = train[:: max(1, len(train) // (args.pairs or len(train)))][: args.pairs]
+    if args.pairs:
+        train = train[np.linspace(0, len(train) - 1, args.pairs).astype(int)]
     X, y = docs.data[test], docs.target[test]
     print(f"{len(train)} pairs to learn from, {len(test)} held out.", flush=True)
 

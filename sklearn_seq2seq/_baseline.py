@@ -65,7 +65,7 @@ default="most_frequent"
 
     Examples
     --------
-    >>> from sklearn_seq2seq._baseline import DummySeq2Seq
+    >>> from sklearn_seq2seq import DummySeq2Seq
     >>> words, plurals = ["cat", "mouse", "ox"], ["cats", "mice", "oxen"]
     >>> model = DummySeq2Seq(strategy="nearest").fit(words, plurals)
     >>> model.predict(["house", "fox"])

@@ -1,13 +1,20 @@
 """The benchmark command works; how fast anything is, it is for the command to say."""
 
+import argparse
 import copy
+import gzip
+import importlib
 import json
+import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks import __main__ as command
+from benchmarks import accuracy, defaults, scarce_data, sentences
 from benchmarks._data import Pairs
 from benchmarks._measure import Row, Settings, apart, by_turns, median_ratio
 from benchmarks._report import line, plot, write
@@ -187,3 +194,122 @@ def test_plot_draws_bars_and_curves(tmp_path):
 
     sizes = [(tmp_path / f"{name}.png").stat().st_size for name in ("all", "bars")]
     assert sizes[0] > sizes[1] > 5_000
+
+
+# Commands of the pages ----------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def documented_commands():
+    """What the pages call, ``(module, options)`` of each."""
+    for page in PAGES:
+        text = page.read_text("utf8").replace("\\\n", " ")
+        for found in re.findall(r"^\$ python -m (benchmarks\S*)(.*)$", text, re.M):
+            yield found
+
+
+def test_pages_call_every_benchmark():
+    called = {module.partition(".")[2] for module, _ in documented_commands()}
+    own = {
+        path.stem
+        for path in (ROOT / "benchmarks").glob("*.py")
+        if "ArgumentParser" in path.read_text("utf8")
+    }
+    assert own - {"__main__"} == called - {""}
+
+
+class ParsedError(Exception):
+    """A command line was understood."""
+
+
+@pytest.mark.parametrize(("module", "options"), documented_commands())
+def test_documented_command_is_understood(module, options, monkeypatch):
+    parse_known_args = argparse.ArgumentParser.parse_known_args
+
+    def stop(parser, *args, **kwargs):
+        _, unknown = parse_known_args(parser, *args, **kwargs)
+        raise ParsedError(unknown)
+
+    name = module if "." in module else f"{module}.__main__"
+    main = importlib.import_module(name).main
+    monkeypatch.setattr("sys.argv", [module, *shlex.split(options)])
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", stop)
+    with pytest.raises(ParsedError) as parsed:
+        main()
+    assert parsed.value.args == ([],)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Words of two letters and their phones, and sentences made of them."""
+    rng = np.random.default_rng(0)
+    letters = np.array(list("abcdefgh"))
+    for part, n in (("train", 60), ("dev", 20), ("test", 20)):
+        words = ["".join(rng.choice(letters, size=3)) for _ in range(n)]
+        lines = [f"{word}\t{' '.join(word.upper())}\n" for word in words]
+        (tmp_path / f"xyz_{part}.tsv").write_text("".join(lines), encoding="utf8")
+        part = {"dev": "val", "test": "test_2016_flickr"}.get(part, part)
+        for language, side in (("en", words), ("de", [word[::-1] for word in words])):
+            text = "".join(f"{a} {b}\n" for a, b in zip(side, side[::-1], strict=True))
+            path = tmp_path / f"{part}.{language}.gz"
+            path.write_bytes(gzip.compress(text.encode()))
+    return tmp_path
+
+
+def run(module, monkeypatch, *options):
+    monkeypatch.setattr("sys.argv", [module.__name__, *map(str, options)])
+    module.main()
+
+
+def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
+    options = ["--data", folder, "--languages", "xyz", "--seeds", 0, 1, "--ensemble"]
+    small = ["--set", "max_epochs=1", "hidden_size=8"]
+    run(accuracy, monkeypatch, *options, *small)
+    (row,) = capsys.readouterr().out.splitlines()
+    assert row.startswith("xyz  epochs 1.00")
+    assert "ensemble, beam 5" in row
+
+
+def test_defaults_adds_what_is_missing_and_compares(folder, monkeypatch, capsys):
+    results = folder / "tried.jsonl"
+    options = ["--data", folder, "--results", results, "--languages", "xyz"]
+    monkeypatch.setattr(defaults, "START", {"hidden_size": 8, "batch_size": 32})
+    names = ["the start", "max_epochs=20", "pairs in random order"]
+    run(defaults, monkeypatch, *options, "--candidates", *names[:2])
+    before = results.read_text("utf8")
+    run(defaults, monkeypatch, *options, "--candidates", *names)
+    after = results.read_text("utf8")
+    assert after.startswith(before)
+    assert len(after.splitlines()) == 3
+    table = capsys.readouterr().out.splitlines()[-3:]
+    assert [row.split("|")[1].strip(" `") for row in table] == names
+
+
+def test_kept_fits_are_of_candidates():
+    for name in ("tried.jsonl", "tried_before.jsonl"):
+        lines = defaults.read_results(ROOT / "benchmarks" / name)
+        assert lines
+        assert {candidate for candidate, _, _ in lines} <= set(defaults.CANDIDATES)
+
+
+def test_scarce_data_goes_on_and_draws(folder, monkeypatch, capsys):
+    monkeypatch.setattr(scarce_data, "STEPS", {50: 4})
+    results, picture = folder / "scarce.jsonl", folder / "scarce.png"
+    options = ["--data", folder, "--results", results, "--languages", "xyz"]
+    options += ["--sizes", 50, "--seeds", 0, "--picture", picture]
+    run(scarce_data, monkeypatch, *options)
+    lines = results.read_text("utf8").splitlines()
+    assert len(lines) == len(scarce_data.METHODS)
+    run(scarce_data, monkeypatch, *options)
+    assert results.read_text("utf8").splitlines() == lines
+    table = capsys.readouterr().out
+    assert all(f"\n| {name} | " in table for name in scarce_data.METHODS)
+    assert picture.stat().st_size > 5_000
+
+
+def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
+    small = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
+    run(sentences, monkeypatch, "--data", folder, "--set", *small)
+    assert capsys.readouterr().out.count("tok:13a") == 3

@@ -65,6 +65,14 @@ def test_page_has_the_networks_of_the_literature():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_named_network_leaves_no_default_that_is_not_the_papers(name):
+    """The defaults smooth labels, clip gradients and anneal the learning rate."""
+    named = {"label_smoothing", "lr_schedule", "gradient_clip", "dropout", "attention"}
+    assert named <= set(NETWORKS[name])
+    assert NETWORKS[name]["lr_schedule"] == "constant"
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_named_network_fits_and_predicts(name):
     params = NETWORKS[name]
     model = Seq2SeqTransformer(**params).set_params(
