@@ -8,9 +8,10 @@ unlabelled::
     python -m benchmarks.scarce_data --split test --picture scarce_data.png
 
 The first command adds one JSON line a fit to ``scarce_data.jsonl`` beside this file (or
-what ``--results`` names) and goes on where it stopped; both print the table of what is in the file. A seed draws the
-pairs, the same for every method, and the first weights. Every fit of a size takes the
-same number of training steps, whatever the method adds to its pairs.
+what ``--results`` names) and goes on where it stopped; both print the table of what is
+in the file. A seed draws the pairs, the same for every method, and the first weights.
+Every fit of a size takes the same number of training steps, whatever the method adds to
+its pairs.
 """
 
 import argparse

@@ -82,6 +82,10 @@ class DecodingMixin:
         ------
         NotFittedError
             Before `fit`.
+        ValueError
+            If a row of `X` is not what it must be or too long for
+            ``long_source="error"`` (the message names it), a prefix cannot be written,
+            or parameters of decoding contradict each other.
         """
         result, unsure = self._predict(X, prefix)
         if self.min_confidence > 0:
@@ -121,6 +125,13 @@ class DecodingMixin:
         -------
         float
             Between 0 and 1, the best.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            As `predict`, or if lengths differ.
         """
         y_pred, unsure = self._predict(X, quiet=True)
         if self._side.is_text:
@@ -189,6 +200,13 @@ class DecodingMixin:
         confidence : ndarray of float64, shape (n_samples,)
             In [0, 1]; what `min_confidence` is compared with. Of a source that is
             read in chunks, the product of theirs.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            As `predict`.
         """
         decoded, _, _, pieces = self._decode(X, prefix=prefix)
         return _confidence(decoded, pieces)
@@ -265,6 +283,14 @@ class DecodingMixin:
         ndarray of float64, shape (n_samples,)
             In nats, the end included. With `per_token` an object array of one float64
             array for each row, of the target's tokens and its end.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row is not what it must be, lengths differ, or a source would have to
+            be read in chunks.
         """
         check_is_fitted(self)
         X, y = listed(X, y)

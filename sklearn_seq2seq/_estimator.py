@@ -555,6 +555,11 @@ class Seq2SeqTransformer(
         -------
         self : Seq2SeqTransformer
             This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
         """
         return self._learn_and_train(hasattr(self, "net_"), X, y, sample_weight)
 
@@ -797,6 +802,8 @@ class Seq2SeqTransformer(
         ------
         NotFittedError
             Before `fit`.
+        ValueError
+            If a row is not what it must be, or would have to be read in chunks.
         """
         check_is_fitted(self)
         X, _ = listed(X)
@@ -817,6 +824,13 @@ class Seq2SeqTransformer(
         -------
         y : ndarray, shape (n_samples,) or (n_samples, width)
             Targets, of the kind given to `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the vectors are not of the length of those of `transform`, or not finite.
         """
         check_is_fitted(self)
         X = check_array(X, dtype=np.float32)

@@ -206,8 +206,7 @@ def documented_commands():
     """What the pages call, ``(module, options)`` of each."""
     for page in PAGES:
         text = page.read_text("utf8").replace("\\\n", " ")
-        for found in re.findall(r"^\$ python -m (benchmarks\S*)(.*)$", text, re.M):
-            yield found
+        yield from re.findall(r"^\$ python -m (benchmarks\S*)(.*)$", text, re.M)
 
 
 def test_pages_call_every_benchmark():

@@ -48,6 +48,10 @@ def edit_operations(y_true, y_pred, *, unit="token"):
     ------
     ImportError
         If rapidfuzz is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     Examples
     --------
@@ -111,6 +115,10 @@ def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
     ------
     ImportError
         If rapidfuzz is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     Examples
     --------

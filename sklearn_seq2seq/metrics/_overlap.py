@@ -59,6 +59,10 @@ def bleu_score(
     ------
     ImportError
         If sacrebleu is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     References
     ----------
@@ -146,6 +150,10 @@ def chrf_score(
     ------
     ImportError
         If sacrebleu is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     References
     ----------
@@ -220,6 +228,10 @@ def rouge_score(
     ------
     ImportError
         If rouge-score is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     References
     ----------

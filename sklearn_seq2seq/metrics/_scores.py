@@ -73,6 +73,10 @@ def edit_distance(y_true, y_pred, *, unit="token"):
     ------
     ImportError
         If rapidfuzz is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     References
     ----------
@@ -130,6 +134,10 @@ def token_error_rate(y_true, y_pred, *, unit="token", sample_weight=None):
     ------
     ImportError
         If rapidfuzz is not installed.
+    TypeError
+        If references and predictions are not of the same kind.
+    ValueError
+        If they are not equally many, or there are none.
 
     Examples
     --------
