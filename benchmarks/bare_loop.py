@@ -18,6 +18,7 @@ END, UNKNOWN = 0, 1
 AS_PARAMETERS = {
     "hidden_size": 256,
     "embedding_size": 128,
+    "attention": "general",
     "dropout": 0.3,
     "label_smoothing": 0.1,
     "learning_rate": 1e-3,

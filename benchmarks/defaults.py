@@ -66,7 +66,12 @@ def pools_of(n_batches):
     return order
 
 
-START = {"hidden_size": 192, "batch_size": 32, "dropout": 0.3}
+START = {
+    "hidden_size": 192,
+    "batch_size": 32,
+    "dropout": 0.3,
+    "attention": "additive",
+}
 CHANGES = [
     {"batch_size": 16},
     {"batch_size": 16, "max_epochs": 20},
@@ -84,6 +89,7 @@ CHANGES = [
     {"num_layers": 2},
     {"cell": "gru"},
     {"attention": "dot"},
+    {"attention": "general"},
     {"attention": "additive"},
     {"input_feeding": True},
     {"share_embeddings": True},

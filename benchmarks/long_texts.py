@@ -32,9 +32,9 @@ from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
 
 NETWORKS = {
     "no attention": {"attention": None},
-    "attention": {},
-    "attention, input feeding": {"input_feeding": True},
-    "attention, copying": {"copy": True},
+    "attention": {"attention": "general"},
+    "attention, input feeding": {"attention": "general", "input_feeding": True},
+    "attention, copying": {"attention": "general", "copy": True},
 }
 WAYS = {
     "whole": {"max_source_length": None},

@@ -132,7 +132,9 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         query, energy = self.query(query), self.energy.weight[0]
-        return _AdditiveScores.apply(query, keys, energy.to(query.dtype))
+        # exp would leave the range of half precision.
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        return _AdditiveScores.apply(query.to(dtype), keys.to(dtype), energy.to(dtype))
 
 
 # Numbers that additive attention holds at once, most of them in the cache.
@@ -142,36 +144,42 @@ AT_ONCE = 2**20
 class _AdditiveScores(torch.autograd.Function):
     """``energy . tanh(query + key)`` of every query with every key.
 
-    All of the sums at once would be B * Q * S * H numbers, and as many again for the
-    gradient. They are made for some queries at a time, and anew on the way back.
+    ``tanh(q + k)`` is ``1 - 2 r`` with ``r = 1 / (1 + exp(2 q) exp(2 k))``: exp is taken
+    of queries and of keys, and of their B * Q * S * H sums only a reciprocal. These are
+    made for some queries at a time, and anew on the way back, so that they need little
+    memory.
     """
 
     @staticmethod
     def forward(ctx, query, keys, energy):
+        query, keys = _exp_twice(query), _exp_twice(keys)
         ctx.save_for_backward(query, keys, energy)
-        return torch.cat(
-            [
-                torch.tanh(part[:, :, None] + keys[:, None]) @ energy
-                for part in query.split(_at_once(keys), dim=1)
-            ],
-            dim=1,
-        )
+        parts = [_r(part, keys) @ energy for part in query.split(_at_once(keys), 1)]
+        return energy.sum() - 2 * torch.cat(parts, dim=1)
 
     @staticmethod
     def backward(ctx, gradient):
         query, keys, energy = ctx.saved_tensors
         n = _at_once(keys)
         of_query, of_keys = [], torch.zeros_like(keys)
-        of_energy = torch.zeros_like(energy)
-        parts = zip(query.split(n, dim=1), gradient.split(n, dim=1), strict=True)
-        for part, grad in parts:
-            mixed = torch.tanh(part[:, :, None] + keys[:, None])
-            of_energy += grad.flatten() @ mixed.flatten(0, 2)
-            # The slope of tanh is 1 - tanh ** 2.
-            mixed.square_().neg_().add_(1).mul_(grad[..., None])
-            of_query.append(mixed.sum(dim=2))
-            of_keys += mixed.sum(dim=1)
+        of_energy = gradient.sum().expand_as(energy).clone()
+        for part, grad in zip(query.split(n, 1), gradient.split(n, 1), strict=True):
+            r = _r(part, keys)
+            of_energy -= 2 * (grad.flatten() @ r.flatten(0, 2))
+            # The slope of tanh is 4 r (1 - r), which is 1 - 4 (r - 1/2) ** 2.
+            slope = r.sub_(0.5).square_().mul_(-4).add_(1).mul_(grad[..., None])
+            of_query.append(slope.sum(dim=2))
+            of_keys += slope.sum(dim=1)
         return torch.cat(of_query, dim=1) * energy, of_keys * energy, of_energy
+
+
+def _exp_twice(x):
+    """``exp(2 x)``; within these bounds no product of two is 0 times infinity."""
+    return x.clamp(-40, 40).mul_(2).exp_()
+
+
+def _r(query, keys):
+    return (query[:, :, None] * keys[:, None]).add_(1).reciprocal_()
 
 
 def _at_once(keys):

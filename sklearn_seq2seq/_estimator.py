@@ -120,7 +120,7 @@ class Seq2SeqTransformer(
     reverse_source : bool, default=False
         Whether the encoder reads the source from its end [1]_. Of no effect with
         `bidirectional`.
-    attention : {"dot", "general", "additive"}, default="general"
+    attention : {"dot", "general", "additive"}, default="additive"
         How the decoder looks back at the source [3]_ [4]_. None leaves it the
         fixed-length vector alone.
     input_feeding : bool, default=False
@@ -385,7 +385,7 @@ class Seq2SeqTransformer(
         embedding_size=128,
         bidirectional=True,
         reverse_source=False,
-        attention="general",
+        attention="additive",
         input_feeding=False,
         copy=False,
         share_embeddings=False,

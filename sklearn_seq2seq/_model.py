@@ -67,7 +67,7 @@ class EncoderDecoder(nn.Module):
         embedding_size=128,
         bidirectional=True,
         reverse_source=False,
-        attention="general",
+        attention="additive",
         input_feeding=False,
         copy=False,
         share_embeddings=False,

@@ -35,7 +35,7 @@ def pairs():
 
 def small_model(**params):
     sides = {"source_vectorizer": pairs().source, "target_vectorizer": pairs().target}
-    sizes = {"hidden_size": 8, "embedding_size": 6}
+    sizes = {"hidden_size": 8, "embedding_size": 6, "attention": "general"}
     params = {"max_epochs": 1, "random_state": 0} | params
     return Seq2SeqTransformer(**sides, **sizes, **params).fit(X, Y)
 
