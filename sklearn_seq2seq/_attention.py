@@ -134,7 +134,10 @@ class AdditiveAttention(Attention):
         query, energy = self.query(query), self.energy.weight[0]
         # exp would leave the range of half precision.
         dtype = torch.promote_types(query.dtype, torch.float32)
-        return _AdditiveScores.apply(query.to(dtype), keys.to(dtype), energy.to(dtype))
+        with torch.autocast(query.device.type, enabled=False):
+            return _AdditiveScores.apply(
+                query.to(dtype), keys.to(dtype), energy.to(dtype)
+            )
 
 
 # Numbers that additive attention holds at once, most of them in the cache.
@@ -144,10 +147,10 @@ AT_ONCE = 2**20
 class _AdditiveScores(torch.autograd.Function):
     """``energy . tanh(query + key)`` of every query with every key.
 
-    ``tanh(q + k)`` is ``1 - 2 r`` with ``r = 1 / (1 + exp(2 q) exp(2 k))``: exp is taken
-    of queries and of keys, and of their B * Q * S * H sums only a reciprocal. These are
-    made for some queries at a time, and anew on the way back, so that they need little
-    memory.
+    ``tanh(q + k)`` is ``1 - 2 r`` with ``r = 1 / (1 + exp(2 q) exp(2 k))``: exp is
+    taken of queries and of keys, and of their B * Q * S * H sums only a reciprocal.
+    These are made for some queries at a time, and anew on the way back, so that they
+    need little memory.
     """
 
     @staticmethod

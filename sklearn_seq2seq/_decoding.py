@@ -84,8 +84,8 @@ class DecodingMixin:
             Before `fit`.
         ValueError
             If a row of `X` is not what it must be or too long for
-            ``long_source="error"`` (the message names it), a prefix cannot be written,
-            or parameters of decoding contradict each other.
+            ``long_source="error"`` (the message names it), or a prefix cannot be
+            written.
         """
         result, unsure = self._predict(X, prefix)
         if self.min_confidence > 0:
@@ -469,11 +469,6 @@ class DecodingMixin:
             ]
             limits = np.max(limits, axis=0)
         elif isinstance(self.max_length, Integral):
-            if self.max_length < self.min_length:
-                raise ValueError(
-                    f"min_length={self.min_length} asks for more tokens than "
-                    f"max_length={self.max_length} allows."
-                )
             limits = np.full(len(n_source[0]), int(self.max_length))
         else:
             limits = np.ceil(self.max_length * n_source[0]).astype(np.int64)

@@ -217,7 +217,7 @@ class Seq2SeqTransformer(
         A warning counts them. Pairs are never cut into chunks: `fit` then reads them
         whole, other methods refuse them.
     min_length : int, default=0
-        Fewest tokens of a prediction.
+        Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
         No so many consecutive tokens occur twice in a prediction.
     banned_tokens : iterable of str (or of int), default=None

@@ -110,7 +110,7 @@ def test_vector_target_is_one_token_a_row(words):
 
 
 def test_fit_without_target_is_an_autoencoder(words):
-    model = small(max_epochs=20).fit(words)
+    model = small(max_epochs=40).fit(words)
     assert model.score(words, words) > 0.9
     assert model.target_vectorizer_.vocabulary_ == model.source_vectorizer_.vocabulary_
 
@@ -296,12 +296,6 @@ def test_bad_parameter_is_named(params, words, shouted, fitted):
 def test_validation_data_must_be_a_pair(data, words, shouted):
     with pytest.raises(ValueError, match=r"validation_data must be a pair"):
         small().fit(words, shouted, validation_data=data)
-
-
-def test_lengths_must_not_contradict_each_other(fitted, words):
-    model = copy.deepcopy(fitted).set_params(min_length=9, max_length=4)
-    with pytest.raises(ValueError, match=r"min_length=9 .* max_length=4"):
-        model.predict(words)
 
 
 def test_failed_fit_leaves_the_model_as_it_was(fitted, words, shouted):

@@ -54,10 +54,21 @@ def cut_off(figure):
     """Texts and legends that reach beyond the figure."""
     figure.draw_without_rendering()
     whole = figure.bbox
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    # Ticks out of view are there, but not drawn.
+    out_of_view = {
+        label
+        for axis in axes
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) <= tick.get_loc()
+        or not tick.get_loc() <= max(axis.get_view_interval())
+    }
     return [
         artist
         for artist in figure.findobj(mpl.text.Text)
-        if artist.get_visible()
+        if artist not in out_of_view
+        and artist.get_visible()
         and artist.get_text()
         and artist.get_in_layout()
         and not whole.padded(1).contains(*artist.get_window_extent().min)

@@ -177,4 +177,4 @@ def test_tokens_that_no_target_has_do_not_slow_learning_down():
         .history_[-1]["train_loss"]
         for share in (False, True)
     ]
-    assert losses[1] < 1.2 * losses[0]
+    assert losses[1] < 2 * losses[0]

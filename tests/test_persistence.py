@@ -243,8 +243,8 @@ def test_settings_changed_after_fit_do_not_disturb(fitted_tiny, path):
 
 def test_loaded_model_learns_on(fitted_tiny, path):
     fitted_tiny.save(path)
-    loaded = load(path).partial_fit(WORDS, SHOUTED)
-    assert loaded.n_iter_ == 4
+    loaded = load(path).set_params(max_epochs=10).partial_fit(WORDS, SHOUTED)
+    assert loaded.n_iter_ == 12
     assert loaded.history_[-1]["train_loss"] < loaded.history_[0]["train_loss"]
     warm = load(path).set_params(warm_start=True, optimizer="sgd").fit(WORDS, SHOUTED)
     assert warm.n_iter_ == 4
@@ -579,7 +579,7 @@ def put(document, place, value):
         ("state.network.value.embedding_size", 10**9, "larger than the weights"),
         ("state.network.value.hidden_size", 5, "shape"),
         ("state.network.value.hidden_size", -5, "hidden_size"),
-        ("state.network.value.attention", "additive", "not those of its network"),
+        ("state.network.value.attention", "general", "not those of its network"),
         ("state.network", {"type": "dict", "value": {}}, "what its network is"),
         ("state.longest", [10**9, -1], "how long"),
         ("state.seed", "x", "seed"),

@@ -130,7 +130,10 @@ LAYERS = {
     for kind in ("weight", "bias")
     for of in ("ih", "hh")
 }
-ATTENTION = {"decoder.attention.key.weight"}
+ATTENTION = {
+    f"decoder.attention.{name}"
+    for name in ("key.weight", "key.bias", "query.weight", "energy.weight")
+}
 COMBINE = {"decoder.combine.weight", "decoder.combine.bias"}
 
 
@@ -139,7 +142,7 @@ COMBINE = {"decoder.combine.weight", "decoder.combine.bias"}
     [
         ({}, ENCODER | CELL_MAP | LAYERS | ATTENTION | COMBINE),
         ({"decoder_cell": "gru"}, ENCODER | ATTENTION | COMBINE),
-        ({"attention": "additive"}, ENCODER | CELL_MAP | LAYERS | COMBINE),
+        ({"attention": "general"}, ENCODER | CELL_MAP | LAYERS | COMBINE),
         ({"attention": None}, ENCODER | CELL_MAP | LAYERS),
         ({"input_feeding": True}, ENCODER | CELL_MAP | ATTENTION | COMBINE),
         ({"tie_output": True}, ENCODER | CELL_MAP | LAYERS | ATTENTION),

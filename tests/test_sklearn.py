@@ -91,7 +91,7 @@ def test_grid_search_reaches_the_vectorizers(words, shouted):
     est = model(
         source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
         target_vectorizer=SequenceVectorizer(),
-        max_epochs=10,
+        max_epochs=20,
         learning_rate=0.02,
     )
     search = GridSearchCV(est, grid, cv=2).fit(words, shouted)

@@ -86,7 +86,7 @@ class Record(Callback):
 )
 def test_model_after_fit_is_the_best_one(words, shouted, scoring, entry, sign):
     model = small(
-        scoring=scoring, early_stopping=True, learning_rate=0.1, max_epochs=12
+        scoring=scoring, early_stopping=True, learning_rate=0.07, max_epochs=12
     )
     X, y, X_valid, y_valid = words[12:], shouted[12:], words[:12], shouted[:12]
     model.fit(X, y, validation_data=(X_valid, y_valid))
