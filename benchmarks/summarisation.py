@@ -39,6 +39,7 @@ def make_model(seed, words, *, copy):
         target_vectorizer=SequenceVectorizer(
             analyzer="word", max_features=words, handle_unknown="silent"
         ),
+        attention="general",
         copy=copy,
         max_epochs=12,
         no_repeat_ngram_size=3,

@@ -39,6 +39,7 @@ def make_model(seed, vectorizer, *, copy):
         source_vectorizer=vectorizer,
         target_vectorizer=vectorizer,
         share_embeddings=True,
+        attention="general",
         copy=copy,
         max_epochs=14,
         random_state=seed,

@@ -40,6 +40,7 @@ for row in new[:3]:
 
 member = Seq2SeqTransformer(
     copy=True,
+    attention="general",  # learns to copy sooner
     hidden_size=64,
     embedding_size=32,
     learning_rate=0.004,

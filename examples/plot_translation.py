@@ -52,6 +52,7 @@ network = {
     "source_vectorizer": pieces,
     "target_vectorizer": pieces,
     "share_embeddings": True,
+    "attention": "general",  # learns to copy sooner
     "hidden_size": 96,
     "embedding_size": 64,
     "learning_rate": 0.005,
