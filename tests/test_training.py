@@ -3,6 +3,7 @@
 import math
 import warnings
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._callbacks import ClipGradients
 from sklearn_seq2seq._net import DivergenceError, parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
@@ -589,3 +591,26 @@ def test_lower_precision_trains_and_predicts(words, shouted, cell, precision):
     assert losses[-1] < losses[0] - 0.3
     assert all(x.dtype == torch.float32 for x in weights(model))
     assert len(model.predict(words)) == len(words)
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, float("inf"), float("nan")])
+def test_gradients_are_clipped_as_torch_does(size):
+    """Bit for bit; weights without a gradient are passed over."""
+    generator = torch.Generator().manual_seed(0)
+    sides = []
+    for _ in range(2):
+        layer = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))
+        layer[1].bias.requires_grad_(False)
+        sides.append(layer)
+    for own, other in zip(*(side.parameters() for side in sides), strict=True):
+        if own.requires_grad:
+            own.grad = size * torch.randn(own.shape, generator=generator)
+            other.grad = own.grad.clone()
+    clip = ClipGradients(2.5)
+    clip.on_train_begin(SimpleNamespace(module_=sides[0]))
+    clip.on_grad_computed(None, training=True)
+    torch.nn.utils.clip_grad_norm_(sides[1].parameters(), 2.5)
+    for own, other in zip(*(side.parameters() for side in sides), strict=True):
+        if own.requires_grad:
+            assert torch.equal(own.grad.nan_to_num(7.0), other.grad.nan_to_num(7.0))
+            assert own.grad.isnan().equal(other.grad.isnan())
