@@ -81,7 +81,7 @@ for name, (transformer, C) in features.items():
 # %%
 # Neighbours. The nearest of all words to a few, the word itself left out. They share
 # beginnings and sounds rather than spelling, though with a vector that pronounces one
-# word in eight right, not always.
+# word in seven right, not always.
 space = vectors.transform(words)
 finder = NearestNeighbors(n_neighbors=5).fit(space)
 for word in ["knight", "station", "queen", "unhappy"]:

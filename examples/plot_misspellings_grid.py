@@ -40,6 +40,7 @@ model = Seq2SeqTransformer(
     source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
     target_vectorizer=SequenceVectorizer(),
     embedding_size=32,
+    attention="general",  # much is to be copied, which it learns sooner
     max_epochs=6,
     batch_size=32,
     learning_rate=0.005,

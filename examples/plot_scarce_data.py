@@ -40,6 +40,7 @@ network = {
     "source_vectorizer": SequenceVectorizer(handle_unknown="silent"),
     "hidden_size": 64,
     "embedding_size": 32,
+    "attention": "general",  # learns to copy sooner
     "batch_size": 64,
     "random_state": 0,
 }

@@ -55,8 +55,8 @@ print(f"of which {there} stand in the description.")
 # %%
 # The network and its floors
 # --------------------------
-# One should see copying about double what the network gets, and even so do no better
-# than the floors.
+# One should see copying add some points of ROUGE-1 and ROUGE-L, which brings the
+# network to about the height of its floors, and not above both.
 network = {
     "source_vectorizer": words,
     "target_vectorizer": words,
