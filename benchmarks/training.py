@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from inspect import isfunction, signature
+from inspect import isfunction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -166,8 +166,8 @@ NEEDED = [
 def measure_overhead(settings):
     """Shares of an epoch outside the calls that any loop makes, for two networks."""
     defaults = {
-        name: parameter.default
-        for name, parameter in signature(Seq2SeqTransformer).parameters.items()
+        name: value
+        for name, value in Seq2SeqTransformer().get_params(deep=False).items()
         if name in AS_PARAMETERS
     }
     for network, params in (("", {}), (", default network", defaults)):

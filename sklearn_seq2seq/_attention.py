@@ -13,6 +13,8 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,16 +47,16 @@ class Memory:
         )
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """Compares queries with keys and reads the values; subclasses say how."""
 
+    @abstractmethod
     def keys(self, values: Tensor) -> Tensor:
         """``(B, S, M)`` to ``(B, S, H)``: what can be computed once for all queries."""
-        raise NotImplementedError("a subclass defines the keys")
 
+    @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """``(B, Q, H)`` and ``(B, S, H)`` to ``(B, Q, S)``."""
-        raise NotImplementedError("a subclass defines the scores")
 
     def remember(self, values: Tensor, n_positions: Tensor) -> Memory:
         """Make a `Memory` of the encoder's outputs ``(B, S, M)``."""
@@ -157,7 +159,9 @@ class _AdditiveScores(torch.autograd.Function):
     def forward(ctx, query, keys, energy):
         query, keys = _exp_twice(query), _exp_twice(keys)
         ctx.save_for_backward(query, keys, energy)
-        parts = [_r(part, keys) @ energy for part in query.split(_at_once(keys), 1)]
+        parts = [
+            _reciprocals(part, keys) @ energy for part in query.split(_at_once(keys), 1)
+        ]
         return energy.sum() - 2 * torch.cat(parts, dim=1)
 
     @staticmethod
@@ -167,7 +171,7 @@ class _AdditiveScores(torch.autograd.Function):
         of_query, of_keys = [], torch.zeros_like(keys)
         of_energy = gradient.sum().expand_as(energy).clone()
         for part, grad in zip(query.split(n, 1), gradient.split(n, 1), strict=True):
-            r = _r(part, keys)
+            r = _reciprocals(part, keys)
             of_energy -= 2 * (grad.flatten() @ r.flatten(0, 2))
             # The slope of tanh is 4 r (1 - r), which is 1 - 4 (r - 1/2) ** 2.
             slope = r.sub_(0.5).square_().mul_(-4).add_(1).mul_(grad[..., None])
@@ -181,7 +185,8 @@ def _exp_twice(x):
     return x.clamp(-40, 40).mul_(2).exp_()
 
 
-def _r(query, keys):
+def _reciprocals(query, keys):
+    """The r of every query with every key, ``(B, Q, S, H)``."""
     return (query[:, :, None] * keys[:, None]).add_(1).reciprocal_()
 
 
@@ -190,7 +195,7 @@ def _at_once(keys):
     return max(1, AT_ONCE // keys.numel())
 
 
-ATTENTIONS = {
+ATTENTIONS: dict[str, Callable[[int, int], Attention]] = {
     "dot": DotAttention,
     "general": GeneralAttention,
     "additive": AdditiveAttention,

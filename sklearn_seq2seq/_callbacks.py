@@ -381,7 +381,7 @@ def make_callbacks(
             callback if isinstance(callback, tuple) else (f"user_{k}", callback)
         )
         if not hasattr(callback, "on_train_begin"):
-            raise TypeError(
+            raise ValueError(
                 "callbacks must hold skorch callbacks, instances and not classes, or "
                 f"pairs of a name and one; entry {k} is {callback!r}."
             )

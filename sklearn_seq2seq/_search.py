@@ -17,6 +17,7 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -386,9 +387,10 @@ class Sampler:
         return beam.finished.all(dim=1)
 
 
-class Constraint:
+class Constraint(ABC):
     """Forbids tokens at every step."""
 
+    @abstractmethod
     def forbid(self, log_probs: Tensor, free: Tensor, beam: Beam) -> None:
         """Set what must not come next to minus infinity.
 
@@ -400,9 +402,8 @@ class Constraint:
             The model's own.
         beam : Beam
         """
-        raise NotImplementedError("a subclass defines what it forbids")
 
-    def select(self, hypotheses: Tensor | None, tokens: Tensor | None) -> None:
+    def select(self, hypotheses: Tensor | None, tokens: Tensor | None) -> None:  # noqa: B027 (most remember nothing)
         """Follow the search: it went on with these hypotheses and these tokens."""
 
 

@@ -110,7 +110,7 @@ def test_vector_target_is_one_token_a_row(words):
 
 
 def test_fit_without_target_is_an_autoencoder(words):
-    model = small(max_epochs=40).fit(words)
+    model = small(max_epochs=20, attention="general").fit(words)
     assert model.score(words, words) > 0.9
     assert model.target_vectorizer_.vocabulary_ == model.source_vectorizer_.vocabulary_
 
@@ -288,7 +288,7 @@ def test_bad_data_is_named(X, y, message, fitted, words):
 )
 def test_bad_parameter_is_named(params, words, shouted, fitted):
     model = copy.deepcopy(fitted).set_params(**params)
-    with pytest.raises((ValueError, TypeError), match=next(iter(params))):
+    with pytest.raises(ValueError, match=next(iter(params))):
         model.fit(words, shouted)
 
 

@@ -172,6 +172,7 @@ def test_tokens_that_no_target_has_do_not_slow_learning_down():
     losses = [
         Seq2SeqTransformer(
             hidden_size=32,
+            attention="general",
             label_smoothing=0.0,
             learning_rate=0.01,
             max_epochs=6,
@@ -182,4 +183,4 @@ def test_tokens_that_no_target_has_do_not_slow_learning_down():
         .history_[-1]["train_loss"]
         for share in (False, True)
     ]
-    assert losses[1] < 2 * losses[0]
+    assert losses[1] < 1.2 * losses[0]

@@ -214,7 +214,7 @@ def make_number_words(
     684 | six hundred and eighty-four
     559 | five hundred and fifty-nine
     """
-    num2words = import_optional("num2words", "datasets").num2words
+    library = import_optional("num2words", "datasets")
     if high - low < n_samples:
         raise ValueError(
             f"n_samples={n_samples} different numbers do not fit in the range from "
@@ -224,13 +224,14 @@ def make_number_words(
         high - low, n_samples, random_state=random_state
     )
     try:
-        words = [num2words(number, lang=language) for number in numbers.tolist()]
+        words = [
+            library.num2words(number, lang=language) for number in numbers.tolist()
+        ]
+    # What num2words raises for a language that it has not got, or not so far.
     except NotImplementedError as error:
-        from num2words import CONVERTER_CLASSES
-
         raise ValueError(
             f"num2words does not write these numbers in language={language!r}; it has "
-            f"{', '.join(sorted(CONVERTER_CLASSES))}."
+            f"{', '.join(sorted(library.CONVERTER_CLASSES))}."
         ) from error
     return make_bunch(
         {"words": words},
