@@ -178,29 +178,29 @@ def _overhead(settings, network, params):
     pairs = words(settings).some(settings.pick(1920, 192))
     ours = OurLoop(pairs, time.perf_counter, **params)
     ours()
-    inside = [0.0]
 
-    def timed(function, sign=1):
+    def timed(function, seconds, sign=1):
         def call(*args, **kwargs):
             # An optimiser that is handed the whole step does not do it.
-            args = [timed(x, -sign) if isfunction(x) else x for x in args]
+            args = [timed(x, seconds, -sign) if isfunction(x) else x for x in args]
             start = time.perf_counter()
             try:
                 return function(*args, **kwargs)
             finally:
-                inside[0] += sign * (time.perf_counter() - start)
+                seconds[-1] += sign * (time.perf_counter() - start)
 
         return call
 
+    calls = {f"{owner.__name__}.{name}": [] for owner, name in NEEDED}
     shares, whole = [], []
     for _ in range(settings.pick(5, 1)):
-        inside[0] = 0.0
         with ExitStack() as stack:
-            for owner, name in NEEDED:
-                call = timed(getattr(owner, name))
+            for (owner, name), seconds in zip(NEEDED, calls.values(), strict=True):
+                seconds.append(0.0)
+                call = timed(getattr(owner, name), seconds)
                 stack.enter_context(patch.object(owner, name, call))
             whole.append(ours())
-        shares.append(1 - inside[0] / whole[-1])
+        shares.append(1 - sum(x[-1] for x in calls.values()) / whole[-1])
     n_steps = ours.model.history_[-1]["train_batch_count"]
     step = 1e3 * statistics.median(whole) / n_steps
     share = statistics.median(shares)
@@ -212,7 +212,7 @@ def _overhead(settings, network, params):
         share * step,
         step,
         "ms a step",
-        {"shares": shares},
+        {"shares": shares, "whole": whole, **calls},
     )
 
 

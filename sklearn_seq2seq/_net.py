@@ -147,7 +147,7 @@ class Seq2SeqNet(NeuralNet):
             part = self.get_loss(y_pred, outputs, X=inputs, training=True)
             if len(chunks) > 1:
                 part = part * (_size(outputs) / total)
-            (part * scale).backward()
+            (part if scale == 1 else part * scale).backward()
             loss = loss + part.detach()
         if scale != 1:
             self._undo_scale(scale)
@@ -273,6 +273,8 @@ def parts(batch, batch_size, max_tokens):
     """
     inputs, outputs = batch
     n_source, n_target = inputs["source_positions"], outputs["positions"]
+    if max_tokens is None and len(n_source) <= batch_size:
+        return [batch]
     rows = np.arange(len(n_source))
     chunks = cut(rows, (n_source + n_target).numpy(), batch_size, max_tokens)
     if len(chunks) == 1:
