@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.utils import skip_init
 
 
@@ -136,13 +138,16 @@ class AdditiveAttention(Attention):
         query, energy = self.query(query), self.energy.weight[0]
         # exp would leave the range of half precision.
         dtype = torch.promote_types(query.dtype, torch.float32)
-        with torch.autocast(query.device.type, enabled=False):
+        exact: AbstractContextManager = nullcontext()
+        if query.dtype != dtype:
+            exact = torch.autocast(query.device.type, enabled=False)
+        with exact:
             return _AdditiveScores.apply(
                 query.to(dtype), keys.to(dtype), energy.to(dtype)
             )
 
 
-# Numbers that additive attention holds at once, most of them in the cache.
+# Numbers that additive attention holds at once; a CPU's cache takes most of them.
 AT_ONCE = 2**20
 
 
@@ -165,6 +170,7 @@ class _AdditiveScores(torch.autograd.Function):
         return energy.sum() - 2 * torch.cat(parts, dim=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
         query, keys, energy = ctx.saved_tensors
         n = _at_once(keys)

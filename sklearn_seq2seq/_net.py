@@ -14,7 +14,7 @@ from skorch.callbacks import EpochTimer
 from sklearn_seq2seq._batches import TrainingBatches, cut
 from sklearn_seq2seq._callbacks import StopTraining
 from sklearn_seq2seq._model import EncoderDecoder
-from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
+from sklearn_seq2seq._objectives import SequenceLoss, exact_rows, weighted_size
 from sklearn_seq2seq._recurrent import Dropout, new_layer
 
 OPTIMIZERS = {
@@ -37,7 +37,8 @@ PRECISIONS = {
 LOSS_SCALE = {"float16": 2.0**12}
 
 
-# In nats a position; guessing among a million tokens costs 14.
+# In nats a guess, of a token or of whether one occurs; guessing among a million tokens
+# costs 14.
 LARGEST_LOSS = 1e4
 
 
@@ -128,9 +129,9 @@ class Seq2SeqNet(NeuralNet):
             super()._set_training(training)
 
     def infer(self, x, **fit_params):
-        """Forward pass in the chosen precision."""
+        """Forward pass, in training in the chosen precision."""
         dtype = PRECISIONS[self.precision]
-        if dtype is torch.float32:
+        if dtype is torch.float32 or not self.module_.training:
             return super().infer(x, **fit_params)
         with torch.autocast(torch.device(self.device).type, dtype=dtype):
             return super().infer(x, **fit_params)
@@ -140,13 +141,10 @@ class Seq2SeqNet(NeuralNet):
         self._set_training(True)
         scale = LOSS_SCALE.get(self.precision, 1.0)
         chunks = parts(batch, self.batch_size, self.max_tokens)
-        total = _size(batch[1]) if len(chunks) > 1 else 1.0
         loss = 0.0
         for inputs, outputs in chunks:
             y_pred = self.infer(inputs)
             part = self.get_loss(y_pred, outputs, X=inputs, training=True)
-            if len(chunks) > 1:
-                part = part * (_size(outputs) / total)
             (part if scale == 1 else part * scale).backward()
             loss = loss + part.detach()
         if scale != 1:
@@ -159,6 +157,7 @@ class Seq2SeqNet(NeuralNet):
         if not all(bool(g.isfinite().all()) for g in gradients):
             # Beyond the range of float16: no gradients, no step.
             self.module_.zero_grad(set_to_none=True)
+            self.sums_["skipped"] += 1
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One epoch; its mean loss counts target positions, not batches.
@@ -168,20 +167,25 @@ class Seq2SeqNet(NeuralNet):
         """
         if iterator is None:
             return
-        sums = {"batches": 0, "loss": 0.0, "positions": 0.0, "exact": 0.0, "rows": 0.0}
+        counts = ("batches", "skipped")
+        means = ("loss", "positions", "exact", "rows")
+        sums = dict.fromkeys(counts, 0) | dict.fromkeys(means, 0.0)
+        largest = LARGEST_LOSS
         if training:
-            sums = self.sums_ = self.sums_ or sums
+            sums = self.sums_ = sums | (self.sums_ or {})
             self._begin_training_epoch(iterator)
+            if self.module_.words is not None:
+                largest *= self.module_.words.out_features
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             loss = step["loss"].item()
             sums["batches"] += 1
-            if not loss < LARGEST_LOSS:
+            if not loss < largest:
                 what = f"{prefix} loss became {loss:.3g} in batch {sums['batches']}"
                 raise DivergenceError(self._divergence(what))
             outputs = batch[1]
-            size = _size(outputs)
+            size = float((outputs["weight"] * outputs["positions"]).sum())
             sums["loss"] += loss * size
             sums["positions"] += size
             self.history.record_batch(prefix + "_loss", loss)
@@ -190,6 +194,9 @@ class Seq2SeqNet(NeuralNet):
                 sums["exact"] += self._count_exact(step["y_pred"].logits, outputs)
                 sums["rows"] += float(outputs["weight"].sum())
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        if 0 < sums["batches"] == sums["skipped"]:
+            what = f"gradients left the range of {self.precision} in every batch"
+            raise DivergenceError(self._divergence(what))
         self.history[-1]["batches"].clear()
         loss = sums["loss"] / max(sums["positions"], 1e-38)
         self.history.record(prefix + "_loss", loss)
@@ -252,11 +259,6 @@ class Seq2SeqNet(NeuralNet):
         return twin
 
 
-def _size(outputs):
-    """Target positions of a batch, each as often as its row's weight says."""
-    return float((outputs["weight"] * outputs["positions"]).sum())
-
-
 def parts(batch, batch_size, max_tokens):
     """Cut a batch into parts of so many rows and positions, at most.
 
@@ -270,29 +272,30 @@ def parts(batch, batch_size, max_tokens):
     Returns
     -------
     list of (inputs, outputs)
+        Where there are several, ``outputs["whole"]`` is the size of all of them.
     """
     inputs, outputs = batch
     n_source, n_target = inputs["source_positions"], outputs["positions"]
     if max_tokens is None and len(n_source) <= batch_size:
         return [batch]
-    rows = np.arange(len(n_source))
-    chunks = cut(rows, (n_source + n_target).numpy(), batch_size, max_tokens)
+    sizes = torch.column_stack((n_source, n_target)).numpy()
+    chunks = cut(np.arange(len(sizes)), sizes, batch_size, max_tokens)
     if len(chunks) == 1:
         return [batch]
+    whole = weighted_size(n_target, outputs["weight"])
     result = []
     for chunk in chunks:
         here = slice(int(chunk[0]), int(chunk[-1]) + 1)
         widths = dict.fromkeys(("source", "copy_ids"), int(n_source[here].max()))
         widths["target"] = int(n_target[here].max())
-        result.append(
-            tuple(
-                {
-                    name: x[here] if x.ndim == 1 else x[here, : widths[name]]
-                    for name, x in half.items()
-                }
-                for half in batch
-            )
-        )
+        own = [
+            {
+                name: x[here] if x.ndim == 1 else x[here, : widths[name]]
+                for name, x in half.items()
+            }
+            for half in batch
+        ]
+        result.append((own[0], own[1] | {"whole": whole}))
     return result
 
 

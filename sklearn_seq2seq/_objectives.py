@@ -89,6 +89,7 @@ def encoder_loss(word_logits: Tensor, target: Tensor) -> Tensor:
     -------
     Tensor ``(B,)``, in nats
     """
+    word_logits = word_logits.float()  # a sum over V leaves the range of half precision
     known = target.masked_fill(target >= word_logits.shape[1], UNKNOWN)
     occurs = torch.zeros_like(word_logits).scatter_(1, known, 1.0)
     losses = F.binary_cross_entropy_with_logits(
@@ -97,12 +98,18 @@ def encoder_loss(word_logits: Tensor, target: Tensor) -> Tensor:
     return losses.sum(dim=1)
 
 
+def weighted_size(n_positions: Tensor, weight: Tensor) -> Tensor:
+    """Target positions and rows of a batch, by weight: ``(2,)``."""
+    return torch.stack(((weight * n_positions).sum(), weight.sum()))
+
+
 def training_loss(
     decoder_losses: Tensor,
     encoder_losses: Tensor | None,
     n_positions: Tensor,
     weight: Tensor,
     encoder_loss_weight: float,
+    whole: Tensor | None = None,
 ) -> Tensor:
     """Combine rows: ``alpha * L_enc + (1 - alpha) * L_dec``.
 
@@ -116,16 +123,21 @@ def training_loss(
     weight : Tensor ``(B,)``
     encoder_loss_weight : float in [0, 1)
         alpha.
+    whole : Tensor ``(2,)``, default=None
+        What the sums over rows are divided by, `weighted_size` of the batch of which
+        these rows are a part: the losses of a batch's parts add up to its own. By
+        default they are a whole batch.
 
     Returns
     -------
     Tensor, a scalar
     """
-    positions = (weight * n_positions).sum().clamp(min=torch.finfo(weight.dtype).tiny)
+    if whole is None:
+        whole = weighted_size(n_positions, weight)
+    positions, rows = whole.clamp(min=torch.finfo(weight.dtype).tiny)
     loss = (weight * decoder_losses).sum() / positions
     if encoder_losses is None:
         return loss
-    rows = weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
     words = (weight * encoder_losses).sum() / rows
     return encoder_loss_weight * words + (1 - encoder_loss_weight) * loss
 
@@ -173,6 +185,7 @@ class SequenceLoss(nn.Module):
             reference["positions"],
             reference["weight"],
             self.encoder_loss_weight,
+            reference.get("whole"),
         )
 
 

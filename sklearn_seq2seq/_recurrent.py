@@ -21,6 +21,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -156,6 +157,7 @@ class GradientOfProducts(torch.autograd.Function):
         return gates.view_as(gates)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
         x = torch.stack(ctx.inputs, dim=1).flatten(0, 1).to(gradient.dtype)
         of_weight = gradient.flatten(0, 1).t() @ x

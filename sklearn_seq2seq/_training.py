@@ -269,6 +269,8 @@ def _report(net, trouble, epoch):
         kept = f"the weights are those of epoch {best.epoch_}, the best"
     elif isinstance(trouble, DivergenceError):
         raise trouble
+    if isinstance(trouble, DivergenceError):
+        net.initialize_optimizer()  # what it remembers is as bad as the last weights
     what = str(trouble).rstrip(".") or f"Training was interrupted in epoch {epoch}"
     warnings.warn(f"{what}; {kept}.", stacklevel=6)
 

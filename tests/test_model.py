@@ -488,6 +488,20 @@ def test_share_embeddings_has_one_table():
     assert sum(p.shape == (V_SOURCE, 5) for p in network.parameters()) == 1
 
 
+@pytest.mark.parametrize(
+    "params", [{"attention": "additive"}, {"attention": "dot", "input_feeding": True}]
+)
+def test_a_second_derivative_is_refused_and_not_wrong(params):
+    network = make(params)
+    logits = network(**random_batch(copy=False).inputs()).logits
+    weights = [p for p in network.parameters() if p.requires_grad]
+    slopes = torch.autograd.grad(
+        logits.mean(), weights, create_graph=True, allow_unused=True
+    )
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        sum(x.square().sum() for x in slopes if x is not None).backward()
+
+
 @pytest.mark.parametrize("input_feeding", [False, True])
 def test_lower_precision_runs_with_copying(input_feeding):
     """With GRUs: not every CPU has an LSTM in bfloat16."""

@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq._callbacks import ClipGradients
-from sklearn_seq2seq._net import DivergenceError, parts
+from sklearn_seq2seq._net import LOSS_SCALE, DivergenceError, parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
 SMALL = {
@@ -335,8 +335,12 @@ def test_gradient_clip_bounds_a_step(words, shouted):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_accumulated_gradients_are_those_of_one_large_batch(words, shouted, optimizer):
+@pytest.mark.parametrize("alpha", [0.0, 0.4])
+def test_accumulated_gradients_are_those_of_one_large_batch(
+    words, shouted, optimizer, alpha
+):
     params = {"optimizer": optimizer, "max_epochs": 3, "copy": True}
+    params["encoder_loss_weight"] = alpha
     large = small(batch_size=60, **params).fit(words, shouted)
     parts = small(batch_size=8, gradient_accumulation_steps=8, **params)
     parts.fit(words, shouted)
@@ -346,10 +350,11 @@ def test_accumulated_gradients_are_those_of_one_large_batch(words, shouted, opti
 
 
 def test_parts_keep_rows_and_bounds(words, shouted):
-    model = small(max_epochs=1).fit(words, shouted)
-    dataset = model._read_pairs(words, shouted)
-    order = np.lexsort((dataset.target_positions, dataset.source_positions))
-    batch = dataset.__getitems__(order)
+    # The longest source has the shortest target.
+    targets = ["A" * (11 - len(word)) for word in words]
+    model = small(max_epochs=1).fit(words, targets)
+    dataset = model._read_pairs(words, targets)
+    batch = dataset.__getitems__(np.arange(len(words)))
     chunks = parts(batch, 7, 60)
     assert sum(len(outputs["weight"]) for _, outputs in chunks) == len(words)
     for inputs, outputs in chunks:
@@ -567,6 +572,28 @@ def test_divergence_leaves_the_best_weights(words, shouted):
         model.fit(words, shouted)
     assert model.n_iter_ == 7
     assert np.isfinite(model.log_likelihood(words, shouted)).all()
+    # Nor does the optimiser remember what ruined them.
+    before = weights(model)
+    model.set_params(callbacks=None).partial_fit(words, shouted)
+    assert np.isfinite(model.history_[-1]["train_loss"])
+    assert not all(torch.equal(*x) for x in zip(before, weights(model), strict=True))
+
+
+def test_many_guesses_of_the_encoder_are_no_divergence(words, shouted):
+    """A loss of ln 2 for each of 20,000 tokens is where training begins."""
+    letters = [chr(ord("A") + k) for k in range(20_000)]
+    model = small(
+        target_vectorizer=SequenceVectorizer(vocabulary=letters),
+        encoder_loss_weight=0.9, max_epochs=1,
+    )  # fmt: skip
+    model.fit(words, shouted)
+    assert model.history_[0]["train_loss"] > 1e4
+
+
+def test_gradients_out_of_range_in_every_batch_are_named(words, shouted, monkeypatch):
+    monkeypatch.setitem(LOSS_SCALE, "float32", 2.0**140)
+    with pytest.raises(DivergenceError, match=r"range of float32 in every batch"):
+        small().fit(words, shouted)
 
 
 def test_divergence_of_a_second_fit_leaves_the_first(words, shouted):
@@ -591,6 +618,16 @@ def test_lower_precision_trains_and_predicts(words, shouted, cell, precision):
     assert losses[-1] < losses[0] - 0.3
     assert all(x.dtype == torch.float32 for x in weights(model))
     assert len(model.predict(words)) == len(words)
+
+
+@pytest.mark.filterwarnings("ignore:This device .* training is in float32")
+def test_validation_is_in_full_precision(words, shouted):
+    valid = words[:20], shouted[:20]
+    model = small(cell="gru", precision="bfloat16", max_epochs=1)
+    model.fit(words, shouted, validation_data=valid)
+    n_positions = sum(len(y) + 1 for y in valid[1])
+    loss = -model.log_likelihood(*valid).sum() / n_positions
+    assert model.history_[0]["valid_loss"] == pytest.approx(loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, float("inf"), float("nan")])
