@@ -57,14 +57,19 @@ def main(argv=None):
         help="time of the processor, with one thread, for a busy machine",
     )
     parser.add_argument(
+        "--rounds", type=int, help="turns that the sides take in training; 5 by default"
+    )
+    parser.add_argument(
         "--json", type=Path, help="file to write; parts not measured now are kept"
     )
     parser.add_argument("--plot", type=Path, help="picture to write")
     args = parser.parse_args(argv)
+    if args.cpu_time and args.loop:
+        parser.error("--loop tells the wall's time, which --cpu-time does not measure")
     if args.cpu_time:
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that it starts
-    settings = Settings(args.data, args.loop, args.quick, args.cpu_time)
+    settings = Settings(args.data, args.loop, args.quick, args.cpu_time, args.rounds)
     print(_report.header(), flush=True)
     rows = []
     for part in args.only:

@@ -24,12 +24,15 @@ class Settings:
         Little data and one round: shows that all works, not how fast it is.
     cpu_time : bool
         Time of the processor instead of the wall's; meant for one thread.
+    rounds : int or None
+        Turns that the sides take in training; None for the usual number.
     """
 
     data: Path | None = None
     loop: Path | None = None
     quick: bool = False
     cpu_time: bool = False
+    rounds: int | None = None
 
     @property
     def clock(self):

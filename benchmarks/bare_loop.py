@@ -30,7 +30,13 @@ class BareLoop(nn.Module):
     """Encoder-decoder with loops of its own; ids as in the package, 0 being the end."""
 
     def __init__(
-        self, n_source, n_target, cell="lstm", stepped=False, embed=128, hidden=256
+        self,
+        n_source,
+        n_target,
+        cell="lstm",
+        stepped=False,
+        embed=AS_PARAMETERS["embedding_size"],
+        hidden=AS_PARAMETERS["hidden_size"],
     ):
         super().__init__()
         layer = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
@@ -46,7 +52,7 @@ class BareLoop(nn.Module):
         self.key = nn.Linear(2 * hidden, hidden, bias=False)
         self.combine = nn.Linear(3 * hidden, hidden)
         self.output = nn.Linear(hidden, n_target)
-        self.dropout = nn.Dropout(0.3)
+        self.dropout = nn.Dropout(AS_PARAMETERS["dropout"])
 
     def encode(self, ids, lengths):
         """Values, keys, mask and first state."""
@@ -121,7 +127,7 @@ class BareLoop(nn.Module):
         n = torch.tanh(n + torch.sigmoid(r + own_r) * own_n)
         return torch.lerp(n, h, torch.sigmoid(z + own_z)), None
 
-    def train_epoch(self, pairs, optimizer, label_smoothing=0.1):
+    def train_epoch(self, pairs, optimizer):
         """Take a step on each batch of the epoch."""
         self.train()
         total = 0.0
@@ -131,7 +137,7 @@ class BareLoop(nn.Module):
                 self(ids, lengths, previous).flatten(0, 1),
                 target.flatten(),
                 ignore_index=-1,
-                label_smoothing=label_smoothing,
+                label_smoothing=AS_PARAMETERS["label_smoothing"],
             )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -150,7 +156,7 @@ class BarePairs:
     seed : int
     """
 
-    def __init__(self, source, target, batch_size=64, seed=0):
+    def __init__(self, source, target, batch_size=AS_PARAMETERS["batch_size"], seed=0):
         self.source, self.source_sizes = padded(source, END)
         self.target, self.target_sizes = padded(target, -1)
         self.previous = F.pad(self.target[:, :-1].clamp(min=0), (1, 0))

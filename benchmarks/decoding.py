@@ -20,6 +20,7 @@ def measure_decoding(settings):
     model = Seq2SeqTransformer(
         source_vectorizer=pairs.source,
         target_vectorizer=pairs.target,
+        # Decodes four times as many at once, 128 as the bare loop does.
         **AS_PARAMETERS | {"batch_size": 32},
         max_epochs=3,
         random_state=0,

@@ -85,11 +85,15 @@ def _slopes(name, found, goal=(None, None), least=0):
 
 def measure_memory(settings):
     """Peak of a process that trains an epoch and decodes; bytes of a token."""
-    _, ours = apart(train_and_decode, "ours", settings)
-    _, theirs = apart(train_and_decode, "theirs", settings)
+    ours, theirs = (
+        top - before
+        for before, top in (
+            apart(train_and_decode, side, settings) for side in ("ours", "theirs")
+        )
+    )
     yield Row(
         "memory",
-        "peak of training and decoding over bare loop",
+        "what training and decoding add at most, over bare loop",
         ours / theirs,
         (None, None),
         ours,
@@ -112,15 +116,17 @@ def measure_memory(settings):
 
 
 def train_and_decode(side, settings):
-    """One epoch on words, and their greedy decoding."""
+    """One epoch on words, and their greedy decoding; the MB before it."""
     pairs = words(settings).some(settings.pick(3600, 200))
-    model = OurLoop(pairs, settings.clock)
+    before = resident()
     if side == "ours":
-        model()
-        model.model.predict(pairs.X)
-        return
+        loop = OurLoop(pairs, settings.clock)
+        loop()
+        loop.model.predict(pairs.X)
+        return before
     loop = TheirLoop(pairs, settings.clock, "lstm", False)
     loop()
     names = ["", "<unk>", *pairs.target.vocabulary_]
     decoder = BareDecoder(loop.network.eval(), pairs.source.vocabulary_, names)
     decoder.greedy(pairs.X, 40, 4 * AS_PARAMETERS["batch_size"])
+    return before

@@ -149,6 +149,9 @@ def rank_by_coverage(model, args):
     return {}
 
 
+TITLES = {"whole": "whole", "chunk of 16": "in chunks of 16"}
+
+
 def draw(tables, longest, path):
     """Draw the token error rates against the number of sentences."""
     import matplotlib
@@ -168,13 +171,12 @@ def draw(tables, longest, path):
     figure.savefig(path, dpi=90)
 
 
-TITLES = {"whole": "whole", "chunk of 16": "in chunks of 16"}
-
-
 def main():
     """Read the command line, measure, draw."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS)
+    )
     parser.add_argument("--pairs", type=int, default=3000)
     parser.add_argument("--longest", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)

@@ -21,6 +21,8 @@ from sacrebleu.metrics import BLEU, CHRF
 from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 
+KEYS = ("train_loss", "valid_loss", "valid_exact_match", "dur")
+
 
 def read(folder, part, language):
     """The sentences of one file."""
@@ -80,8 +82,6 @@ def main():
     if args.save:
         model.save(args.save)
 
-
-KEYS = ("train_loss", "valid_loss", "valid_exact_match", "dur")
 
 if __name__ == "__main__":
     main()

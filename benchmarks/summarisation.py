@@ -70,7 +70,8 @@ def main():
     split = GroupShuffleSplit(1, test_size=0.1, random_state=0)
     train, test = next(split.split(docs.data, groups=docs.groups))
     if args.pairs:
-        train = train[np.linspace(0, len(train) - 1, args.pairs).astype(int)]
+        n = min(args.pairs, len(train))
+        train = train[np.linspace(0, len(train) - 1, n).astype(int)]
     X, y = docs.data[test], docs.target[test]
     print(f"{len(train)} pairs to learn from, {len(test)} held out.", flush=True)
 

@@ -72,7 +72,8 @@ class TheirLoop:
         self.network = BareLoop(*sizes, cell=cell, stepped=stepped)
         self.pairs = BarePairs(*sides)
         parameters = self.network.parameters()
-        self.optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+        rate = AS_PARAMETERS["learning_rate"]
+        self.optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
 
     def __call__(self):
         """Train an epoch."""
@@ -122,7 +123,7 @@ def measure_training(settings):
         "words": words(settings).some(settings.pick(1920, 192)),
         "sentences": sentences(settings).some(settings.pick(640, 64)),
     }
-    rounds = settings.pick(5, 1)
+    rounds = settings.rounds or settings.pick(5, 1)
     for kind, pairs in kinds.items():
         n_tokens = sum(len(row) + 1 for row in pairs.ids()[1])
         for cell in ("lstm", "gru"):

@@ -105,7 +105,7 @@ class Bridge(nn.Module):
 
     What already fits is handed over as it is (Sutskever et al., 2014); what does not
     (two directions, or a cell state that the encoder has not got) is a learned linear
-    map of the layer's final hidden state.
+    map of the layer's final hidden state, its tanh where it becomes a hidden state.
     """
 
     def __init__(

@@ -264,8 +264,10 @@ class Seq2SeqTransformer(
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : skorch.history.History
-        One record an epoch: train_loss (nats a target position), with validation
-        valid_loss and valid_exact_match, dur (seconds) and more.
+        One record an epoch: train_loss (what is minimised; nats a target position),
+        with validation valid_loss (the plain cross-entropy, without dropout or
+        smoothing, so that the two are not to be compared) and valid_exact_match, dur
+        (seconds) and more.
     source_vectorizer_, target_vectorizer_ : SequenceVectorizer or None
         Fitted; None where ids were given.
     n_iter_ : int

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import accuracy, defaults, scarce_data, sentences
+from benchmarks import accuracy, attention, defaults, scarce_data, sentences
 from benchmarks._data import Pairs
 from benchmarks._measure import Row, Settings, apart, by_turns, median_ratio
 from benchmarks._report import line, plot, write
@@ -145,6 +145,31 @@ def test_row_says_whether_its_goal_is_met(ratio, goal, met):
     assert row.met is met
     assert ("missed" in line(row)) == (met is False)
     assert "1,234" in line(row)
+
+
+def test_attentions_are_compared():
+    assert 0 <= attention.copied("dot", True, 1, 0) <= 1
+    assert 0 < attention.wrong_phones("general", 1, 0) < 2
+    ratios = attention.epoch_times(64, 1)
+    assert ratios[attention.KINDS.index("general")] == 1
+    assert min(ratios) > 0
+
+
+def test_wall_time_of_a_script_is_not_compared_with_processor_time(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--cpu-time", "--loop", "loop.py"])
+    assert "--cpu-time does not measure" in capsys.readouterr().err
+
+
+def test_a_candidate_that_became_the_start_is_not_measured_again(tmp_path):
+    start = {f"{k}={v!r}" for k, v in defaults.START.items()}
+    name = next(name for name in defaults.CANDIDATES if name in start)
+    results = tmp_path / "tried.jsonl"
+    args = argparse.Namespace(
+        data=tmp_path, candidates=[name], languages=["hun"], seeds=[0], results=results
+    )
+    defaults.run(args)
+    assert not results.exists()
 
 
 def test_written_rows_keep_those_of_other_parts(tmp_path):
