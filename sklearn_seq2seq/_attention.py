@@ -56,9 +56,9 @@ class Attention(nn.Module, ABC):
     def keys(self, values: Tensor) -> Tensor:
         """``(B, S, M)`` to ``(B, S, H)``: what can be computed once for all queries."""
 
-    @abstractmethod
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """``(B, Q, H)`` and ``(B, S, H)`` to ``(B, Q, S)``."""
+        """``(B, Q, H)`` and ``(B, S, H)`` to ``(B, Q, S)``: their products."""
+        return torch.bmm(query, keys.transpose(1, 2))
 
     def remember(self, values: Tensor, n_positions: Tensor) -> Memory:
         """Make a `Memory` of the encoder's outputs ``(B, S, M)``."""
@@ -102,9 +102,6 @@ class DotAttention(Attention):
     def keys(self, values: Tensor) -> Tensor:
         return values.unflatten(-1, (self.directions, -1)).sum(dim=-2)
 
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query, keys.transpose(1, 2))
-
 
 class GeneralAttention(Attention):
     """Score ``query . W value`` (Luong's "general" [2]_)."""
@@ -117,9 +114,6 @@ class GeneralAttention(Attention):
 
     def keys(self, values: Tensor) -> Tensor:
         return self.key(values)
-
-    def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        return torch.bmm(query, keys.transpose(1, 2))
 
 
 class AdditiveAttention(Attention):
