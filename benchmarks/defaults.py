@@ -11,10 +11,9 @@ The first prints the table of what was found. The second, before it does, measur
 is not there yet, of all candidates if none is named, which takes two or three minutes a
 fit: it adds one JSON line a fit to ``tried.jsonl`` beside this file (or what
 ``--results`` names) and goes on where it stopped; several can work on one file, each on
-other candidates, languages or seeds. A candidate
-is compared with the start on the languages and seeds that both have: the differences of
-word error rates (WER) and phone error rates (PER), and their standard errors over those
-fits.
+other candidates, languages or seeds. A candidate is compared with the mean of the
+start's fits in the same language: the differences of word error rates (WER) and phone
+error rates (PER), and their standard errors over the candidate's fits.
 """
 
 import argparse
@@ -175,17 +174,21 @@ def print_table(lines):
     """Print a Markdown table: a row a candidate, the differences from the start."""
     print("| | fits | WER | PER | difference of WER | of PER | CPU seconds |")
     print("|---|---|---|---|---|---|---|")
+    usual = {}
+    for language in LANGUAGES:
+        own = [x for key, x in lines.items() if key[:2] == ("the start", language)]
+        if own:
+            usual[language] = {k: np.mean([x[k] for x in own]) for k in ("wer", "per")}
     for name in CANDIDATES:
-        own = {key[1:]: line for key, line in lines.items() if key[0] == name}
-        usual = {key: lines.get(("the start", *key)) for key in own}
-        both = [(own[key], usual[key]) for key in own if usual[key]]
+        own = [line for key, line in lines.items() if key[0] == name]
+        both = [(x, usual[x["language"]]) for x in own if x["language"] in usual]
         if not both:
             continue
         cells = [f"`{name}`" if "=" in name else name, str(len(both))]
         cells += [f"{np.mean([x[k] for x, _ in both]):.2f}" for k in ("wer", "per")]
         for figure in ("wer", "per"):
             differences = [x[figure] - start[figure] for x, start in both]
-            cell = "" if own == usual else f"{np.mean(differences):+.2f}"
+            cell = "" if name == "the start" else f"{np.mean(differences):+.2f}"
             if cell and differences[1:]:
                 cell += f" ± {np.std(differences, ddof=1) / len(both) ** 0.5:.2f}"
             cells.append(cell)

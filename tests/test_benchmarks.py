@@ -161,6 +161,14 @@ def test_wall_time_of_a_script_is_not_compared_with_processor_time(capsys):
     assert "--cpu-time does not measure" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["tried", "tried_before"])
+def test_page_has_the_table_of_what_was_tried(name, capsys):
+    results = Path(defaults.__file__).with_name(f"{name}.jsonl")
+    defaults.print_table(defaults.read_results(results))
+    page = Path(__file__).parents[1] / "docs" / "measured.md"
+    assert capsys.readouterr().out in page.read_text("utf-8")
+
+
 def test_a_candidate_that_became_the_start_is_not_measured_again(tmp_path):
     start = {f"{k}={v!r}" for k, v in defaults.START.items()}
     name = next(name for name in defaults.CANDIDATES if name in start)
