@@ -227,9 +227,12 @@ class _Text:
 
     def __init__(self, rows, vectorizer, name):
         self.rows = check_raw(rows, name)
-        # No token is unknown here, whatever the vectorizer leaves out.
+        # No token is unknown here, whatever the vectorizer leaves out; and new rows are
+        # to be cut again, for which a joiner of the user's is not made.
         if vectorizer is not None:
             vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
+            if not callable(vectorizer.analyzer):
+                vectorizer.set_params(joiner=None)
         self.side, _ = learn_text(self.rows, vectorizer, name)
         self.vectorizer = self.side.vectorizer
         self.tokens, self.extras = self.side.read(self.rows, name, open_vocabulary=True)

@@ -8,12 +8,22 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_seq2seq._fitting import unchanged_on_failure
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._raw import check_raw, is_raw
 from sklearn_seq2seq._tokens import as_tokens, from_flat
 from sklearn_seq2seq.metrics import exact_match_score
 
 _TABLE_BYTES = 2**25
+# What not every fit learns.
+_LEARNED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "n_outputs_",
+    "targets_",
+    "most_frequent_",
+    "sources_",
+)
 
 
 class DummySeq2Seq(BaseEstimator):
@@ -102,22 +112,24 @@ default="most_frequent"
         ValueError
             If X and y cannot be read, or are not equally many.
         """
-        source_kind, sources = self._check_X(X, reset=True)
-        target_kind, targets = self._check_y(y, reset=True)
-        check_consistent_length(sources, targets)
-        if self.strategy == "copy" and source_kind != target_kind:
-            raise TypeError(
-                "strategy='copy' needs sources and targets of one kind; "
-                f"got {source_kind} in X and {target_kind} in y."
-            )
-        self.kinds_ = (source_kind, target_kind)
-        self._strategy = self.strategy
-        if self._strategy == "copy":
-            return self
-        self.targets_, codes = _encode(targets)
-        self.most_frequent_ = int(np.argmax(np.bincount(codes)))
-        if self._strategy in ("lookup", "nearest"):
-            self.sources_ = _commonest(sources, codes)
+        with unchanged_on_failure(self):
+            for name in _LEARNED:
+                vars(self).pop(name, None)
+            source_kind, sources = self._check_X(X, reset=True)
+            target_kind, targets = self._check_y(y, reset=True)
+            check_consistent_length(sources, targets)
+            if self.strategy == "copy" and source_kind != target_kind:
+                raise TypeError(
+                    "strategy='copy' needs sources and targets of one kind; "
+                    f"got {source_kind} in X and {target_kind} in y."
+                )
+            self.kinds_ = (source_kind, target_kind)
+            self._strategy = self.strategy
+            if self._strategy != "copy":
+                self.targets_, codes = _encode(targets)
+                self.most_frequent_ = int(np.argmax(np.bincount(codes)))
+            if self._strategy in ("lookup", "nearest"):
+                self.sources_ = _commonest(sources, codes)
         return self
 
     def predict(self, X):

@@ -269,6 +269,13 @@ class DecodedScore(Callback):
         self.y = y
 
     def on_train_begin(self, net, **kwargs):
+        own = {"loss", "exact_match", "positions", "batch_count", "score"}
+        taken = own.intersection(self.scoring) if isinstance(self.scoring, dict) else ()
+        if taken:
+            raise ValueError(
+                f"scoring cannot call a score {sorted(taken)[0]!r}: valid_{min(taken)} "
+                "is a figure of every training's own."
+            )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
 
     def on_epoch_end(self, net, **kwargs):
@@ -313,7 +320,7 @@ class Progress(Callback):
         if not training:
             return
         self.n_positions_ += int(batch[1]["positions"].sum())
-        speed = self.n_positions_ / (time.monotonic() - self.start_)
+        speed = self.n_positions_ / max(time.monotonic() - self.start_, 1e-9)
         figures = {**self.figures_, "tokens/s": f"{speed:,.0f}"}
         self.bar_.set_postfix(figures, refresh=False)
         self.bar_.update()

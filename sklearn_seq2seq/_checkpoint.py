@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 from pathlib import Path
 
 import joblib
@@ -43,6 +44,7 @@ class Checkpoint:
             raise ValueError(f"The folder of checkpoint={str(path)!r} does not exist.")
         self.path = path
         self.fingerprint = fingerprint
+        self.proven = False
 
     def read(self):
         """Return the state last written, or None if there is no file.
@@ -67,7 +69,8 @@ class Checkpoint:
                 "afresh, or choose another path."
             ) from error
         theirs = state["fingerprint"]
-        other = [name for name, own in self.fingerprint.items() if theirs[name] != own]
+        own = self.fingerprint
+        other = [name for name, value in own.items() if theirs.get(name) != value]
         if other:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} belongs to another fit, with other "
@@ -78,10 +81,16 @@ class Checkpoint:
         return state
 
     def write(self, state):
-        """Put `state`, a dict of tensors and plain values, in the file's place."""
+        """Put `state`, a dict of tensors and plain values, in the file's place.
+
+        Raises
+        ------
+        ValueError
+            If the state holds what `read` would refuse.
+        """
         history = json.dumps(state["history"], default=_plain)
         state = {
-            **state,
+            **_without_numpy(state),
             "history": history,
             "format": FORMAT,
             "fingerprint": self.fingerprint,
@@ -91,8 +100,34 @@ class Checkpoint:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        if not self.proven:
+            self._prove(temporary)
         os.replace(temporary, self.path)
         _sync_folder(self.path.parent)
+
+    def _prove(self, file):
+        """Read a first file: better no training than one that cannot be resumed."""
+        try:
+            torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            os.unlink(file)
+            raise ValueError(
+                "The state of this training is not one that checkpoint can keep: the "
+                "optimiser or the schedule remembers an object other than a number or "
+                "a tensor. Use another optimizer or lr_schedule, or checkpoint=None."
+            ) from error
+        self.proven = True
+
+
+def _without_numpy(value):
+    """A copy with Python's numbers for numpy's, of which files must be free."""
+    if isinstance(value, dict):
+        return {_without_numpy(k): _without_numpy(x) for k, x in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_without_numpy, value))
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return value
 
 
 def _plain(value):

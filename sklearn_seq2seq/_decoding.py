@@ -16,7 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seq2seq import _inference, _search
 from sklearn_seq2seq._pieces import chunked, marks_of, truncated
 from sklearn_seq2seq._raw import check_raw
-from sklearn_seq2seq._sides import listed, read_target_ids, take
+from sklearn_seq2seq._sides import (
+    check_same_pieces,
+    check_width,
+    listed,
+    read_target_ids,
+    take,
+)
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad, unpad
 from sklearn_seq2seq.metrics import exact_match_score
 
@@ -109,15 +115,15 @@ class DecodingMixin:
         unsure = _confidence(decoded, pieces) < self.min_confidence
         return self._side.write(tokens, strings), unsure
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Share of rows whose whole sequence is right; abstentions are not.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources.
-        y : iterable of str, of lists of str, or array of ids
-            Their targets.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            Their targets; None for those of an autoencoder, the sources.
         sample_weight : array-like of float, shape (n_samples,), default=None
             Weight of each row.
 
@@ -133,11 +139,16 @@ class DecodingMixin:
         ValueError
             As `predict`, or if lengths differ.
         """
+        X, y = listed(X, y)
         y_pred, unsure = self._predict(X, quiet=True)
-        if self._side.is_text:
+        if self._side.has_columns:
+            y = self._side.write(*self._side.read(y, "y", open_vocabulary=True))
+        elif self._side.is_text:
             y = check_raw(y, "y")
-        elif self._side.ndim == 1:
-            y, y_pred = np.reshape(y, (-1, 1)), y_pred.reshape(-1, 1)
+        else:
+            # Zeros between ids are no tokens, as in `fit`.
+            y = read_target_ids(y)[0].toarray()
+            y_pred = y_pred.reshape(len(y_pred), -1)
         check_consistent_length(y, y_pred, sample_weight)
         if not unsure.any():
             return exact_match_score(y, y_pred, sample_weight=sample_weight)
@@ -183,7 +194,8 @@ class DecodingMixin:
             If `n_best` is not a positive whole number.
         """
         _check_count("n_best", n_best)
-        return self._table(X, prefix=prefix, n_best=int(n_best), whole="predict_nbest")
+        options = {"n_best": int(n_best), "whole": "predict_nbest"}
+        return self._table(X, distinct=True, prefix=prefix, **options)
 
     def predict_confidence(self, X, *, prefix=None):
         """Probability of each prediction: of the whole sequence, its end included.
@@ -259,7 +271,8 @@ class DecodingMixin:
         def chooser():
             return _search.Sampler(n_samples, generator, temperature, top_k, top_p)
 
-        return self._table(X, n_best=n_samples, chooser=chooser, whole="sample")
+        options = {"n_best": n_samples, "chooser": chooser, "whole": "sample"}
+        return self._table(X, distinct=False, **options)
 
     def log_likelihood(self, X, y=None, *, per_token=False):
         """Log-probability of given targets.
@@ -477,10 +490,13 @@ class DecodingMixin:
 
     def _allowed_copies(self, copies, strings):
         """Copying a banned token that no vocabulary holds yields the unknown one."""
-        if copies is None or self.banned_tokens is None or not strings:
+        if copies is None or self.banned_tokens is None:
             return copies
-        banned = set(self.banned_tokens)
-        ids = [self._side.size + k for k, x in enumerate(strings) if x in banned]
+        banned, size = set(self.banned_tokens), self._side.size
+        if self._side.is_text:
+            ids = [size + k for k, x in enumerate(strings) if x in banned]
+        else:
+            ids = [int(k) for k in banned if k >= size]
         copies = copies.copy()
         copies.data[np.isin(copies.data, ids)] = UNKNOWN
         return copies
@@ -524,8 +540,11 @@ class DecodingMixin:
 
         return options, least
 
-    def _table(self, X, **options):
-        """Decode, and lay the hypotheses out as `predict_nbest` describes."""
+    def _table(self, X, *, distinct, **options):
+        """Decode, and lay the hypotheses out as `predict_nbest` describes.
+
+        Where hypotheses of one source read alike, `distinct` keeps the likeliest.
+        """
         X, _ = listed(X)
         decoded, strings, datasets, pieces = self._decode(X, **options)
         found = decoded.log_probs > -np.inf
@@ -544,6 +563,11 @@ class DecodingMixin:
             "probability": np.exp(log_probability),
             "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
         }
+        if distinct and self._side.is_text:
+            kept = _first_of_alike(row, columns["sequence"])
+            columns = {name: column[kept] for name, column in columns.items()}
+            row = columns["row"]
+            columns["rank"] = np.arange(len(row)) - np.searchsorted(row, row)
         try:
             import pandas as pd
         except ImportError:
@@ -565,6 +589,7 @@ class DecodingMixin:
         member = self._members[first]
         if not (member._source.is_text and member._target.is_text):
             raise ValueError("replace_unknown='copy' needs text on both sides.")
+        check_same_pieces(member._source, member._target, "replace_unknown='copy'")
         targets = np.repeat(np.arange(len(rows)), lengths(tokens))
         targets = np.unique(targets[tokens.data == UNKNOWN])
         if not len(targets):
@@ -579,6 +604,7 @@ class DecodingMixin:
         if pieces is not None:
             opened = pieces[first].take(opened)
         names = [*member._source.vectorizer._token_strings(), *extras]
+        banned = np.isin(names, list(self.banned_tokens or ()))
         tokens = tokens.copy()
         strings = list(strings)
         for row, k, weight in zip(rows, targets, weights, strict=True):
@@ -587,9 +613,10 @@ class DecodingMixin:
                 continue
             target = tokens.data[tokens.indptr[k] : tokens.indptr[k + 1]]
             at = np.flatnonzero(target == UNKNOWN)
-            looked = weight[at, : len(source)].argmax(axis=1)
+            looked = source[weight[at, : len(source)].argmax(axis=1)]
+            at, looked = at[~banned[looked]], looked[~banned[looked]]
             target[at] = self._side.size + len(strings) + np.arange(len(at))
-            strings += [names[i] for i in source[looked]]
+            strings += [names[i] for i in looked]
         return tokens, strings
 
     def _sentinel(self):
@@ -698,6 +725,15 @@ def _check_sampling(temperature, top_k, top_p):
         raise ValueError(f"top_p must be in (0, 1]; got {top_p!r}.")
 
 
+def _first_of_alike(row, sequences):
+    """Places of the first of each row's equal sequences, in order."""
+    first = {}
+    for k, (i, sequence) in enumerate(zip(row.tolist(), sequences, strict=True)):
+        text = sequence if isinstance(sequence, str) else tuple(sequence)
+        first.setdefault((i, text), k)
+    return np.fromiter(first.values(), dtype=np.int64, count=len(first))
+
+
 def _as_column(sequences):
     """Rows of sequences as one column, whatever they are."""
     if sequences.ndim == 1:
@@ -728,13 +764,7 @@ def _read_text_or_ids(rows, target, name):
         tokens, _ = target.read(check_raw(rows, name), name, open_vocabulary=True)
         return tokens
     tokens, _ = read_target_ids(rows)
-    too_long = lengths(tokens) > target.width
-    if too_long.any():
-        row = int(np.flatnonzero(too_long)[0])
-        raise ValueError(
-            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
-            f"{target.width} columns of the y given to fit."
-        )
+    check_width(tokens, target, name)
     return tokens
 
 
@@ -772,15 +802,16 @@ def _check_begins_member(prefixes, members):
 
 def _read_closed_set(outputs, target, banned):
     """Token array of the allowed outputs that can be predicted."""
-    outputs = list(outputs)
-    if not outputs:
+    if not hasattr(outputs, "shape"):  # a set has no order that could be read twice
+        outputs = list(outputs)
+    if not len(outputs):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens = _read_text_or_ids(outputs, target, "allowed_outputs")
-    rows = np.repeat(np.arange(len(outputs)), lengths(tokens))
+    rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
     unknown = (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
     unknown = np.unique(rows[unknown])
     barred = np.unique(rows[np.isin(tokens.data, banned)])
-    kept = np.setdiff1d(np.arange(len(outputs)), np.union1d(unknown, barred))
+    kept = np.setdiff1d(np.arange(tokens.shape[0]), np.union1d(unknown, barred))
     if not len(kept):
         raise ValueError(
             "None of allowed_outputs can be predicted: every one holds a token that is "
@@ -788,7 +819,7 @@ def _read_closed_set(outputs, target, banned):
         )
     if len(unknown):
         warnings.warn(
-            f"{len(unknown)} of {len(outputs)} allowed_outputs hold tokens that are "
+            f"{len(unknown)} of {tokens.shape[0]} allowed_outputs hold tokens that are "
             "not in the target vocabulary and cannot be predicted.",
             stacklevel=6,
         )

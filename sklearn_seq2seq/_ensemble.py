@@ -370,8 +370,11 @@ def _disagreement(first, other):
 
 
 def _other_vocabulary(own, its):
-    own, its = own.vectorizer.vocabulary_, its.vectorizer.vocabulary_
+    vectorizers = own.vectorizer, its.vectorizer
+    own, its = (vectorizer.vocabulary_ for vectorizer in vectorizers)
     if own == its:
+        if _cutting(vectorizers[0]) != _cutting(vectorizers[1]):
+            return "they cut targets into tokens differently"
         return None
     tokens = sorted(map(str, own.keys() ^ its.keys()))[:5]
     if not tokens:
@@ -395,12 +398,9 @@ def _other_copies(first, other):
 
 def _cutting(vectorizer):
     """What decides into which tokens a vectorizer cuts."""
-    params = vectorizer.get_params(deep=True)
-    cutting = {
-        name: value
-        for name, value in params.items()
-        if name.rpartition("__")[2] not in _NOT_CUTTING
-        and not hasattr(value, "get_params")
-        and name != "transformers"
-    }
+    if hasattr(vectorizer, "transformers_"):
+        parts = vectorizer.transformers_
+        return [(name, column, _cutting(own)) for name, own, column in parts]
+    params = vectorizer.get_params(deep=False)
+    cutting = {k: value for k, value in params.items() if k not in _NOT_CUTTING}
     return type(vectorizer), cutting, getattr(vectorizer, "tokenizer_", None)

@@ -1,7 +1,7 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
-from contextlib import contextmanager
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,6 +32,7 @@ from sklearn_seq2seq._callbacks import (
     with_callbacks,
 )
 from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
+from sklearn_seq2seq._fitting import unchanged_on_failure
 from sklearn_seq2seq._net import (
     OPTIMIZERS,
     PRECISIONS,
@@ -44,6 +45,7 @@ from sklearn_seq2seq._pretrained import check_pretrained, grow_source, take_weig
 from sklearn_seq2seq._recurrent import CELLS
 from sklearn_seq2seq._sides import (
     CopyTable,
+    check_width,
     holds_text,
     id_side,
     is_column,
@@ -569,24 +571,15 @@ class Seq2SeqTransformer(
         self._check_parameters()
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         tasks = FitTasks(context, self, X, y)
-        with self._unchanged_on_failure(), tasks:
+        with unchanged_on_failure(self), tasks:
             if going_on:
                 X, y = listed(X, y)
                 dataset = self._read_pairs(X, y)
+                self._check_ids(dataset.source, y)
             else:
                 X, y, dataset = self._learn(X, y)
             self._train(X, y, dataset, tasks, sample_weight=sample_weight, **extras)
         return self
-
-    @contextmanager
-    def _unchanged_on_failure(self):
-        before = dict(vars(self))
-        try:
-            yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _check_parameters(self):
         """Validate each parameter, then how they go together."""
@@ -667,6 +660,23 @@ class Seq2SeqTransformer(
         check_consistent_length(tokens, target)
         return self._dataset(tokens, target, copies)
 
+    def _check_ids(self, source, y):
+        """Look at ids to go on with, as vectorizers look at text."""
+        sides = []
+        if not self._source.is_text:
+            sides.append((self._source, source, "X"))
+        if not self._target.is_text:
+            sides.append((self._target, read_target_ids(y)[0], "y"))
+        for side, tokens, name in sides:
+            check_width(tokens, side, name)
+            new = tokens.data[tokens.data >= side.size]
+            if len(new):
+                warnings.warn(
+                    f"{len(new)} token(s) in {name} are not in the vocabulary, which "
+                    f"ends at id {side.size - 1}; for example {new[0]}.",
+                    stacklevel=5,
+                )
+
     def _dataset(self, tokens, target=None, copies=None, weight=None):
         return PairDataset(
             tokens,
@@ -707,9 +717,12 @@ class Seq2SeqTransformer(
                     "validation_data must be a pair (X, y) of sources and targets; got "
                     f"{validation_data!r:.60}."
                 )
-            X_valid, y_valid = listed(*validation_data)
-            valid = self._read_pairs(X_valid, y_valid)
-            valid = self._shorten_pairs(X_valid, valid)
+            try:
+                X_valid, y_valid = listed(*validation_data)
+                valid = self._read_pairs(X_valid, y_valid)
+                valid = self._shorten_pairs(X_valid, valid)
+            except ValueError as error:
+                raise ValueError(f"In validation_data: {error}") from error
         training = Training(
             params,
             dataset,

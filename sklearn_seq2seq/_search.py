@@ -140,7 +140,7 @@ def search(
             constraint.forbid(log_probs, free, beam)
         t = beam.history.shape[2]
         if t < min_length:
-            _postpone_end(log_probs)
+            _postpone_end(log_probs, limits[beam.sources] > t)
         capped = beam.capped
         if constraints:
             capped = capped | _end_stuck(log_probs, free, beam, chooser)
@@ -171,12 +171,12 @@ def search(
         previous = tokens.reshape(-1)
 
 
-def _postpone_end(log_probs):
-    """Forbid the end wherever there is something else to go on with."""
+def _postpone_end(log_probs, may_go_on):
+    """Forbid the end in these rows, where there is something else to go on with."""
     price = log_probs[..., BOUNDARY].clone()
     log_probs[..., BOUNDARY] = NEVER
     stuck = (log_probs == NEVER).all(dim=2)
-    log_probs[..., BOUNDARY] = price.masked_fill(~stuck, NEVER)
+    log_probs[..., BOUNDARY] = price.masked_fill(~stuck & may_go_on[:, None], NEVER)
 
 
 def _end_stuck(log_probs, free, beam, chooser):

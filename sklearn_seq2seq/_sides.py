@@ -152,6 +152,17 @@ def read_target_ids(y):
     return as_tokens(y.reshape(len(y), -1)), y.ndim
 
 
+def check_width(tokens, side, name):
+    """Refuse rows of more ids than the arrays given to `fit` had columns."""
+    too_long = lengths(tokens) > side.width
+    if too_long.any():
+        row = int(np.flatnonzero(too_long)[0])
+        raise ValueError(
+            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
+            f"{side.width} columns of the data given to fit."
+        )
+
+
 def id_side(tokens, ndim=2):
     """Side of ids, with a vocabulary up to the largest."""
     size = max(int(tokens.data.max(initial=0)) + 1, FIRST_TOKEN)
@@ -187,8 +198,15 @@ def listed(X, y=None):
 
 def _listed(data, name):
     if getattr(data, "ndim", 1) == 1 and is_raw(data):
+        if isinstance(data, list) and any(map(_has_columns, data)):
+            return data
         return check_raw(data, name)
     return indexable(data)[0]
+
+
+def _has_columns(row):
+    """Whether a row is no sequence but a cell for each of several columns."""
+    return isinstance(row, tuple) and not all(isinstance(cell, str) for cell in row)
 
 
 def take(data, rows):
@@ -296,6 +314,29 @@ def vectors_by_id(vectors, side, width, name):
     return np.asarray(ids, dtype=np.int64), matrix
 
 
+def check_same_pieces(source, target, what):
+    """Refuse to copy pieces of words where the target has others.
+
+    A piece is a token of its own tokenizer only: it may be a part of a character, or
+    begin with a space that other tokens do not have.
+    """
+    if not (source.is_text and target.is_text):
+        return
+    own = _tokenizers(source.vectorizer)
+    if own != _tokenizers(target.vectorizer) or len(own) > 1:
+        raise ValueError(
+            f"{what} needs the same tokens on both sides where one is cut into "
+            "subwords. Learn the pieces from the texts of both and give them to both: "
+            "tokenizer=SequenceVectorizer(analyzer='subword').fit(both).tokenizer_."
+        )
+
+
+def _tokenizers(vectorizer):
+    """The tokenizers of subwords that a vectorizer uses; empty if none."""
+    columns = getattr(vectorizer, "transformers_", [("", vectorizer, None)])
+    return {getattr(own, "tokenizer_", None) for _, own, *_ in columns} - {None}
+
+
 class CopyTable:
     """Which target token each source token stands for: the one of the same string.
 
@@ -316,6 +357,7 @@ class CopyTable:
                 "source id of another step's vocabulary stands for is not known here. "
                 "Pass the raw text, with source_vectorizer= instead of a Pipeline step."
             )
+        check_same_pieces(source, target, "copy=True")
         self.target_size = target.size
         self.strings = []
         self.table = None

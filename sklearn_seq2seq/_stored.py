@@ -386,6 +386,7 @@ def _unpack_pipeline(pipeline, state, tensors):
 
 def _pipeline_params(pipeline):
     params = pipeline.get_params(deep=False)
+    params["steps"] = list(map(tuple, pipeline.steps))
     return {name: value for name, value in params.items() if value is not None}
 
 

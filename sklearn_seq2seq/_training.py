@@ -11,10 +11,16 @@ import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
+from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from skorch.history import History
 
-from sklearn_seq2seq._callbacks import Regularly, StopTraining, make_callbacks
+from sklearn_seq2seq._callbacks import (
+    BestModel,
+    Regularly,
+    StopTraining,
+    make_callbacks,
+)
 from sklearn_seq2seq._checkpoint import (
     Checkpoint,
     digest,
@@ -33,6 +39,8 @@ NOT_OF_THE_FIT = (
     # Its weights and tokens count, as first weights and tokens.
     "pretrained",
 )
+# In what torch says of a CPU, and of a GPU.
+OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 class Training:
@@ -200,6 +208,8 @@ class Training:
         if epoch > net.first_epoch_ and entry not in net.history[-1]:
             del net.history[-1]
         net.notify("on_train_end", X=self.dataset, y=None)
+        if self.monitored is None:
+            net.memory_ = None  # of weights that these are not
         if trouble is not None:
             _report(net, trouble, epoch)
         if finished and self.checkpoint is not None:
@@ -212,10 +222,16 @@ class Training:
             net.fit_loop(self.dataset, epochs=self.params["max_epochs"] - done)
         except StopTraining:
             return True, None
-        except (KeyboardInterrupt, DivergenceError) as trouble:
+        except KeyboardInterrupt as trouble:
+            # skorch's own way of stopping early looks like an interrupt.
+            early = _callback(net, EarlyStopping)
+            if early is not None and early.misses_ == early.patience:
+                return True, None
+            return False, trouble
+        except DivergenceError as trouble:
             return False, trouble
         except RuntimeError as error:
-            if "memory" not in str(error):
+            if not any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise
             raise MemoryError(
                 "Not enough memory for a training step. Lower batch_size (now "
@@ -225,8 +241,7 @@ class Training:
         return True, None
 
     def _write(self, net, finished=False):
-        callbacks = dict(net.callbacks_)
-        schedule, best = callbacks.get("schedule"), callbacks.get("best")
+        schedule, best = _callback(net, LRScheduler), _callback(net, BestModel)
         # An epoch under way has no record yet, only sums.
         n_epochs = len(net.history) - (net.sums_ is not None)
         self.checkpoint.write(
@@ -254,16 +269,21 @@ def _load(net, saved):
     net.module_.randomness.load_state_dict(saved["randomness"])
     net.module_.load_state_dict(saved["module"])
     net.optimizer_.load_state_dict(saved["optimizer"])
-    callbacks = dict(net.callbacks_)
-    if saved["schedule"] is not None and "schedule" in callbacks:
-        callbacks["schedule"].lr_scheduler_.load_state_dict(saved["schedule"])
+    schedule = _callback(net, LRScheduler)
+    if saved["schedule"] is not None and schedule is not None:
+        schedule.lr_scheduler_.load_state_dict(saved["schedule"])
     if saved["best"] is not None:
-        callbacks["best"].load_state_dict(saved["best"])
+        _callback(net, BestModel).load_state_dict(saved["best"])
+
+
+def _callback(net, kind):
+    """The first callback of a kind, our own before the user's; None without."""
+    return next((own for _, own in net.callbacks_ if isinstance(own, kind)), None)
 
 
 def _report(net, trouble, epoch):
     """Say what ended training before its time; raise where nothing good is left."""
-    best = dict(net.callbacks_).get("best")
+    best = _callback(net, BestModel)
     kept = "the weights are the last ones"
     if best is not None and best.weights_ is not None:
         kept = f"the weights are those of epoch {best.epoch_}, the best"
@@ -344,6 +364,11 @@ def _check_max_tokens(dataset, rows, max_tokens):
         )
 
 
+def _state_of(net):
+    # A training that found nothing better ends with the weights it began with.
+    return f"{network_digest(net.module_)} after {len(net.history)} epochs"
+
+
 def _fingerprint(params, dataset, groups, valid, names, net):
     """Names and hashes of all that determines a training."""
     parts = {
@@ -357,5 +382,5 @@ def _fingerprint(params, dataset, groups, valid, names, net):
         "rows": digest([pairs_digest(dataset), groups]),
         "validation data": digest(pairs_digest(valid)),
         "tokens": digest(names),
-        "first weights": "drawn" if net is None else network_digest(net.module_),
+        "first weights": "drawn" if net is None else _state_of(net),
     }

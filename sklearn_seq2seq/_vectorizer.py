@@ -483,9 +483,14 @@ class SequenceVectorizer(
         return _check_analyzed(list(map(self.analyzer, strings)), start, name)
 
     def _prepare(self, strings):
+        normalize = partial(unicodedata.normalize, self.normalize)
         if self.normalize:
-            strings = map(partial(unicodedata.normalize, self.normalize), strings)
-        return map(str.lower, strings) if self.lowercase else strings
+            strings = map(normalize, strings)
+        if self.lowercase:
+            strings = map(str.lower, strings)
+            if self.normalize:  # some characters have a code point in lower case only
+                strings = map(normalize, strings)
+        return strings
 
     def _word_finder(self):
         if self.token_pattern is None:

@@ -100,6 +100,8 @@ def make_dates(
     """
     dates = import_optional("babel.dates", "datasets")
     locales = np.atleast_1d(np.asarray(locales, dtype=object)).ravel()
+    if not len(locales):
+        raise ValueError("locales is empty; name at least one, such as 'en'.")
     parsed = [_parse_locale(locale) for locale in locales]
     start, end = np.datetime64(start, "D"), np.datetime64(end, "D")
     if not start <= end:
@@ -126,6 +128,15 @@ def make_dates(
         as_frame,
         locale=locales[which],
     )
+
+
+def _draw_different(n, n_draws, rng):
+    """Draw different whole numbers below `n`, in random order."""
+    draws = sample_without_replacement(n, n_draws, random_state=rng)
+    if n_draws > 0.98 * n:
+        # Those that are nearly all come nearly sorted.
+        draws = rng.permutation(draws)
+    return draws.tolist()
 
 
 def _parse_locale(locale):
@@ -220,13 +231,10 @@ def make_number_words(
             f"n_samples={n_samples} different numbers do not fit in the range from "
             f"low={low} to high={high}, the latter excluded."
         )
-    numbers = low + sample_without_replacement(
-        high - low, n_samples, random_state=random_state
-    )
+    draws = _draw_different(high - low, n_samples, check_random_state(random_state))
+    numbers = [low + draw for draw in draws]
     try:
-        words = [
-            library.num2words(number, lang=language) for number in numbers.tolist()
-        ]
+        words = [library.num2words(number, lang=language) for number in numbers]
     # What num2words raises for a language that it has not got, or not so far.
     except NotImplementedError as error:
         raise ValueError(
@@ -235,7 +243,7 @@ def make_number_words(
         ) from error
     return make_bunch(
         {"words": words},
-        {"digits": map(str, numbers.tolist())},
+        {"digits": map(str, numbers)},
         make_number_words,
         return_X_y,
         as_frame,
@@ -621,11 +629,9 @@ def make_names(
             f"n_samples={n_samples} sentences need two new names each, and "
             f"subset={subset!r} has {_N_NAMES // stride}."
         )
-    draws = sample_without_replacement(
-        _N_NAMES // stride, 2 * n_samples, random_state=rng
-    )
+    draws = _draw_different(_N_NAMES // stride, 2 * n_samples, rng)
     # Even numbers are the names of the training set, odd ones those of the test set.
-    names = [_coin_name(draw * stride + (subset == "test")) for draw in draws.tolist()]
+    names = [_coin_name(draw * stride + (subset == "test")) for draw in draws]
     templates = rng.randint(len(_NAME_TEMPLATES), size=n_samples)
     people, places = names[:n_samples], names[n_samples:]
     sentences = [
