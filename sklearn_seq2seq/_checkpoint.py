@@ -59,6 +59,7 @@ class Checkpoint:
         content = io.BytesIO(self.path.read_bytes())
         try:
             state = torch.load(content, map_location="cpu", weights_only=True)
+            state = _with_numpy(state)
             state["history"] = json.loads(state["history"])
             if state["format"] != FORMAT:
                 raise ValueError(state["format"])
@@ -119,14 +120,30 @@ class Checkpoint:
         self.proven = True
 
 
+_ARRAY = "an array of numpy"
+
+
 def _without_numpy(value):
-    """A copy with Python's numbers for numpy's, of which files must be free."""
+    """A copy with Python's numbers and tensors for numpy's, which files cannot hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return {_ARRAY: torch.from_numpy(value)}
+    return _mapped(_without_numpy, value)
+
+
+def _with_numpy(value):
+    """Put arrays back in their places."""
+    if isinstance(value, dict) and _ARRAY in value:
+        return value[_ARRAY].numpy()
+    return _mapped(_with_numpy, value)
+
+
+def _mapped(function, value):
     if isinstance(value, dict):
-        return {_without_numpy(k): _without_numpy(x) for k, x in value.items()}
+        return {key: function(x) for key, x in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(map(_without_numpy, value))
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        return type(value)(map(function, value))
     return value
 
 

@@ -130,6 +130,7 @@ class Seq2SeqTransformer(
         then taken one by one, which is slower.
     copy : bool, default=False
         Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
+        Subwords must then be the same on both sides.
     share_embeddings : bool, default=False
         Whether both sides have one vocabulary, the union, and one embedding table.
     tie_output : bool, default=False
@@ -511,7 +512,7 @@ class Seq2SeqTransformer(
         X : iterable of str, of lists of str, or array of ids
             The sources. Text: a list, 1-D array, pandas or polars column, or, with a
             `ColumnVectorizer`, a frame. Ids: a dense or sparse array of shape
-            (n_samples, width), 0 ending a row.
+            (n_samples, width); zeros are no tokens.
         y : iterable of str, of lists of str, or array of ids, default=None
             The targets, ids of shape (n_samples,) or (n_samples, width). None makes
             every source its own target: an autoencoder.

@@ -601,7 +601,8 @@ def qualified_name(function, where):
         raise ValueError(
             f"{where} is an object, {function!r:.80}, that has no name to be saved by. "
             "Use a function or class of an importable module, or one of the strings "
-            "that the parameter takes."
+            "that the parameter takes; or, if only training needs it and that is over, "
+            "put its default in its place with set_params."
         )
     name = f"{module}.{qualname}"
     try:

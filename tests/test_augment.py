@@ -86,6 +86,29 @@ def test_lists_stay_lists():
         assert [token.upper() for token in source] == target
 
 
+@pytest.mark.parametrize("vectorizer", [
+    SequenceVectorizer(joiner="-"),
+    SequenceVectorizer(analyzer="word", joiner=""),
+])  # fmt: skip
+def test_new_rows_can_be_cut_again(vectorizer):
+    """Whatever predictions are to be joined with."""
+    y = ["A B", "C D", "A", "D B"]
+    _, augmented = PairAugmenter(
+        target_vectorizer=vectorizer, random_state=0
+    ).fit_resample(WORDS[:2] * 2, y)
+    assert len(augmented) > 4
+    cut = [vectorizer.fit([row]).vocabulary_ for row in augmented]
+    assert {token for tokens in cut for token in tokens} <= set("ABCD ")
+
+
+def test_lists_stay_lists_beside_a_joiner():
+    lists = SequenceVectorizer(analyzer="token", joiner=" ")
+    _, y = PairAugmenter(target_vectorizer=lists, random_state=0).fit_resample(
+        WORDS[:2], [["A", "B"], ["C"]]
+    )
+    assert all(isinstance(row, list) for row in y)
+
+
 def test_tokens_that_the_vectorizer_leaves_out_are_kept():
     rare = SequenceVectorizer(min_df=2, handle_unknown="silent")
     X, _ = PairAugmenter(source_vectorizer=rare, random_state=0).fit_resample(

@@ -230,3 +230,14 @@ def test_dummy_nearest_is_the_same_in_small_chunks(monkeypatch):
     monkeypatch.setattr(baseline, "_TABLE_BYTES", 8 * 60 * 7)
 
     np.testing.assert_array_equal(model.predict(new), expected)
+
+
+def test_a_failed_or_another_fit_of_a_dummy_leaves_nothing_behind():
+    model = DummySeq2Seq().fit([[2, 3]], [[4, 5, 6]])
+    with pytest.raises(ValueError, match="inconsistent"):
+        model.fit([[2, 3], [1, 1]], [[4]])
+    assert model.predict([[2, 3]]).tolist() == [[4, 5, 6]]
+    assert model.n_outputs_ == 3
+    model.set_params(strategy="copy").fit(["a"], ["b"])
+    learned = {name for name in vars(model) if name.endswith("_")}
+    assert learned == {"kinds_"}

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from sklearn_seq2seq import Seq2SeqTransformer
 
@@ -387,3 +389,76 @@ def test_max_time_counts_what_was_before_the_break(words, shouted, tmp_path):
     start = time.monotonic()
     model.set_params(callbacks=None).fit(words, shouted)
     assert 0.1 < time.monotonic() - start < 1.2
+
+
+NUMPY = [
+    {"learning_rate": np.float64(0.01)},
+    {"weight_decay": np.float32(0.1)},
+    {"max_epochs": np.int64(4)},
+    {"lr_schedule": "plateau", "n_iter_no_change": np.int64(9)},
+    {"lr_schedule": LRScheduler()},
+]
+
+
+@pytest.mark.parametrize("params", NUMPY, ids=str)
+def test_numbers_of_numpy_can_be_kept(words, shouted, tmp_path, params):
+    """Searches draw parameters as such."""
+    params = {**params, "checkpoint": tmp_path / "state.pt"}
+    whole = small(**{**params, "checkpoint": None}).fit(words, shouted)
+    broken = small(**params, callbacks=[Interrupt(3)])
+    with pytest.warns(UserWarning, match="interrupted in epoch 3"):
+        broken.fit(words, shouted)
+    assert same(small(**params).fit(words, shouted), whole)
+
+
+def test_a_state_that_could_not_be_read_ends_the_fit_at_once(words, shouted, tmp_path):
+    class Odd(torch.optim.lr_scheduler.LambdaLR):
+        def state_dict(self):
+            return {"odd": Path("not a plain value")}
+
+    schedule = partial(Odd, lr_lambda=lambda step: 1.0)
+    model = small(checkpoint=tmp_path / "state.pt", lr_schedule=schedule)
+    with pytest.raises(ValueError, match="not one that checkpoint can keep"):
+        model.fit(words, shouted)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fit_that_found_nothing_better_is_not_taken_for_the_next(
+    words, shouted, tmp_path
+):
+    """It ends with the weights that it began with."""
+    counts = []
+    for folder in (None, tmp_path):
+        model = small(warm_start=True, checkpoint=folder, max_epochs=2)
+        valid = {"validation_data": (words, shouted)}
+        model.fit(words, shouted, **valid)
+        model.set_params(optimizer="sgd", learning_rate=3.0, gradient_clip=None)
+        counts.append([])
+        for _ in range(2):
+            model.fit(words, shouted, **valid)
+            counts[-1].append(model.n_iter_)
+    assert counts[0] == counts[1] == [4, 6]
+
+
+def test_a_callback_that_stops_early_has_finished_the_fit(words, shouted, tmp_path):
+    params = {
+        "checkpoint": tmp_path / "state.pt",
+        "callbacks": [EarlyStopping("train_loss", patience=2, threshold=9.0)],
+    }
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*interrupted")
+        first = small(**params).fit(words, shouted)
+        again = small(**params).fit(words, shouted)
+    assert first.n_iter_ < 6
+    assert same(first, again)
+    assert again.n_iter_ == first.n_iter_
+
+
+def test_callbacks_may_have_any_name(words, shouted, tmp_path):
+    for name in ("best", "schedule", "decoded"):
+        model = small(
+            callbacks=[(name, Steps([]))],
+            checkpoint=tmp_path / f"{name}.pt",
+            lr_schedule="constant",
+        )
+        assert model.fit(words, shouted).n_iter_ == 6

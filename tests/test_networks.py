@@ -313,3 +313,35 @@ def test_columns_are_a_step_of_a_pipeline():
         pipeline[:-1].transform(FORMS).toarray(),
         whole.source_vectorizer_.transform(FORMS).toarray(),
     )
+
+
+@pytest.mark.filterwarnings("ignore:.*ended by max_length")
+@pytest.mark.parametrize("params", [{"copy": True}, {"replace_unknown": "copy"}])
+def test_pieces_are_copied_to_the_same_pieces_only(params):
+    X, y = ["go to Zurich", "stay at home"], ["zurich go", "home stay"]
+    pieces = SequenceVectorizer(analyzer="subword", max_features=270)
+    shared = pieces.fit([*X, *y]).tokenizer_
+    own = {"source_vectorizer": pieces, "target_vectorizer": pieces}
+    with pytest.raises(ValueError, match=r"copy.*needs the same tokens on both sides"):
+        tiny(**own, **params).fit(X, y).predict(X)
+    words = SequenceVectorizer(analyzer="word")
+    with pytest.raises(ValueError, match=r"copy.*needs the same tokens on both sides"):
+        tiny(**own | {"target_vectorizer": words}, **params).fit(X, y).predict(X)
+    same = SequenceVectorizer(analyzer="subword", tokenizer=shared)
+    model = tiny(source_vectorizer=same, target_vectorizer=same, **params).fit(X, y)
+    assert len(model.predict(X)) == 2
+
+
+def test_rows_of_several_columns_may_be_tuples():
+    X = [("go", ["V", "PST"]), ("gnu", ["N"]), ("run", ["V"])]
+    columns = ColumnVectorizer(
+        [
+            ("lemma", SequenceVectorizer(), 0),
+            ("tags", SequenceVectorizer(analyzer="token"), 1),
+        ]
+    )
+    model = tiny(source_vectorizer=columns).fit(X, ["went", "gnu", "run"])
+    assert len(model.predict(X)) == 3
+    assert model._source.read(X, "X")[0].toarray().tolist() == (
+        columns.fit(X).transform(X).toarray().tolist()
+    )

@@ -651,3 +651,39 @@ def test_gradients_are_clipped_as_torch_does(size):
         if own.requires_grad:
             assert torch.equal(own.grad.nan_to_num(7.0), other.grad.nan_to_num(7.0))
             assert own.grad.isnan().equal(other.grad.isnan())
+
+
+def test_validation_after_a_call_without_it_begins_anew(words, shouted):
+    """Weights that moved meanwhile have not the score that was the best."""
+    valid = {"validation_data": (words, shouted)}
+    model = small(warm_start=True, max_epochs=20).fit(words, shouted, **valid)
+    best = model.net_.memory_["score"]
+    model.set_params(optimizer="sgd", learning_rate=3.0, max_epochs=2)
+    model.set_params(gradient_clip=None).fit(words, shouted)
+    assert model.net_.memory_ is None
+    model.set_params(optimizer="adam", learning_rate=0.001).fit(words, shouted, **valid)
+    assert model.net_.memory_["score"] < best
+    assert model.net_.memory_["epoch"] in (23, 24)
+
+
+def test_validation_data_are_named_in_errors(words, shouted):
+    with pytest.raises(ValueError, match=r"In validation_data: Row 1 of X is missing"):
+        small().fit(words, shouted, validation_data=(["ab", None], ["AB", "B"]))
+
+
+def test_scores_do_not_take_the_names_of_other_figures(words, shouted):
+    scoring = {"loss": make_scorer(accuracy_score)}
+    with pytest.raises(ValueError, match="scoring cannot call a score 'loss'"):
+        small(scoring=scoring, early_stopping=True).fit(words, shouted)
+
+
+def test_new_ids_are_counted_and_wide_targets_refused():
+    X, y = np.array([[1, 2, 3], [3, 2, 0]]), np.array([2, 3])
+    model = small().fit(X, y)
+    with pytest.warns(UserWarning, match="not in the vocabulary") as caught:
+        model.partial_fit(X + 50, y + 90)
+    messages = [str(w.message) for w in caught]
+    assert any("6 token(s) in X are not in the vocabulary" in m for m in messages)
+    assert any("2 token(s) in y are not in the vocabulary" in m for m in messages)
+    with pytest.raises(ValueError, match=r"Row 0 of y has 2 tokens, more than the 1"):
+        model.partial_fit(X, [[2, 3], [3, 2]])

@@ -893,3 +893,9 @@ def test_parameters_can_be_searched():
     )
     search.fit(["ab cd", "ef", "gh", "i jk"])
     assert search.best_params_ == {"analyzer": "word"}
+
+
+def test_lower_case_is_normalised_too():
+    """Some letters are one code point in lower case only."""
+    vectorizer = SequenceVectorizer(normalize="NFC", lowercase=True)
+    assert list(vectorizer.fit(["J\u030c", "\u01f0"]).vocabulary_) == ["\u01f0"]
