@@ -58,6 +58,9 @@ class InverseSquareRoot(Cosine):
         return math.sqrt(self.warm_up / (step + 1))
 
 
+# What a net with validation records itself, each with "valid_" before it.
+VALIDATION_FIGURES = ("loss", "exact_match", "positions", "batch_count", "score")
+
 SCHEDULES = {"cosine": Cosine, "inverse_sqrt": InverseSquareRoot}
 
 
@@ -269,13 +272,12 @@ class DecodedScore(Callback):
         self.y = y
 
     def on_train_begin(self, net, **kwargs):
-        own = {"loss", "exact_match", "positions", "batch_count", "score"}
-        taken = own.intersection(self.scoring) if isinstance(self.scoring, dict) else ()
-        if taken:
-            raise ValueError(
-                f"scoring cannot call a score {sorted(taken)[0]!r}: valid_{min(taken)} "
-                "is a figure of every training's own."
-            )
+        for name in self.scoring if isinstance(self.scoring, dict) else ():
+            if name in VALIDATION_FIGURES:
+                raise ValueError(
+                    f"scoring cannot call a score {name!r}: valid_{name} is a figure "
+                    "of every training's own."
+                )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
 
     def on_epoch_end(self, net, **kwargs):
