@@ -175,10 +175,9 @@ def print_table(lines):
     print("| | fits | WER | PER | difference of WER | of PER | CPU seconds |")
     print("|---|---|---|---|---|---|---|")
     usual = {}
-    for language in LANGUAGES:
+    for language in {language for name, language, _ in lines if name == "the start"}:
         own = [x for key, x in lines.items() if key[:2] == ("the start", language)]
-        if own:
-            usual[language] = {k: np.mean([x[k] for x in own]) for k in ("wer", "per")}
+        usual[language] = {k: np.mean([x[k] for x in own]) for k in ("wer", "per")}
     for name in CANDIDATES:
         own = [line for key, line in lines.items() if key[0] == name]
         both = [(x, usual[x["language"]]) for x in own if x["language"] in usual]
