@@ -40,7 +40,6 @@ def make_model(seed, pieces=5_000):
         target_vectorizer=vectorizer,
         hidden_size=256,
         embedding_size=256,
-        attention="general",
         tie_output=True,
         dropout=0.4,
         batch_size=64,
