@@ -22,6 +22,7 @@ MODULES = sorted(PATHS)
 
 # Each room, and the rooms it may use.
 MAY_IMPORT = {
+    "_fitting": set(),
     "_optional": set(),
     "_tokens": set(),
     "_raw": set(),
@@ -76,6 +77,7 @@ MAY_IMPORT = {
         "_batches",
         "_callbacks",
         "_decoding",
+        "_fitting",
         "_inference",
         "_net",
         "_persistence",
@@ -110,7 +112,7 @@ MAY_IMPORT = {
         "inspection._history",
         "inspection._length",
     },
-    "_baseline": {"_optional", "_raw", "_tokens", "metrics"},
+    "_baseline": {"_fitting", "_optional", "_raw", "_tokens", "metrics"},
     "datasets._bunch": {"_optional"},
     "datasets._distributions": set(),
     "datasets._duplicates": set(),
