@@ -400,7 +400,7 @@ NUMPY = [
 ]
 
 
-@pytest.mark.parametrize("params", NUMPY, ids=str)
+@pytest.mark.parametrize("params", NUMPY, ids=" ".join)
 def test_numbers_of_numpy_can_be_kept(words, shouted, tmp_path, params):
     """Searches draw parameters as such."""
     params = {**params, "checkpoint": tmp_path / "state.pt"}
