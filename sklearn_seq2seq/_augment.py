@@ -227,8 +227,8 @@ class _Text:
 
     def __init__(self, rows, vectorizer, name):
         self.rows = check_raw(rows, name)
-        # No token is unknown here, whatever the vectorizer leaves out; and new rows are
-        # to be cut again, for which a joiner of the user's is not made.
+        # No token is unknown here, whatever the vectorizer leaves out. A joiner is for
+        # predictions: new rows must be cut again as the given ones are.
         if vectorizer is not None:
             vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
             if not callable(vectorizer.analyzer):

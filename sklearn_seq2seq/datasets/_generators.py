@@ -235,7 +235,8 @@ def make_number_words(
     numbers = [low + draw for draw in draws]
     try:
         words = [library.num2words(number, lang=language) for number in numbers]
-    # What num2words raises for a language that it has not got, or not so far.
+    # Not a gap of ours: num2words raises it for a language that it does not have, or
+    # whose numbers it cannot write that far.
     except NotImplementedError as error:
         raise ValueError(
             f"num2words does not write these numbers in language={language!r}; it has "
