@@ -112,6 +112,9 @@ CHANGES = [
     {"max_epochs": 20},
     {"max_epochs": 60},
     {"early_stopping": True},
+    {"dropout": 0.2, "optimizer": "nadam"},
+    {"dropout": 0.2, "tie_output": True},
+    {"dropout": 0.2, "tie_output": True, "optimizer": "nadam"},
 ]
 CANDIDATES = {
     "the start": {},

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
+from functools import wraps
 from inspect import isfunction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -181,6 +182,7 @@ def _overhead(settings, network, params):
     ours()
 
     def timed(function, seconds, sign=1):
+        @wraps(function)  # torch wraps what does not look wrapped once more
         def call(*args, **kwargs):
             # An optimiser that is handed the whole step does not do it.
             args = [timed(x, seconds, -sign) if isfunction(x) else x for x in args]

@@ -94,19 +94,22 @@ class PairDataset(Dataset):
         inputs : dict
             The arguments of the network's `forward`.
         outputs : dict
-            ``target (B, T)``, ``positions (B,)`` and ``weight (B,)``.
+            ``target (B, T)``, ``positions (B,)``, ``weight (B,)`` and ``size (2,)``,
+            the target positions and the rows by their weight.
         """
         source, positions, copies = self._read_sources(rows)
         target, target_positions = pad(self.target, rows)
         if copies is not None:
             target = local_ids(target, copies, self.target_size)
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
+        size = np.array([weight @ target_positions, weight.sum()])
         inputs = self._tensors(source, positions, copies)
         inputs["target"] = torch.from_numpy(target)
         outputs = {
             "target": inputs["target"],
             "positions": torch.from_numpy(target_positions),
             "weight": torch.from_numpy(weight.astype(np.float32)),
+            "size": torch.from_numpy(size.astype(np.float32)),
         }
         return inputs, outputs
 
@@ -125,6 +128,11 @@ class PairDataset(Dataset):
             local = local_ids(copies, copies, self.target_size)
             tensors["copy_ids"] = torch.from_numpy(local)
         return tensors
+
+
+def to_device(tensors, device):
+    """Move a half of a batch to where it is wanted."""
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def local_ids(tokens, copies, target_size):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from sklearn_seq2seq import _search
-from sklearn_seq2seq._batches import cut, pair_order, prediction_batches
+from sklearn_seq2seq._batches import cut, pair_order, prediction_batches, to_device
 from sklearn_seq2seq._objectives import log_probabilities, position_mask
 from sklearn_seq2seq._tokens import pad, unpad
 
@@ -75,7 +75,7 @@ def decode(networks, dataset, *, limits, chooser, n_best, batch_size, options=No
     limits = np.asarray(limits, dtype=np.int64)
     parts = []
     for rows in _source_batches(first, batch_size):
-        batches = [_to(data.sources(rows), device) for data in dataset]
+        batches = [to_device(data.sources(rows), device) for data in dataset]
         with torch.inference_mode():
             states = [
                 network.start(**batch)
@@ -170,7 +170,7 @@ def encode(network, dataset, *, batch_size):
     """The fixed-length vector of every row, float32 of shape (n_samples, F)."""
     vectors = None
     for rows in _source_batches(dataset, batch_size):
-        batch = _to(dataset.sources(rows), device_of(network))
+        batch = to_device(dataset.sources(rows), device_of(network))
         _, state = network.encode(batch["source"], batch["source_positions"])
         some = state.to_vector().float().cpu().numpy()
         if vectors is None:
@@ -203,7 +203,7 @@ def token_log_probs(networks, dataset, *, batch_size):
         members = []
         for network, data in zip(networks, dataset, strict=True):
             inputs, outputs = data.__getitems__(rows)
-            inputs = _to(inputs, device)
+            inputs = to_device(inputs, device)
             logits = network(**inputs).logits
             log_probs = log_probabilities(logits.float(), network.copies)
             members.append(log_probs.gather(2, inputs["target"][:, :, None])[..., 0])
@@ -226,7 +226,7 @@ def attention_weights(network, dataset, *, batch_size):
     weights = [None] * len(dataset)
     for rows in _pair_batches(dataset, batch_size):
         inputs, outputs = dataset.__getitems__(rows)
-        inputs = _to(inputs, device_of(network))
+        inputs = to_device(inputs, device_of(network))
         batch = network(**inputs).weights.float().cpu().numpy()
         sizes = zip(
             rows.tolist(),
@@ -254,7 +254,3 @@ def _pair_batches(dataset, batch_size):
 def device_of(network):
     """Device of a network's weights."""
     return next(network.parameters()).device
-
-
-def _to(tensors, device):
-    return {name: tensor.to(device) for name, tensor in tensors.items()}

@@ -98,18 +98,12 @@ def encoder_loss(word_logits: Tensor, target: Tensor) -> Tensor:
     return losses.sum(dim=1)
 
 
-def weighted_size(n_positions: Tensor, weight: Tensor) -> Tensor:
-    """Target positions and rows of a batch, by weight: ``(2,)``."""
-    return torch.stack(((weight * n_positions).sum(), weight.sum()))
-
-
 def training_loss(
     decoder_losses: Tensor,
     encoder_losses: Tensor | None,
-    n_positions: Tensor,
     weight: Tensor,
+    size: Tensor,
     encoder_loss_weight: float,
-    whole: Tensor | None = None,
 ) -> Tensor:
     """Combine rows: ``alpha * L_enc + (1 - alpha) * L_dec``.
 
@@ -119,22 +113,18 @@ def training_loss(
     Parameters
     ----------
     decoder_losses, encoder_losses : Tensor ``(B,)``; the second may be None
-    n_positions : Tensor of int64 ``(B,)``
     weight : Tensor ``(B,)``
+    size : Tensor ``(2,)``
+        Target positions and rows, by weight, of the batch that these rows are, or are
+        a part of: the losses of a batch's parts add up to its own.
     encoder_loss_weight : float in [0, 1)
         alpha.
-    whole : Tensor ``(2,)``, default=None
-        What the sums over rows are divided by, `weighted_size` of the batch of which
-        these rows are a part: the losses of a batch's parts add up to its own. By
-        default they are a whole batch.
 
     Returns
     -------
     Tensor, a scalar
     """
-    if whole is None:
-        whole = weighted_size(n_positions, weight)
-    positions, rows = whole.clamp(min=torch.finfo(weight.dtype).tiny)
+    positions, rows = size.clamp(min=torch.finfo(weight.dtype).tiny)
     loss = (weight * decoder_losses).sum() / positions
     if encoder_losses is None:
         return loss
@@ -182,10 +172,9 @@ class SequenceLoss(nn.Module):
         return training_loss(
             losses,
             words,
-            reference["positions"],
             reference["weight"],
+            reference["size"],
             self.encoder_loss_weight,
-            reference.get("whole"),
         )
 
 

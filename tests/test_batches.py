@@ -151,6 +151,7 @@ def test_pair_dataset_makes_a_batch_of_its_rows():
     assert outputs["target"] is inputs["target"]
     assert outputs["positions"].tolist() == [1, 2]
     assert outputs["weight"].tolist() == [0.5, 1.0]
+    assert outputs["size"].tolist() == [2.5, 1.5]
     assert "copy_ids" not in inputs
     assert source.data.tolist() == [2, 3, 9, 4]
 

@@ -127,8 +127,8 @@ def test_training_loss_is_the_weighted_sum_of_both_losses(alpha):
     loss = training_loss(
         torch.from_numpy(decoder),
         torch.from_numpy(encoder),
-        torch.tensor(N_POSITIONS),
         torch.from_numpy(weight),
+        torch.tensor([(weight * N_POSITIONS).sum(), weight.sum()]),
         alpha,
     )
 
@@ -138,7 +138,8 @@ def test_training_loss_is_the_weighted_sum_of_both_losses(alpha):
 
 def reference(target, positions, weight=None):
     weight = torch.ones(len(target)) if weight is None else torch.tensor(weight)
-    return {"target": target, "positions": positions, "weight": weight}
+    size = torch.stack(((weight * positions).sum(), weight.sum()))
+    return {"target": target, "positions": positions, "weight": weight, "size": size}
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.4])

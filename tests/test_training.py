@@ -363,6 +363,7 @@ def test_parts_keep_rows_and_bounds(words, shouted):
         assert n_rows * (width + inputs["target"].shape[1]) <= 60
         assert width == inputs["source_positions"].max()
         assert outputs["target"].shape[1] == outputs["positions"].max()
+        assert outputs["size"].equal(batch[1]["size"])
     joined = torch.cat([inputs["source"].sum(dim=1) for inputs, _ in chunks])
     assert torch.equal(joined, batch[0]["source"].sum(dim=1))
 
