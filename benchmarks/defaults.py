@@ -28,7 +28,7 @@ from skorch.callbacks import Callback
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.accuracy import LANGUAGES, fit
-from sklearn_seq2seq import _batches
+from sklearn_seq2seq import _batches, _estimator
 from sklearn_seq2seq.datasets import read_pairs
 from sklearn_seq2seq.metrics import token_error_rate
 
@@ -116,14 +116,24 @@ CHANGES = [
     {"dropout": 0.2, "tie_output": True},
     {"dropout": 0.2, "tie_output": True, "optimizer": "nadam"},
 ]
+PATCHES = {
+    "pairs in order of length in pools of 8 batches": (
+        patch.object(_batches, "pair_order", pools_of(8))
+    ),
+    "pairs in random order": patch.object(_batches, "pair_order", pools_of(0)),
+    "the output's bias at random": (
+        patch.object(_estimator, "start_from_counts", lambda net, counts: None)
+    ),
+}
+PATCHES["the same, one table of embeddings"] = PATCHES["the output's bias at random"]
 CANDIDATES = {
     "the start": {},
     **{
         ", ".join(f"{k}={v!r}" for k, v in change.items()): change for change in CHANGES
     },
     "weights averaged, decay 0.99": {"callbacks": [WeightAveraging(0.99)]},
-    "pairs in order of length in pools of 8 batches": pools_of(8),
-    "pairs in random order": pools_of(0),
+    **{name: {} for name in PATCHES},
+    "the same, one table of embeddings": {"share_embeddings": True},
 }
 
 
@@ -133,12 +143,9 @@ def measure(folder, language, name, seed):
         read_pairs(folder / f"{language}_{part}.tsv", return_X_y=True)
         for part in ("train", "dev")
     )
-    change, order = CANDIDATES[name], nullcontext()
-    if not isinstance(change, dict):
-        change, order = {}, patch.object(_batches, "pair_order", change)
     start = time.process_time()
-    with order:
-        model = fit(train, seed, START | change)
+    with PATCHES.get(name, nullcontext()):
+        model = fit(train, seed, START | CANDIDATES[name])
     seconds = time.process_time() - start
     y_pred = model.predict(dev[0])
     return {
@@ -161,7 +168,7 @@ def run(args):
     for seed in args.seeds:
         for name in args.candidates:
             change = CANDIDATES[name]
-            if change and isinstance(change, dict) and START | change == START:
+            if change and START | change == START:
                 continue  # a candidate that has become the start
             for language in args.languages:
                 key = name, language, seed
@@ -174,27 +181,39 @@ def run(args):
 
 
 def print_table(lines):
-    """Print a Markdown table: a row a candidate, the differences from the start."""
-    print("| | fits | WER | PER | difference of WER | of PER | CPU seconds |")
-    print("|---|---|---|---|---|---|---|")
-    usual = {}
-    for language in {language for name, language, _ in lines if name == "the start"}:
-        own = [x for key, x in lines.items() if key[:2] == ("the start", language)]
-        usual[language] = {k: np.mean([x[k] for x in own]) for k in ("wer", "per")}
-    for name in CANDIDATES:
-        own = [line for key, line in lines.items() if key[0] == name]
-        both = [(x, usual[x["language"]]) for x in own if x["language"] in usual]
-        if not both:
+    """Print two Markdown tables: the start's errors, and the differences from them."""
+    figures = {"WER": "wer", "PER": "per", "CPU seconds": "seconds"}
+    fits = {}
+    for line in lines.values():
+        fits.setdefault((line["candidate"], line["language"]), []).append(line)
+    start = {
+        language: {key: np.mean([fit[key] for fit in own]) for key in figures.values()}
+        for (name, language), own in sorted(fits.items())
+        if name == "the start"
+    }
+    print("| the start | " + " | ".join(start) + " |")
+    print("|---" * (1 + len(start)) + "|")
+    for title, key in figures.items():
+        digits = 0 if key == "seconds" else 2
+        cells = [f"{mean[key]:.{digits}f}" for mean in start.values()]
+        print(f"| {title} | " + " | ".join(cells) + " |")
+    cells = [str(len(fits["the start", language])) for language in start]
+    print("| fits | " + " | ".join(cells) + " |")
+    print("\n| | languages | fits | " + " | ".join(figures) + " |")
+    print("|---|---|---|---|---|---|")
+    for name in list(CANDIDATES)[1:]:
+        languages = [language for language in start if (name, language) in fits]
+        own = [fit for language in languages for fit in fits[name, language]]
+        if not own:
             continue
-        cells = [f"`{name}`" if "=" in name else name, str(len(both))]
-        cells += [f"{np.mean([x[k] for x, _ in both]):.2f}" for k in ("wer", "per")]
-        for figure in ("wer", "per"):
-            differences = [x[figure] - start[figure] for x, start in both]
-            cell = "" if name == "the start" else f"{np.mean(differences):+.2f}"
-            if cell and differences[1:]:
-                cell += f" ± {np.std(differences, ddof=1) / len(both) ** 0.5:.2f}"
+        cells = [f"`{name}`" if "=" in name else name]
+        cells += [" ".join(languages), str(len(own))]
+        for key in figures.values():
+            more = [fit[key] - start[fit["language"]][key] for fit in own]
+            cell = f"{np.mean(more):+.{0 if key == 'seconds' else 2}f}"
+            if more[1:] and key != "seconds":
+                cell += f" ± {np.std(more, ddof=1) / len(more) ** 0.5:.2f}"
             cells.append(cell)
-        cells.append(f"{np.mean([x['seconds'] for x, _ in both]):.0f}")
         print("| " + " | ".join(cells) + " |")
 
 

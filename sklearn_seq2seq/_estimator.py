@@ -134,13 +134,13 @@ class Seq2SeqTransformer(
     share_embeddings : bool, default=False
         Whether both sides have one vocabulary, the union, and one embedding table.
     tie_output : bool, default=False
-        Whether the output layer's weights are the target embedding table.
+        Whether the output layer's weights are the target embedding table [9]_.
     source_vectors, target_vectors : array-like or mapping, default=None
         Pretrained token vectors of length `embedding_size`: a mapping from token to
         vector, or an array of one row for each id. Tokens without one keep their
         random start; a warning says how many.
     freeze_vectors : bool, default=False
-        Whether tables with pretrained vectors stay as they are.
+        Whether tables with pretrained vectors stay as they are, and a tied output too.
     pretrained : Seq2SeqTransformer or FrozenEstimator of one, default=None
         A fitted model to start from, such as an autoencoder of sources that have no
         targets. Its source vocabulary is kept and that of `X` added, its encoder and
@@ -310,6 +310,8 @@ class Seq2SeqTransformer(
        prediction with recurrent neural networks", NeurIPS, 2015. :arxiv:`1506.03099`
     .. [8] Wu et al., "Google's neural machine translation system", 2016.
        :arxiv:`1609.08144`
+    .. [9] Press and Wolf, "Using the output embedding to improve language models",
+       EACL, 2017. :arxiv:`1608.05859`
 
     Examples
     --------

@@ -128,8 +128,8 @@ class Seq2SeqNet(NeuralNet):
         if (self.module_.training, self.criterion_.training) != (training, training):
             super()._set_training(training)
 
-    # A batch's parts are known to be tensors: skorch's look at what they are, and torch's
-    # profiler of zero_grad, would be a tenth of a millisecond a step.
+    # A batch's parts are known to be tensors. skorch's look at what they are, and the
+    # profiler of torch's zero_grad, take a tenth of a millisecond a step.
 
     def infer(self, x, **fit_params):
         """Forward pass, in training in the chosen precision."""

@@ -314,8 +314,11 @@ def test_defaults_adds_what_is_missing_and_compares(folder, monkeypatch, capsys)
     after = results.read_text("utf8")
     assert after.startswith(before)
     assert len(after.splitlines()) == 3
-    table = capsys.readouterr().out.splitlines()[-3:]
-    assert [row.split("|")[1].strip(" `") for row in table] == names
+    table = capsys.readouterr().out.splitlines()[-11:]
+    cells = [[cell.strip(" `") for cell in row.split("|")[1:-1]] for row in table]
+    assert cells[0] == ["the start", "xyz"]
+    assert cells[5] == ["fits", "1"]
+    assert [row[:3] for row in cells[-2:]] == [[name, "xyz", "1"] for name in names[1:]]
 
 
 def test_kept_fits_are_of_candidates():

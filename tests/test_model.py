@@ -266,6 +266,7 @@ def test_gradient_reaches_every_parameter_and_is_finite(params):
             "target": batch.target,
             "positions": batch.positions,
             "weight": torch.ones(len(batch.target)),
+            "size": torch.tensor([batch.positions.sum(), len(batch.target)]).float(),
         },
     ).backward()
 
@@ -291,6 +292,7 @@ def test_gradient_of_a_target_that_cannot_be_is_finite(copy):
             "target": batch.target,
             "positions": batch.positions,
             "weight": torch.ones(len(batch.target)),
+            "size": torch.tensor([batch.positions.sum(), len(batch.target)]).float(),
         },
     ).backward()
 
