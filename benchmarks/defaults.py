@@ -2,13 +2,13 @@
 
 The folder holds ``{language}_{train,dev}.tsv``, a word and its space-separated phones a
 line. Every candidate is one setting from which the search started (``START``, what is
-not named there being the default) with one thing changed, or two::
+not named there being the default) with something changed::
 
     python -m benchmarks.defaults
     python -m benchmarks.defaults --data sigmorphon2020 --candidates dropout=0.2
 
-The first prints the table of what was found. The second, before it does, measures what
-is not there yet, of all candidates if none is named, which takes two or three minutes a
+The first prints the tables of what was found. The second, before it does, measures what
+is not there yet, of all candidates if none is named, which takes two to five minutes a
 fit: it adds one JSON line a fit to ``tried.jsonl`` beside this file (or what
 ``--results`` names) and goes on where it stopped; several can work on one file, each on
 other candidates, languages or seeds. A candidate is compared with the mean of the
@@ -125,7 +125,8 @@ PATCHES = {
         patch.object(_estimator, "start_from_counts", lambda net, counts: None)
     ),
 }
-PATCHES["the same, one table of embeddings"] = PATCHES["the output's bias at random"]
+ONE_TABLE = "the output's bias at random, one table of embeddings"
+PATCHES[ONE_TABLE] = PATCHES["the output's bias at random"]
 CANDIDATES = {
     "the start": {},
     **{
@@ -133,7 +134,7 @@ CANDIDATES = {
     },
     "weights averaged, decay 0.99": {"callbacks": [WeightAveraging(0.99)]},
     **{name: {} for name in PATCHES},
-    "the same, one table of embeddings": {"share_embeddings": True},
+    ONE_TABLE: {"share_embeddings": True},
 }
 
 
