@@ -128,8 +128,8 @@ class Seq2SeqNet(NeuralNet):
         if (self.module_.training, self.criterion_.training) != (training, training):
             super()._set_training(training)
 
-    # A batch's parts are known to be tensors: that skorch looks what they are would take
-    # most of a tenth of a millisecond a step.
+    # The parts of a batch are known to be tensors: skorch's look at what they are would
+    # take most of a tenth of a millisecond a step.
 
     def infer(self, x, **fit_params):
         """Forward pass, in training in the chosen precision."""
