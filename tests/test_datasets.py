@@ -206,9 +206,22 @@ def test_make_number_words_never_repeats_a_number():
         datasets.make_number_words(101, low=5, high=105)
 
 
-def test_make_number_words_names_a_bad_language():
-    with pytest.raises(ValueError, match="language='klingon'"):
-        datasets.make_number_words(2, language="klingon")
+@pytest.mark.parametrize("language", ["klingon", "estonian", "DE"])
+def test_make_number_words_names_a_bad_language(language):
+    with pytest.raises(ValueError, match=f"language='{language}'; it has am, ar"):
+        datasets.make_number_words(2, language=language)
+
+
+@pytest.mark.parametrize(
+    ("language", "number"), [("es", 10**30), ("am", 9999), ("cs", -5)]
+)
+def test_make_number_words_names_a_number_that_a_language_does_not_have(
+    language, number
+):
+    with pytest.raises(
+        ValueError, match=f"cannot write {number} in language='{language}"
+    ):
+        datasets.make_number_words(1, language=language, low=number, high=number + 1)
 
 
 @pytest.mark.parametrize(

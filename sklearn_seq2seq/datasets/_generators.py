@@ -177,7 +177,7 @@ def make_number_words(
     n_samples : int, default=1000
         Number of pairs.
     language : str, default="en"
-        A language of the package num2words, such as "de", "fr" or "ja".
+        A language of the package num2words as it calls it, such as "de" or "pt_BR".
     low : int, default=0
         The smallest number that can be drawn.
     high : int, default=1_000_000
@@ -208,7 +208,8 @@ def make_number_words(
     Raises
     ------
     ValueError
-        If the language is unknown, or fewer than `n_samples` numbers lie in the range.
+        If the language is unknown or does not have a number that was drawn, or fewer
+        than `n_samples` numbers lie in the range.
     ImportError
         If the extra ``datasets`` is not installed.
 
@@ -231,17 +232,15 @@ def make_number_words(
             f"n_samples={n_samples} different numbers do not fit in the range from "
             f"low={low} to high={high}, the latter excluded."
         )
+    # num2words itself goes by the first two letters, and takes "estonian" for Spanish.
+    if language not in library.CONVERTER_CLASSES:
+        raise ValueError(
+            f"num2words does not have language={language!r}; it has "
+            f"{', '.join(sorted(library.CONVERTER_CLASSES))}."
+        )
     draws = _draw_different(high - low, n_samples, check_random_state(random_state))
     numbers = [low + draw for draw in draws]
-    try:
-        words = [library.num2words(number, lang=language) for number in numbers]
-    # Not a gap of ours: num2words raises it for a language that it does not have, or
-    # whose numbers it cannot write that far.
-    except NotImplementedError as error:
-        raise ValueError(
-            f"num2words does not write these numbers in language={language!r}; it has "
-            f"{', '.join(sorted(library.CONVERTER_CLASSES))}."
-        ) from error
+    words = [_spell(library, number, language) for number in numbers]
     return make_bunch(
         {"words": words},
         {"digits": map(str, numbers)},
@@ -249,6 +248,18 @@ def make_number_words(
         return_X_y,
         as_frame,
     )
+
+
+def _spell(library, number, language):
+    try:
+        return library.num2words(number, lang=language)
+    # What it raises for a number out of its range differs from language to language,
+    # from OverflowError to TypeError.
+    except Exception as error:
+        raise ValueError(
+            f"num2words cannot write {number} in language={language!r} "
+            f"({type(error).__name__}: {error}); set low and high to what it can."
+        ) from error
 
 
 _STRINGS = {
