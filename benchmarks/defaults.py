@@ -181,7 +181,7 @@ def run(args):
                     file.write(json.dumps(line) + "\n")
 
 
-def print_table(lines):
+def print_tables(lines):
     """Print two Markdown tables: the start's errors, and the differences from them."""
     figures = {"WER": "wer", "PER": "per", "CPU seconds": "seconds"}
     fits = {}
@@ -235,7 +235,7 @@ def main():
     args = parser.parse_args()
     if args.data is not None:
         run(args)
-    print_table(read_results(args.results))
+    print_tables(read_results(args.results))
 
 
 if __name__ == "__main__":

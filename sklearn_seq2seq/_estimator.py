@@ -966,7 +966,7 @@ def _check_combinations(params):
             if params[name]:
                 raise ValueError(
                     f"{name}=True needs an embedding table; embedding_size=None feeds "
-                    "one-hot vectors, which have none."
+                    "one-hot vectors, which have none. Change one of the two."
                 )
     for name in ("source_vectors", "target_vectors"):
         if params[name] is not None and params["embedding_size"] is None:

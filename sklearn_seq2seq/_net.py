@@ -149,12 +149,12 @@ class Seq2SeqNet(NeuralNet):
         self._set_training(True)
         scale = LOSS_SCALE.get(self.precision, 1.0)
         chunks = parts(batch, self.batch_size, self.max_tokens)
-        loss = None
+        loss = 0.0
         for inputs, outputs in chunks:
             y_pred = self.infer(inputs)
             part = self.get_loss(y_pred, outputs, X=inputs, training=True)
             (part if scale == 1 else part * scale).backward()
-            loss = part.detach() if loss is None else loss + part.detach()
+            loss = loss + part.detach()
         if scale != 1:
             self._undo_scale(scale)
         return {"loss": loss, "y_pred": y_pred}

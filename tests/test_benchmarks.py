@@ -164,7 +164,7 @@ def test_wall_time_of_a_script_is_not_compared_with_processor_time(capsys):
 @pytest.mark.parametrize("name", ["tried", "tried_before"])
 def test_page_has_the_table_of_what_was_tried(name, capsys):
     results = Path(defaults.__file__).with_name(f"{name}.jsonl")
-    defaults.print_table(defaults.read_results(results))
+    defaults.print_tables(defaults.read_results(results))
     page = Path(__file__).parents[1] / "docs" / "measured.md"
     assert capsys.readouterr().out in page.read_text("utf-8")
 

@@ -40,6 +40,14 @@ class Batch:
     def sources(self):
         return {k: v for k, v in self.inputs().items() if k != "target"}
 
+    def reference(self):
+        return {
+            "target": self.target,
+            "positions": self.positions,
+            "weight": torch.ones(len(self.target)),
+            "size": torch.tensor([self.positions.sum(), len(self.target)]).float(),
+        }
+
 
 def random_batch(copy, *, width=0, seed=0):
     """Rows of unlike length; `width` more columns of padding on both sides."""
@@ -262,12 +270,7 @@ def test_gradient_reaches_every_parameter_and_is_finite(params):
 
     loss(
         network(**batch.inputs()),
-        {
-            "target": batch.target,
-            "positions": batch.positions,
-            "weight": torch.ones(len(batch.target)),
-            "size": torch.tensor([batch.positions.sum(), len(batch.target)]).float(),
-        },
+        batch.reference(),
     ).backward()
 
     for name, parameter in network.named_parameters():
@@ -288,12 +291,7 @@ def test_gradient_of_a_target_that_cannot_be_is_finite(copy):
     output = network(**batch.inputs())
     SequenceLoss(V, copies=True)(
         output,
-        {
-            "target": batch.target,
-            "positions": batch.positions,
-            "weight": torch.ones(len(batch.target)),
-            "size": torch.tensor([batch.positions.sum(), len(batch.target)]).float(),
-        },
+        batch.reference(),
     ).backward()
 
     assert output.logits.isfinite().all()
