@@ -15,6 +15,7 @@ import torch
 from benchmarks import _report
 from benchmarks._measure import Settings
 from benchmarks.decoding import measure_decoding
+from benchmarks.gpu import measure_gpu
 from benchmarks.growth import measure_growth, measure_memory
 from benchmarks.search import measure_search
 from benchmarks.training import measure_overhead, measure_padding, measure_training
@@ -29,7 +30,10 @@ PARTS = {
     "search": measure_search,
     "memory": measure_memory,
     "growth": measure_growth,
+    "gpu": measure_gpu,
 }
+# What is measured on a device that is not the CPU.
+ON_DEVICE = ["training", "decoding", "gpu"]
 
 
 def main(argv=None):
@@ -47,7 +51,18 @@ def main(argv=None):
         type=Path,
         help="a training script to measure against too (LoopFromFile in training.py)",
     )
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=PARTS)
+    parser.add_argument(
+        "--device",
+        default="cpu",
+        help="where both sides train and decode; cuda measures " + ", ".join(ON_DEVICE),
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=["float32"],
+        help="of training, one after the other: float32 bfloat16",
+    )
     parser.add_argument(
         "--quick", action="store_true", help="little data; shows that all works"
     )
@@ -66,13 +81,24 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.cpu_time and args.loop:
         parser.error("--loop tells the wall's time, which --cpu-time does not measure")
+    parts = args.only or (list(PARTS) if args.device == "cpu" else ON_DEVICE)
+    if args.device != "cpu" and (args.loop or not set(parts) <= set(ON_DEVICE)):
+        parser.error(f"--device goes with {', '.join(ON_DEVICE)} and without --loop")
     if args.cpu_time:
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that it starts
-    settings = Settings(args.data, args.loop, args.quick, args.cpu_time, args.rounds)
+    settings = Settings(
+        args.data,
+        args.loop,
+        args.quick,
+        args.cpu_time,
+        args.rounds,
+        args.device,
+        tuple(args.precision),
+    )
     print(_report.header(), flush=True)
     rows = []
-    for part in args.only:
+    for part in parts:
         for row in PARTS[part](settings):
             rows.append(row)
             print(_report.line(row), flush=True)

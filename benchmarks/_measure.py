@@ -26,6 +26,10 @@ class Settings:
         Time of the processor instead of the wall's; meant for one thread.
     rounds : int or None
         Turns that the sides take in training; None for the usual number.
+    device : str
+        Of both sides of training, decoding and kernels.
+    precisions : tuple of str
+        Of both sides of training, one after the other.
     """
 
     data: Path | None = None
@@ -33,11 +37,18 @@ class Settings:
     quick: bool = False
     cpu_time: bool = False
     rounds: int | None = None
+    device: str = "cpu"
+    precisions: tuple = ("float32",)
 
     @property
     def clock(self):
         """Seconds since some time in the past."""
         return time.process_time if self.cpu_time else time.perf_counter
+
+    def where(self, precision):
+        """Device and precision as a part of a row's name; none for the usual ones."""
+        usual = {"cpu", "float32"}
+        return "".join(f", {x}" for x in (self.device, precision) if x not in usual)
 
     def pick(self, full, quick):
         """Choose a size by whether this is a quick run."""

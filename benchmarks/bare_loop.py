@@ -7,6 +7,7 @@ direction reads each row turned round, which one thread has measured as fast as 
 """
 
 import random
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -35,12 +36,14 @@ class BareLoop(nn.Module):
         n_target,
         cell="lstm",
         stepped=False,
+        precision="float32",
         embed=AS_PARAMETERS["embedding_size"],
         hidden=AS_PARAMETERS["hidden_size"],
     ):
         super().__init__()
         layer = {"lstm": nn.LSTM, "gru": nn.GRU}[cell]
         self.is_lstm, self.stepped, self.embed = cell == "lstm", stepped, embed
+        self.precision = precision
         self.source = nn.Embedding(n_source, embed)
         self.target = nn.Embedding(n_target, embed)
         self.ahead = layer(embed, hidden, batch_first=True)
@@ -57,14 +60,14 @@ class BareLoop(nn.Module):
     def encode(self, ids, lengths):
         """Values, keys, mask and first state."""
         x = self.dropout(self.source(ids))
-        steps = torch.arange(ids.shape[1])
+        steps = torch.arange(ids.shape[1], device=ids.device)
         turn = (lengths[:, None] - 1 - steps).remainder(ids.shape[1])[:, :, None]
         ahead, _ = self.ahead(x)
         back, _ = self.back(x.gather(1, turn.expand_as(x)))
-        rows = torch.arange(len(ids))
+        rows = torch.arange(len(ids), device=ids.device)
         last = torch.cat((ahead[rows, lengths - 1], back[rows, lengths - 1]), 1)
         values = torch.cat((ahead, back.gather(1, turn.expand_as(back))), 2)
-        mask = torch.zeros(len(ids), 1, ids.shape[1])
+        mask = values.new_zeros(len(ids), 1, ids.shape[1])
         mask.masked_fill_(steps >= lengths[:, None, None], float("-inf"))
         h = torch.tanh(self.first_h(last))
         c = self.first_c(last) if self.is_lstm else None
@@ -127,14 +130,22 @@ class BareLoop(nn.Module):
         n = torch.tanh(n + torch.sigmoid(r + own_r) * own_n)
         return torch.lerp(n, h, torch.sigmoid(z + own_z)), None
 
+    def in_precision(self, device):
+        """Context of a forward pass."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(device, getattr(torch, self.precision))
+
     def train_epoch(self, pairs, optimizer):
         """Take a step on each batch of the epoch."""
         self.train()
         total = 0.0
         for rows in pairs.batches():
             ids, lengths, previous, target = pairs.take(rows)
+            with self.in_precision(ids.device.type):
+                logits = self(ids, lengths, previous)
             loss = F.cross_entropy(
-                self(ids, lengths, previous).flatten(0, 1),
+                logits.flatten(0, 1).float(),
                 target.flatten(),
                 ignore_index=-1,
                 label_smoothing=AS_PARAMETERS["label_smoothing"],
@@ -147,19 +158,29 @@ class BareLoop(nn.Module):
 
 
 class BarePairs:
-    """Rows of ids, padded once, and their batches by length.
+    """Rows of ids, padded once and put on the device, and their batches by length.
 
     Parameters
     ----------
     source, target : list of ndarray of int
     batch_size : int
     seed : int
+    device : str
     """
 
-    def __init__(self, source, target, batch_size=AS_PARAMETERS["batch_size"], seed=0):
+    def __init__(
+        self,
+        source,
+        target,
+        batch_size=AS_PARAMETERS["batch_size"],
+        seed=0,
+        device="cpu",
+    ):
         self.source, self.source_sizes = padded(source, END)
         self.target, self.target_sizes = padded(target, -1)
+        self.source, self.target = self.source.to(device), self.target.to(device)
         self.previous = F.pad(self.target[:, :-1].clamp(min=0), (1, 0))
+        self.device = device
         self.batch_size = batch_size
         self.random = random.Random(seed)
 
@@ -177,12 +198,13 @@ class BarePairs:
     def take(self, rows):
         """Source ids and lengths, the decoder's inputs, the targets."""
         lengths = self.source_sizes[rows]
-        width = int(self.target_sizes[rows].max())
+        n_source, n_target = int(lengths.max()), int(self.target_sizes[rows].max())
+        rows, lengths = (x.to(self.device, non_blocking=True) for x in (rows, lengths))
         return (
-            self.source[rows, : int(lengths.max())],
+            self.source[rows, :n_source],
             lengths,
-            self.previous[rows, :width],
-            self.target[rows, :width],
+            self.previous[rows, :n_target],
+            self.target[rows, :n_target],
         )
 
 
@@ -213,7 +235,8 @@ class BareDecoder:
     def read(self, words):
         """Strings to padded ids and lengths, the end included."""
         ids = self.source_ids
-        return padded([[ids.get(c, UNKNOWN) for c in word] for word in words], END)
+        both = padded([[ids.get(c, UNKNOWN) for c in word] for word in words], END)
+        return [x.to(self.network.source.weight.device) for x in both]
 
     def write(self, rows):
         """Rows of ids to strings."""
@@ -241,7 +264,7 @@ class BareDecoder:
             rows = order[at : at + batch_size]
             ids, lengths = self.read([words[k] for k in rows])
             memory, h, c = self.network.encode(ids, lengths)
-            token = torch.zeros(len(rows), dtype=torch.int64)
+            token = torch.zeros_like(lengths)
             done = token > 0
             taken = []
             for _ in range(limit):
@@ -269,12 +292,12 @@ class BareDecoder:
             memory, h, c = self.network.encode(ids, lengths)
             h, c = h.repeat_interleave(width, 0), c.repeat_interleave(width, 0)
             n = len(rows)
-            token = torch.zeros(n * width, dtype=torch.int64)
-            scores = torch.full((n, width), float("-inf"))
+            token = torch.zeros_like(lengths).repeat_interleave(width)
+            scores = h.new_full((n, width), float("-inf"))
             scores[:, 0] = 0
-            done = torch.zeros(n, width, dtype=torch.bool)
-            history = torch.zeros(n, width, 0, dtype=torch.int64)
-            base = torch.arange(n)[:, None] * width
+            done = torch.zeros_like(scores, dtype=torch.bool)
+            history = ids.new_zeros(n, width, 0)
+            base = torch.arange(n, device=ids.device)[:, None] * width
             for _ in range(limit):
                 logits, h, c = self.step(table[token], h, c, memory, weights)
                 logp = torch.log_softmax(logits, 1).view(n, width, -1)
@@ -292,7 +315,7 @@ class BareDecoder:
                 if done[:, 0].all():
                     break
             best = scores.masked_fill(~done, float("-inf")).argmax(1)
-            texts = self.write(history[torch.arange(n), best])
+            texts = self.write(history[base[:, 0] // width, best])
             for k, text in zip(rows, texts, strict=True):
                 result[k] = text
         return result
@@ -334,7 +357,7 @@ def bare_twin(model):
         pairs.append((bare.first_c, module.bridge.cell_maps[0]))
     for own, its in pairs:
         own.load_state_dict(its.state_dict())
-    return bare
+    return bare.to(model.net_.device)
 
 
 def bare_decoder(model):

@@ -4,10 +4,13 @@ import copy
 import statistics
 import warnings
 
+import torch
+
 from benchmarks._data import words
 from benchmarks._measure import Row, by_turns, median_ratio, seconds
 from benchmarks.bare_loop import AS_PARAMETERS, bare_decoder
 from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq._inference import rows_at_once
 
 
 def measure_decoding(settings):
@@ -16,13 +19,14 @@ def measure_decoding(settings):
     The network learns a little first, so that its outputs end.
     """
     pairs = words(settings)
-    learned, held = pairs.some(settings.pick(1500, 300)), pairs.some(450)
+    learned = pairs.some(settings.pick(1500, 300))
+    held = pairs.some(450 if settings.device == "cpu" else 3600)
     model = Seq2SeqTransformer(
         source_vectorizer=pairs.source,
         target_vectorizer=pairs.target,
-        # Decodes four times as many at once, 128 as the bare loop does.
         **AS_PARAMETERS | {"batch_size": 32},
         max_epochs=3,
+        device=settings.device,
         random_state=0,
     )
     model.fit(learned.X, learned.y)
@@ -32,19 +36,21 @@ def measure_decoding(settings):
     limit = 1 + int(1.25 * max(len(y.split()) for y in learned.y))
     some = new[:: len(new) // 50]
     rounds = settings.pick(7, 1)
+    where = settings.where("float32")
+    size = rows_at_once(32, torch.device(settings.device))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of outputs that did not end
-        same = _shares(model.predict(new), bare.greedy(new, limit))
-        same_wide = _shares(wide.predict(new), bare.beam(new, limit))
+        same = _shares(model.predict(new), bare.greedy(new, limit, size))
+        same_wide = _shares(wide.predict(new), bare.beam(new, limit, size))
         greedy, bare_greedy, beam, bare_beam, one, bare_one = by_turns(
             [
                 lambda call=call: seconds(call, settings.clock)
                 for call in (
                     lambda: model.predict(new),
-                    lambda: bare.greedy(new, limit),
+                    lambda: bare.greedy(new, limit, size),
                     lambda: wide.predict(new),
-                    lambda: bare.beam(new, limit),
+                    lambda: bare.beam(new, limit, size),
                     lambda: [model.predict([word]) for word in some],
                     lambda: [bare.greedy([word], limit, 1) for word in some],
                 )
@@ -53,8 +59,8 @@ def measure_decoding(settings):
         )
 
     for name, ours, theirs, goal, agree in (
-        ("greedy over bare loop", greedy, bare_greedy, (0.95, None), same),
-        ("beam 5 over bare loop", beam, bare_beam, (0.95, None), same_wide),
+        (f"greedy over bare loop{where}", greedy, bare_greedy, (0.95, None), same),
+        (f"beam 5 over bare loop{where}", beam, bare_beam, (0.95, None), same_wide),
     ):
         yield Row(
             "decoding",
@@ -68,7 +74,7 @@ def measure_decoding(settings):
         )
     yield Row(
         "decoding",
-        "time of beam 5 over greedy",
+        f"time of beam 5 over greedy{where}",
         median_ratio(beam, greedy),
         (None, 2.5),
         statistics.median(beam),
@@ -77,7 +83,7 @@ def measure_decoding(settings):
     )
     yield Row(
         "decoding",
-        "latency of one row over bare loop",
+        f"latency of one row over bare loop{where}",
         median_ratio(one, bare_one),
         (None, 3.0),
         1e3 * statistics.median(one) / len(some),

@@ -13,7 +13,8 @@ fit: it adds one JSON line a fit to ``tried.jsonl`` beside this file (or what
 ``--results`` names) and goes on where it stopped; several can work on one file, each on
 other candidates, languages or seeds. A candidate is compared with the mean of the
 start's fits in the same language: the differences of word error rates (WER) and phone
-error rates (PER), and their standard errors over the candidate's fits.
+error rates (PER), and their standard errors over the candidate's fits. Where there is a
+GPU, it is used; then the time is not kept.
 """
 
 import argparse
@@ -149,11 +150,13 @@ def measure(folder, language, name, seed):
         model = fit(train, seed, START | CANDIDATES[name])
     seconds = time.process_time() - start
     y_pred = model.predict(dev[0])
-    return {
+    figures = {
         "wer": 100 * float(np.mean(np.asarray(dev[1], dtype=object) != y_pred)),
         "per": 100 * token_error_rate(dev[1], y_pred, unit="word"),
-        "seconds": round(seconds, 1),
     }
+    if model.net_.device != "cpu":  # the seconds are not comparable
+        return figures | {"device": model.net_.device}
+    return figures | {"seconds": round(seconds, 1)}
 
 
 def read_results(path):
@@ -188,7 +191,10 @@ def print_tables(lines):
     for line in lines.values():
         fits.setdefault((line["candidate"], line["language"]), []).append(line)
     start = {
-        language: {key: np.mean([fit[key] for fit in own]) for key in figures.values()}
+        language: {
+            key: np.mean([fit[key] for fit in own if key in fit])
+            for key in figures.values()
+        }
         for (name, language), own in sorted(fits.items())
         if name == "the start"
     }
@@ -210,7 +216,10 @@ def print_tables(lines):
         cells = [f"`{name}`" if "=" in name else name]
         cells += [" ".join(languages), str(len(own))]
         for key in figures.values():
-            more = [fit[key] - start[fit["language"]][key] for fit in own]
+            more = [fit[key] - start[fit["language"]][key] for fit in own if key in fit]
+            if not more:
+                cells.append("")
+                continue
             cell = f"{np.mean(more):+.{0 if key == 'seconds' else 2}f}"
             if more[1:] and key != "seconds":
                 cell += f" ± {np.std(more, ddof=1) / len(more) ** 0.5:.2f}"

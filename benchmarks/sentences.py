@@ -6,22 +6,32 @@ them::
 
     python -m benchmarks.sentences --data multi30k --split test_2016_flickr
     python -m benchmarks.sentences --data multi30k --set input_feeding=True
+    python -m benchmarks.sentences
 
-The model is that of the epoch with the lowest loss on val. It prints a line an epoch,
-then sacrebleu's figures, greedily and with a beam of 5.
+The model is that of the epoch with the lowest loss on val. The first two print a line
+an epoch, then sacrebleu's figures, greedily and with a beam of 5; ``--results FILE``
+also adds them to a file, as a line of JSON. The last prints the table of what was tried
+on val, from ``sentences.jsonl`` beside this file.
 """
 
 import argparse
 import gzip
+import json
 import time
 from pathlib import Path
 
+import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 
 KEYS = ("train_loss", "valid_loss", "valid_exact_match", "dur")
+SEARCHES = {
+    "greedy": {"beam_width": 1, "length_penalty": 0.0},
+    "beam 5": {"beam_width": 5, "length_penalty": 0.0},
+    "beam 5, length penalty 1": {"beam_width": 5, "length_penalty": 1.0},
+}
 
 
 def read(folder, part, language):
@@ -50,36 +60,83 @@ def make_model(seed, pieces=5_000):
     )
 
 
-def main():
-    """Read the command line, train, translate, print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, help="train on the first so many")
-    parser.add_argument("--split", choices=["val", "test_2016_flickr"], default="val")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--set", type=setting, nargs="+", default=[])
-    parser.add_argument("--save", type=Path)
-    args = parser.parse_args()
+def train_and_translate(args):
+    """Fit, translate, print; return the figures that are worth keeping."""
     train, valid, held_out = (
         [read(args.data, part, language) for language in ("en", "de")]
         for part in ("train", "val", args.split)
     )
-    model = make_model(args.seed).set_params(**dict(args.set))
+    model = make_model(args.seed, args.pieces).set_params(**dict(args.set))
     wall, cpu = time.perf_counter(), time.process_time()
     model.fit(*(side[: args.pairs] for side in train), validation_data=valid)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     for row in model.history_:
         print(f"epoch {row['epoch']}", *(f"{row[k]:.3f}" for k in KEYS), flush=True)
     print(f"{model.n_parameters_:,} weights; {wall:.0f} s, {cpu:.0f} s of CPU")
-    for beam_width, length_penalty in ((1, 0.0), (5, 0.0), (5, 1.0)):
-        model.set_params(beam_width=beam_width, length_penalty=length_penalty)
-        y_pred = list(model.predict(held_out[0]))
-        print(f"beam_width={beam_width}, length_penalty={length_penalty}:")
+    figures = {
+        "device": model.net_.device,
+        "seconds": round(wall, 1),
+        "valid_loss": min(row["valid_loss"] for row in model.history_),
+    }
+    for name, params in SEARCHES.items():
+        y_pred = list(model.set_params(**params).predict(held_out[0]))
+        print(name)
         for metric in (BLEU(), CHRF()):
             score = metric.corpus_score(y_pred, [held_out[1]])
             print(f"  {score.score:.2f} {metric.get_signature()}", flush=True)
+            figures[f"{name}, {score.name}"] = round(score.score, 2)
     if args.save:
         model.save(args.save)
+    return figures
+
+
+def print_table(lines):
+    """Print what was tried on val as a Markdown table, means over seeds."""
+    fits = {}
+    for line in lines:
+        if line["split"] == "val" and line["pairs"] is None:
+            fits.setdefault(line["name"], []).append(line)
+    columns = ["valid_loss", *(f"{name}, BLEU" for name in SEARCHES)]
+    print("| | seeds | val loss | " + " | ".join(SEARCHES) + " |")
+    print("|---" * 6 + "|")
+    for name, own in fits.items():
+        cells = [f"`{name}`" if "=" in name else name, str(len(own))]
+        for key in columns:
+            found = [line[key] for line in own]
+            digits = 3 if key == "valid_loss" else 2
+            cell = f"{np.mean(found):.{digits}f}"
+            if found[1:]:
+                cell += f" ± {np.std(found, ddof=1):.{digits}f}"
+            cells.append(cell)
+        print("| " + " | ".join(cells) + " |")
+
+
+def main():
+    """Read the command line; train, translate and print, or print what was tried."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="without it, nothing is trained")
+    parser.add_argument("--pairs", type=int, help="train on the first so many")
+    parser.add_argument("--split", choices=["val", "test_2016_flickr"], default="val")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pieces", type=int, default=5_000, help="of each vocabulary")
+    parser.add_argument("--set", type=setting, nargs="+", default=[])
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--results", type=Path)
+    args = parser.parse_args()
+    results = args.results or Path(__file__).with_suffix(".jsonl")
+    if args.data is None:
+        print_table(map(json.loads, results.read_text("utf-8").splitlines()))
+        return
+    figures = train_and_translate(args)
+    if args.results is not None:
+        changes = [f"{name}={value!r}" for name, value in args.set]
+        if args.pieces != parser.get_default("pieces"):
+            changes.append(f"pieces={args.pieces}")
+        name = ", ".join(changes) or "the recipe"
+        asked = {"name": name, "seed": args.seed, "split": args.split}
+        line = asked | {"pairs": args.pairs} | figures
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

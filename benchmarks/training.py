@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from functools import wraps
 from inspect import isfunction
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -50,7 +51,7 @@ class OurLoop:
         self.model = Seq2SeqTransformer(
             source_vectorizer=pairs.source,
             target_vectorizer=pairs.target,
-            **AS_PARAMETERS | params,
+            **AS_PARAMETERS | {"device": "cpu"} | params,
             max_epochs=1,
             callbacks=[EpochClock(clock, self.seconds)],
             random_state=0,
@@ -62,16 +63,47 @@ class OurLoop:
         return self.seconds[-1]
 
 
+class Between(Callback):
+    """Calls a function after each epoch; lists what it returns."""
+
+    def __init__(self, function, found):
+        self.function = function
+        self.found = found
+
+    def on_epoch_end(self, net, **kwargs):
+        """Call."""
+        self.found.append(self.function())
+
+
+def in_one_fit(ours, other, n_epochs):
+    """Let epochs of one fit of ours and calls of the other side take turns.
+
+    Returns
+    -------
+    list of two list of float
+        The seconds of each, without the first two, in which a GPU is warmed up and
+        steps are recorded.
+    """
+    found = []
+    clock = [*ours.model.callbacks, Between(other, found)]
+    ours.model.set_params(max_epochs=n_epochs + 2, callbacks=clock)
+    ours()
+    return [ours.seconds[2:], found[2:]]
+
+
 class TheirLoop:
     """The bare loop, called for the seconds of one more epoch."""
 
-    def __init__(self, pairs, clock, cell, stepped):
+    def __init__(
+        self, pairs, clock, cell, stepped, *, device="cpu", precision="float32"
+    ):
         torch.manual_seed(0)
         sides = pairs.ids()
         sizes = [side.vocabulary_size_ for side in (pairs.source, pairs.target)]
         self.clock = clock
-        self.network = BareLoop(*sizes, cell=cell, stepped=stepped)
-        self.pairs = BarePairs(*sides)
+        network = BareLoop(*sizes, cell=cell, stepped=stepped, precision=precision)
+        self.network = network.to(device)
+        self.pairs = BarePairs(*sides, device=device)
         parameters = self.network.parameters()
         rate = AS_PARAMETERS["learning_rate"]
         self.optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
@@ -120,39 +152,46 @@ class LoopFromFile:
 
 def measure_training(settings):
     """Target tokens a second over the bare loop's, in each of eight cells."""
+    more = 1 if settings.device == "cpu" else 4
     kinds = {
-        "words": words(settings).some(settings.pick(1920, 192)),
-        "sentences": sentences(settings).some(settings.pick(640, 64)),
+        "words": words(settings).some(settings.pick(1920 * more, 192)),
+        "sentences": sentences(settings).some(settings.pick(640 * more, 64)),
     }
     rounds = settings.rounds or settings.pick(5, 1)
     for kind, pairs in kinds.items():
         n_tokens = sum(len(row) + 1 for row in pairs.ids()[1])
-        for cell in ("lstm", "gru"):
-            for stepped in (False, True):
-                decoder = "context fed back" if stepped else "whole sequence"
-                params = {"cell": cell, "input_feeding": stepped}
-                ours = OurLoop(pairs, settings.clock, **params)
-                theirs = TheirLoop(pairs, settings.clock, cell, stepped)
-                matches = {"bare loop": (ours, theirs)}
-                if settings.loop is not None and cell == "lstm":
-                    spelled = pairs.spelled()
-                    matches[settings.loop.name] = (
-                        OurLoop(spelled, settings.clock, **params),
-                        LoopFromFile(settings.loop, spelled, stepped),
-                    )
-                for name, sides in matches.items():
+        for precision, cell, stepped in product(
+            settings.precisions, ("lstm", "gru"), (False, True)
+        ):
+            place = {"device": settings.device, "precision": precision}
+            params = {"cell": cell, "input_feeding": stepped}
+            ours = OurLoop(pairs, settings.clock, **params, **place)
+            theirs = TheirLoop(pairs, settings.clock, cell, stepped, **place)
+            where = settings.where(precision)
+            decoder = "context fed back" if stepped else "whole sequence"
+            matches = {"bare loop": (ours, theirs)}
+            if settings.loop is not None and cell == "lstm":
+                spelled = pairs.spelled()
+                matches[settings.loop.name] = (
+                    OurLoop(spelled, settings.clock, **params),
+                    LoopFromFile(settings.loop, spelled, stepped),
+                )
+            for name, sides in matches.items():
+                if settings.device == "cpu":
                     by_turns(sides, 1)  # what is first done once
                     own, other = by_turns(sides, rounds)
-                    yield Row(
-                        "training",
-                        f"{kind}, {cell}, {decoder}, over {name}",
-                        median_ratio(other, own),
-                        (0.95, None),
-                        n_tokens / statistics.median(own),
-                        n_tokens / statistics.median(other),
-                        "target tokens/s",
-                        {"seconds": [own, other]},
-                    )
+                else:
+                    own, other = in_one_fit(*sides, rounds)
+                yield Row(
+                    "training",
+                    f"{kind}, {cell}, {decoder}{where}, over {name}",
+                    median_ratio(other, own),
+                    (0.95, None),
+                    n_tokens / statistics.median(own),
+                    n_tokens / statistics.median(other),
+                    "target tokens/s",
+                    {"seconds": [own, other]},
+                )
 
 
 # What any loop has to call, by the class that it is called on.

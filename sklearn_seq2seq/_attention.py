@@ -143,6 +143,8 @@ class AdditiveAttention(Attention):
 
 # Numbers that additive attention holds at once; a CPU's cache takes most of them.
 AT_ONCE = 2**20
+# A GPU is faster with few large kernels than with many small ones; these are 256 MB.
+AT_ONCE_ON_GPU = 2**26
 
 
 class _AdditiveScores(torch.autograd.Function):
@@ -193,7 +195,8 @@ def _reciprocals(query, keys):
 
 def _at_once(keys):
     """Queries of each row that are compared at once."""
-    return max(1, AT_ONCE // keys.numel())
+    most = AT_ONCE if keys.device.type == "cpu" else AT_ONCE_ON_GPU
+    return max(1, most // keys.numel())
 
 
 ATTENTIONS: dict[str, Callable[[int, int], Attention]] = {

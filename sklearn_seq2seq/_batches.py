@@ -132,7 +132,11 @@ class PairDataset(Dataset):
 
 def to_device(tensors, device):
     """Move a half of a batch to where it is wanted."""
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
+    # Elsewhere than on the way to CUDA, not to wait would be to read too soon.
+    go_on = torch.device(device).type == "cuda"
+    return {
+        name: tensor.to(device, non_blocking=go_on) for name, tensor in tensors.items()
+    }
 
 
 def local_ids(tokens, copies, target_size):

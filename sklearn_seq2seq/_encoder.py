@@ -81,10 +81,11 @@ class Encoder(nn.Module):
         if self.reverse_source:
             turn = reversal(n_positions, source.shape[1], fixed=1)
             x = reorder(x, turn)
+        lengths = n_positions.cpu()  # once: a GPU is waited for
         for k, layer in enumerate(self.forward_layers):
             if k > 0:
                 x = self.dropout(x)
-            x, hidden, cell = run_layer(layer, x, n_positions)
+            x, hidden, cell = run_layer(layer, x, n_positions, lengths)
             final.hidden.append(hidden)
             if cell is not None:
                 final.cell.append(cell)

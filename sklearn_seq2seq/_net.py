@@ -9,10 +9,11 @@ from functools import cache
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer
+from skorch.callbacks import Callback, EpochTimer, LRScheduler
 
 from sklearn_seq2seq._batches import TrainingBatches, cut, to_device
 from sklearn_seq2seq._callbacks import StopTraining
+from sklearn_seq2seq._graphs import StepGraphs
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
 from sklearn_seq2seq._recurrent import Dropout, new_layer
@@ -72,6 +73,8 @@ class Seq2SeqNet(NeuralNet):
     memory_ : dict or None
         What was best in the last training with validation: ``key`` (of the validation
         data), ``score`` and ``epoch``.
+    graphs_ : StepGraphs or None
+        In training, where steps are recorded.
     sums_ : dict or None
         Figures of the training epoch that is under way, so far; what is found there
         when an epoch begins is gone on with.
@@ -95,6 +98,7 @@ class Seq2SeqNet(NeuralNet):
         self.first_epoch_ = 0
         self.memory_ = None
         self.sums_ = None
+        self.graphs_ = None
         super().__init__(module, **kwargs)
 
     @property
@@ -144,25 +148,61 @@ class Seq2SeqNet(NeuralNet):
         """Loss of a forward pass, a scalar."""
         return self.criterion_(y_pred, to_device(y_true, self.device))
 
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train epochs; on a GPU, where it can be, with steps recorded as graphs."""
+        if not self._can_record():
+            return super().fit_loop(X, y, epochs, **fit_params)
+        own, before = torch.cuda.Stream(self.device), torch.cuda.current_stream()
+        own.wait_stream(before)
+        try:
+            with torch.cuda.stream(own):
+                self.graphs_ = StepGraphs(
+                    self.module_,
+                    self.module_.randomness,
+                    lambda inputs, outputs: self._add_gradient(inputs, outputs)[0],
+                )
+                return super().fit_loop(X, y, epochs, **fit_params)
+        finally:
+            before.wait_stream(own)
+            self.graphs_ = None
+
+    def _can_record(self):
+        """Whether nothing in a step waits for a GPU or is for someone else to see."""
+        return (
+            torch.device(self.device).type == "cuda"
+            and self.module_.encoder.directions == 2  # else lengths are read
+            and self.teacher_forcing == (1.0, 1.0)
+            and not any(_looks_at_steps(callback) for _, callback in self.callbacks_)
+        )
+
     def train_step_single(self, batch, **fit_params):
         """Gradient of a batch, in parts that fit the memory that was allowed."""
         self._set_training(True)
-        scale = LOSS_SCALE.get(self.precision, 1.0)
         chunks = parts(batch, self.batch_size, self.max_tokens)
-        loss = 0.0
-        for inputs, outputs in chunks:
-            y_pred = self.infer(inputs)
-            part = self.get_loss(y_pred, outputs, X=inputs, training=True)
-            (part if scale == 1 else part * scale).backward()
-            loss = loss + part.detach()
-        if scale != 1:
-            self._undo_scale(scale)
+        loss = y_pred = None
+        if self.graphs_ is not None and len(chunks) == 1:
+            loss = self.graphs_(*batch)
+        if loss is None:
+            loss = 0.0
+            for inputs, outputs in chunks:
+                part, y_pred = self._add_gradient(inputs, outputs)
+                loss = loss + part
+        if self.precision in LOSS_SCALE:
+            self._undo_scale(LOSS_SCALE[self.precision])
         return {"loss": loss, "y_pred": y_pred}
+
+    def _add_gradient(self, inputs, outputs):
+        """Add a part's gradient to the weights'; return its loss and the output."""
+        y_pred = self.infer(inputs)
+        loss = self.get_loss(y_pred, outputs, X=inputs, training=True)
+        scale = LOSS_SCALE.get(self.precision, 1.0)
+        (loss if scale == 1 else loss * scale).backward()
+        return loss.detach(), y_pred
 
     def _undo_scale(self, scale):
         gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
         torch._foreach_div_(gradients, scale)
-        if not all(bool(g.isfinite().all()) for g in gradients):
+        if not torch.stack([g.isfinite().all() for g in gradients]).all():
             # Beyond the range of float16: no gradients, no step.
             self.module_.zero_grad(set_to_none=True)
             self.sums_["skipped"] += 1
@@ -243,6 +283,7 @@ class Seq2SeqNet(NeuralNet):
         # needed to load one.
         state = vars(self).copy()
         state.pop("optimizer_", None)
+        state["graphs_"] = None
         if torch.device(self.device).type != "cpu":
             state["module_"] = copy.deepcopy(self.module_).cpu()
             state["criterion_"] = copy.deepcopy(self.criterion_).cpu()
@@ -264,6 +305,19 @@ class Seq2SeqNet(NeuralNet):
             state = copy.deepcopy(self.optimizer_.state_dict(), memo)
             twin.optimizer_.load_state_dict(state)
         return twin
+
+
+def _looks_at_steps(callback):
+    """Whether a callback is a user's and sees single steps."""
+    kind = type(callback)
+    if kind.__module__.startswith("sklearn_seq2seq.") or isinstance(
+        callback, LRScheduler
+    ):
+        return False
+    return any(
+        getattr(kind, name) is not getattr(Callback, name)
+        for name in ("on_batch_begin", "on_batch_end")
+    )
 
 
 def parts(batch, batch_size, max_tokens):

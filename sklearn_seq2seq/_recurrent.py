@@ -36,13 +36,15 @@ class Randomness:
     """
 
     def __init__(self, seed: int = 0):
+        self._generators: dict[str, torch.Generator] = {}
         self.seed(seed)
 
     def seed(self, seed: int) -> None:
         """Start afresh from `seed`, on every device."""
         self._seed = seed
-        self._generators: dict[str, torch.Generator] = {}
         self._states: dict[str, Tensor] = {}
+        for generator in self._generators.values():
+            generator.manual_seed(seed)
 
     def generator(self, device: torch.device) -> torch.Generator:
         """Return the generator for tensors on `device`."""
@@ -77,6 +79,7 @@ class Randomness:
 
     def load_state_dict(self, state: dict) -> None:
         """Go on where another one stood."""
+        self._generators.clear()
         self.seed(state["seed"])
         # Taken up when a device is first used: this machine may lack some.
         self._states = state["generators"]
@@ -318,15 +321,15 @@ class Recurrent(nn.Module):
             new.hidden.append(torch.tanh(gates))
 
 
-def run_layer(layer, x: Tensor, n_positions: Tensor):
+def run_layer(layer, x: Tensor, n_positions: Tensor, lengths: Tensor):
     """Run one layer from a zero state over rows of unlike length.
 
     Parameters
     ----------
     layer : nn.LSTM, nn.GRU or nn.RNN
     x : Tensor ``(B, S, I)``
-    n_positions : Tensor ``(B,)``
-        Positions that count in each row; at least 1.
+    n_positions, lengths : Tensor ``(B,)``
+        Positions that count in each row, at least 1; here, and on the CPU.
 
     Returns
     -------
@@ -336,11 +339,10 @@ def run_layer(layer, x: Tensor, n_positions: Tensor):
     cell : Tensor ``(B, H)`` or None
         The LSTM's cell state there.
     """
-    equal = bool((n_positions == x.shape[1]).all())
+    equal = bool((lengths == x.shape[1]).all())
     if isinstance(layer, nn.LSTM) and not equal:
         # The only case that needs packing: a cell state inside the sequence, which the
         # kernels do not return. All other final states are among the outputs.
-        lengths = n_positions.cpu()
         packed = pack_padded_sequence(
             x, lengths, batch_first=True, enforce_sorted=False
         )

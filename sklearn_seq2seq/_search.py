@@ -157,7 +157,7 @@ def search(
         keep = None
         if 4 * n_done >= len(done):
             # Waiting for a quarter of the batch saves most of the copying.
-            found.append(beam.keep(done))
+            found.append(beam.keep(torch.nonzero(done)[:, 0]))
             keep = torch.nonzero(~done)[:, 0]
             k = beam.totals.shape[1]
             slots = (keep[:, None] * k + torch.arange(k, device=keep.device)).view(-1)

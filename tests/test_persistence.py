@@ -322,26 +322,6 @@ def test_absent_device_becomes_auto(device, fitted_tiny, path):
         assert_same_predictions(model, loaded, WORDS)
 
 
-@pytest.mark.gpu
-def test_model_of_a_gpu_loads_without(path):
-    if not torch.cuda.is_available():
-        return
-    model = tiny(device="cuda").fit(WORDS, SHOUTED)
-    model.save(path)
-    assert_same_predictions(model, load(path), WORDS)
-    run = subprocess.run(
-        [
-            *(sys.executable, "-c", ELSEWHERE.replace('"error"', '"ignore"')),
-            *(path, path.with_suffix(".npy"), *WORDS),
-        ],
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert run.stdout == f"{model.predict(WORDS).tolist()}\n"
-
-
 # Writing -----------------------------------------------------------------------------
 
 

@@ -165,7 +165,8 @@ def test_run_layer_stops_each_row_at_its_own_length(cell, n_positions):
     layer = stack(cell).layers[0]
     x = torch.randn(4, 7, 3, generator=torch.Generator().manual_seed(2))
 
-    outputs, hidden, last = run_layer(layer, x, torch.tensor(n_positions))
+    sizes = torch.tensor(n_positions)
+    outputs, hidden, last = run_layer(layer, x, sizes, sizes)
 
     for row, n in enumerate(n_positions):
         expected, c = numpy_run(cell, layer, x[row, :n].numpy())

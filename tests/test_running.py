@@ -168,29 +168,6 @@ def test_search_with_callbacks_can_be_copied_and_pickled(words, shouted):
         np.testing.assert_array_equal(twin.predict(words), search.predict(words))
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_model_of_a_gpu_loads_without_one(words, shouted, tmp_path):
-    model = small(device="cuda", precision="bfloat16", max_epochs=2)
-    model.fit(words, shouted)
-    assert next(model.net_.module_.parameters()).is_cuda
-    path = tmp_path / "model.pkl"
-    path.write_bytes(pickle.dumps(model))
-    code = (
-        "import pickle, sys; model = pickle.load(open(sys.argv[1], 'rb')); "
-        "print(*model.transform(['ab'])[0])"
-    )
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    output = subprocess.run(
-        [sys.executable, "-c", code, path],
-        capture_output=True,
-        check=True,
-        env=environment,
-    ).stdout
-    vector = np.array(output.split(), dtype=float)
-    np.testing.assert_allclose(vector, model.transform(["ab"])[0], atol=1e-4)
-
-
 def test_device_auto_is_one_that_is_there(words, shouted):
     model = small(max_epochs=1).fit(words, shouted)
     expected = "cpu"

@@ -1,0 +1,239 @@
+"""What only a CUDA device can show; elsewhere these tests are skipped."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sklearn_seq2seq import Seq2SeqTransformer, load
+from sklearn_seq2seq._graphs import StepGraphs
+from sklearn_seq2seq._net import Seq2SeqNet
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.filterwarnings("ignore:.*ended by max_length"),
+]
+
+
+def small(**params):
+    common = {
+        "hidden_size": 24,
+        "embedding_size": 12,
+        "batch_size": 8,
+        "max_epochs": 4,
+        "learning_rate": 0.01,
+        "dropout": 0.3,
+        "device": "cuda",
+        "random_state": 0,
+    }
+    return Seq2SeqTransformer(**common | params)
+
+
+def assert_close(model, other, tolerance=1e-4):
+    states = (m.net_.module_.state_dict() for m in (model, other))
+    for (name, own), its in zip(*(s.items() for s in states), strict=False):
+        torch.testing.assert_close(own, its[1], atol=tolerance, rtol=1e-3, msg=name)
+
+
+class Recorded:
+    """Counts the steps that were replayed."""
+
+    def __init__(self, monkeypatch):
+        self.n_replayed, self.n_steps = 0, 0
+        whole = StepGraphs.__call__
+
+        def counted(graphs, *batch):
+            loss = whole(graphs, *batch)
+            self.n_steps += 1
+            self.n_replayed += loss is not None
+            return loss
+
+        monkeypatch.setattr(StepGraphs, "__call__", counted)
+
+
+# Steps as graphs ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"attention": "general", "cell": "gru", "num_layers": 2},
+        {"attention": "dot", "cell": "rnn", "gradient_clip": None},
+        {"attention": None, "decoder_cell": "gru"},
+        {"input_feeding": True},
+        {"input_feeding": True, "cell": "gru", "attention": "general"},
+        {"copy": True, "encoder_loss_weight": 0.3},
+        {"tie_output": True, "share_embeddings": True, "unknown_dropout": 0.1},
+        {"embedding_size": None},
+        {"optimizer": "sgd", "learning_rate": 0.5},
+        {"precision": "bfloat16"},
+        {"precision": "float16"},
+        {"early_stopping": True, "scoring": "exact_match"},
+    ],
+)
+def test_replayed_steps_are_the_steps(params, words, shouted, monkeypatch):
+    recorded = Recorded(monkeypatch)
+    model = small(**params).fit(words, words if params.get("copy") else shouted)
+    assert recorded.n_replayed > recorded.n_steps / 3
+    with monkeypatch.context() as patch:
+        patch.setattr(Seq2SeqNet, "_can_record", lambda net: False)
+        other = small(**params).fit(words, words if params.get("copy") else shouted)
+    half = params.get("precision", "float32") != "float32"
+    np.testing.assert_allclose(
+        model.history_[:, "train_loss"],
+        other.history_[:, "train_loss"],
+        rtol=3e-2 if half else 1e-3,
+    )
+    assert_close(model, other, tolerance=5e-2 if half else 2e-3)
+
+
+def test_a_fit_repeats(words, shouted):
+    model, other = (small().fit(words, shouted) for _ in range(2))
+    assert_close(model, other)
+    for _ in range(2):
+        model.partial_fit(words, shouted)
+        other.partial_fit(words, shouted)
+    assert_close(model, other)
+    assert model.net_.graphs_ is None
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"bidirectional": False},
+        {"teacher_forcing": 0.5},
+        {"gradient_accumulation_steps": 2},
+    ],
+)
+def test_steps_that_cannot_be_recorded_are_taken(params, words, shouted, monkeypatch):
+    recorded = Recorded(monkeypatch)
+    model = small(**params).fit(words, shouted)
+    assert recorded.n_replayed == 0
+    losses = model.history_[:, "train_loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_a_step_that_waits_ends_the_recording(words, shouted, monkeypatch):
+    whole = Seq2SeqNet.get_loss
+
+    def waits(net, *args, **kwargs):
+        loss = whole(net, *args, **kwargs)
+        loss.item()
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Seq2SeqNet, "get_loss", waits)
+        with pytest.warns(UserWarning, match="cannot be recorded"):
+            model = small().fit(words, shouted)
+    other = small().fit(words, shouted)
+    np.testing.assert_allclose(
+        model.history_[:, "train_loss"], other.history_[:, "train_loss"], rtol=1e-3
+    )
+
+
+class Watcher(Callback):
+    """Keeps the logits of every step."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def on_batch_end(self, net, y_pred=None, training=False, **kwargs):
+        self.seen.append(y_pred.logits)
+
+
+def test_callbacks_that_look_at_steps_see_their_output(words, shouted):
+    seen = []
+    small(callbacks=[Watcher(seen)], max_epochs=2).fit(words, shouted)
+    assert len(seen) == 16
+    assert all(logits.isfinite().all() for logits in seen)
+
+
+def test_fits_in_threads_do_not_disturb_one_another(words, shouted):
+    alone = small().fit(words, shouted)
+    with ThreadPoolExecutor(3) as pool:
+        fits = [pool.submit(small().fit, words, shouted) for _ in range(3)]
+        models = [fit.result() for fit in fits]
+    for model in models:
+        assert_close(model, alone)
+
+
+def test_gpu_and_cpu_agree(words, shouted):
+    model = small(max_epochs=40, dropout=0.0).fit(words, shouted)
+    assert model.score(words, shouted) > 0.5
+    twin = pickle.loads(pickle.dumps(model))
+    twin.net_.module_.cpu()
+    twin.net_.device = "cpu"
+    for beam_width in (1, 3):
+        both = [m.set_params(beam_width=beam_width) for m in (model, twin)]
+        found = [m.predict(words) for m in both]
+        assert np.mean(found[0] == found[1]) > 0.95
+    np.testing.assert_allclose(
+        model.log_likelihood(words, shouted),
+        twin.log_likelihood(words, shouted),
+        atol=2e-2,
+        rtol=1e-2,
+    )
+
+
+def test_a_broken_off_fit_goes_on(words, shouted, tmp_path):
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                raise KeyboardInterrupt
+
+    path = tmp_path / "fit.ckpt"
+    whole = small(max_epochs=6).fit(words, shouted)
+    broken = small(max_epochs=6, checkpoint=path, callbacks=[Stop()])
+    with pytest.warns(UserWarning, match="interrupted"):
+        broken.fit(words, shouted)
+    again = small(max_epochs=6, checkpoint=path).fit(words, shouted)
+    assert again.n_iter_ == 6
+    assert_close(again, whole)
+
+
+# Models elsewhere --------------------------------------------------------------------
+
+ELSEWHERE = (
+    "import pickle, sys; from sklearn_seq2seq import load; "
+    "path = sys.argv[1]; "
+    "model = pickle.load(open(path, 'rb')) if path.endswith('pkl') else load(path); "
+    "print(model.net_.device, *model.transform(['ab'])[0])"
+)
+
+
+@pytest.mark.parametrize("kind", ["pkl", "model"])
+@pytest.mark.filterwarnings("ignore:.*device='auto' now")
+def test_model_of_a_gpu_loads_without_one(kind, words, shouted, tmp_path):
+    model = small(precision="bfloat16", max_epochs=2).fit(words, shouted)
+    assert next(model.net_.module_.parameters()).is_cuda
+    path = tmp_path / f"a.{kind}"
+    if kind == "pkl":
+        path.write_bytes(pickle.dumps(model))
+    else:
+        model.save(path)
+        assert list(load(path).predict(words)) == list(model.predict(words))
+    output = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ELSEWHERE, path],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    ).stdout.split()
+    assert output[0] == "cpu"
+    vector = np.array(output[1:], dtype=float)
+    np.testing.assert_allclose(vector, model.transform(["ab"])[0], atol=1e-3)
+
+
+def test_copies_train_on(words, shouted):
+    model = small().fit(words, shouted)
+    twin = copy.deepcopy(model).partial_fit(words, shouted)
+    assert_close(twin, model.partial_fit(words, shouted))
