@@ -10,8 +10,8 @@ them::
 
 The model is that of the epoch with the lowest loss on val. The first two print a line
 an epoch, then sacrebleu's figures, greedily and with a beam of 5; ``--results FILE``
-also adds them to a file, as a line of JSON. The last prints the table of what was tried
-on val, from ``sentences.jsonl`` beside this file.
+also adds them to a file, as a line of JSON. The last prints the tables of what was
+tried on val, from ``sentences.jsonl`` beside this file.
 """
 
 import argparse
@@ -68,12 +68,14 @@ def train_and_translate(args):
     )
     model = make_model(args.seed, args.pieces).set_params(**dict(args.set))
     wall, cpu = time.perf_counter(), time.process_time()
-    model.fit(*(side[: args.pairs] for side in train), validation_data=valid)
+    X, y = (side[: args.pairs] for side in train)
+    model.fit(X, y, validation_data=valid)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     for row in model.history_:
         print(f"epoch {row['epoch']}", *(f"{row[k]:.3f}" for k in KEYS), flush=True)
     print(f"{model.n_parameters_:,} weights; {wall:.0f} s, {cpu:.0f} s of CPU")
     figures = {
+        "pairs": len(X),
         "device": model.net_.device,
         "seconds": round(wall, 1),
         "valid_loss": min(row["valid_loss"] for row in model.history_),
@@ -90,25 +92,24 @@ def train_and_translate(args):
     return figures
 
 
-def print_table(lines):
-    """Print what was tried on val as a Markdown table, means over seeds."""
-    fits = {}
+def print_tables(lines):
+    """Print what was tried on val as Markdown tables, one for each number of pairs."""
+    tables = {}
     for line in lines:
-        if line["split"] == "val" and line["pairs"] is None:
+        if line["split"] == "val":
+            fits = tables.setdefault(line["pairs"], {})
             fits.setdefault(line["name"], []).append(line)
     columns = ["valid_loss", *(f"{name}, BLEU" for name in SEARCHES)]
-    print("| | seeds | val loss | " + " | ".join(SEARCHES) + " |")
-    print("|---" * 6 + "|")
-    for name, own in fits.items():
-        cells = [f"`{name}`" if "=" in name else name, str(len(own))]
-        for key in columns:
-            found = [line[key] for line in own]
-            digits = 3 if key == "valid_loss" else 2
-            cell = f"{np.mean(found):.{digits}f}"
-            if found[1:]:
-                cell += f" ± {np.std(found, ddof=1):.{digits}f}"
-            cells.append(cell)
-        print("| " + " | ".join(cells) + " |")
+    for n_pairs, fits in tables.items():
+        titles = " | ".join([f"{n_pairs:,} pairs", "seeds", "val loss", *SEARCHES])
+        print(f"| {titles} |\n" + "|---" * 6 + "|")
+        for name, own in fits.items():
+            cells = [f"`{name}`" if "=" in name else name, str(len(own))]
+            for key in columns:
+                digits = 3 if key == "valid_loss" else 2
+                cells.append(f"{np.mean([line[key] for line in own]):.{digits}f}")
+            print("| " + " | ".join(cells) + " |")
+        print()
 
 
 def main():
@@ -125,7 +126,7 @@ def main():
     args = parser.parse_args()
     results = args.results or Path(__file__).with_suffix(".jsonl")
     if args.data is None:
-        print_table(map(json.loads, results.read_text("utf-8").splitlines()))
+        print_tables(map(json.loads, results.read_text("utf-8").splitlines()))
         return
     figures = train_and_translate(args)
     if args.results is not None:
@@ -134,7 +135,7 @@ def main():
             changes.append(f"pieces={args.pieces}")
         name = ", ".join(changes) or "the recipe"
         asked = {"name": name, "seed": args.seed, "split": args.split}
-        line = asked | {"pairs": args.pairs} | figures
+        line = asked | figures
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
