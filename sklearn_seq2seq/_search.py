@@ -27,6 +27,10 @@ from torch import Tensor
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 NEVER = float("-inf")
+# Share of a batch that must be done before it leaves, which takes some copying; on a
+# GPU it takes dozens of kernels, which may be more to wait for than what they save.
+LEAST_SHARE = 1 / 4
+LEAST_SHARE_ON_GPU = 1 / 2
 
 
 class Hypotheses(NamedTuple):
@@ -59,8 +63,6 @@ class Beam:
     totals : Tensor ``(B, K)``
         Log-probability so far.
     finished : Tensor of bool ``(B, K)``
-    sizes : Tensor of int64 ``(B, K)``
-        Positions taken, the end included.
     capped : Tensor of bool ``(B, K)``
     history : Tensor of int64 ``(B, K, t)``
     """
@@ -68,7 +70,6 @@ class Beam:
     sources: Tensor
     totals: Tensor
     finished: Tensor
-    sizes: Tensor
     capped: Tensor
     history: Tensor
 
@@ -81,10 +82,14 @@ class Beam:
             torch.arange(n_sources, device=device),
             torch.zeros((n_sources, 1), device=device),
             whole > 0,
-            whole,
             whole > 0,
             whole[:, :, None][:, :, :0],
         )
+
+    @property
+    def sizes(self) -> Tensor:
+        """Positions taken, the end included: int64 ``(B, K)``."""
+        return (self.history != BOUNDARY).sum(dim=2) + self.finished
 
     def keep(self, rows: Tensor) -> Beam:
         """Keep some sources only."""
@@ -129,7 +134,9 @@ def search(
     beam = Beam.of(len(limits), limits)
     previous = torch.zeros_like(limits)
     first_limit = int(limits.min())
+    least_share = LEAST_SHARE if limits.device.type == "cpu" else LEAST_SHARE_ON_GPU
     found: list[Beam] = []
+    some_finished = False
     while True:
         log_probs, state = step(state, previous)
         log_probs = log_probs.view(*beam.totals.shape, -1)
@@ -146,6 +153,10 @@ def search(
             capped = capped | _end_stuck(log_probs, free, beam, chooser)
         if t >= first_limit:
             capped = capped | _end_due(log_probs, beam, limits)
+        if some_finished:
+            # A finished hypothesis stays as it is, at no cost.
+            log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
+            log_probs[:, :, BOUNDARY].masked_fill_(beam.finished, 0.0)
         beam, parents = _extend(beam, log_probs, capped, chooser)
         tokens = beam.history[:, :, -1]
         for constraint in constraints:
@@ -154,9 +165,8 @@ def search(
         n_done = int(done.sum())
         if n_done == len(done):
             return _gather([*found, beam], len(limits), chooser)
-        keep = None
-        if 4 * n_done >= len(done):
-            # Waiting for a quarter of the batch saves most of the copying.
+        keep, leave = None, n_done >= least_share * len(done)
+        if leave:
             found.append(beam.keep(torch.nonzero(done)[:, 0]))
             keep = torch.nonzero(~done)[:, 0]
             k = beam.totals.shape[1]
@@ -166,6 +176,10 @@ def search(
                 constraint.select(slots, None)
             beam = beam.keep(keep)
             tokens = tokens[keep]
+        if beam.totals.shape[1] == 1:
+            some_finished = n_done > 0 and not leave  # the done ones, if still here
+        else:
+            some_finished = bool(beam.finished.any())
         if parents is not None:
             state = state.select(parents, keep)
         previous = tokens.reshape(-1)
@@ -205,11 +219,6 @@ def _end_due(log_probs, beam, limits):
 
 def _extend(beam, log_probs, capped, chooser):
     """Let the chooser extend the beam; also return each new row's parent row."""
-    if beam.finished.any():
-        # A finished hypothesis stays as it is, at no cost.
-        log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
-        ends = log_probs[:, :, BOUNDARY]
-        ends.masked_fill_(beam.finished, 0.0)
     parents, tokens, totals = chooser(beam, log_probs)
 
     def inherit(x):
@@ -225,7 +234,6 @@ def _extend(beam, log_probs, capped, chooser):
         beam.sources,
         totals,
         was_finished | (tokens == BOUNDARY),
-        inherit(beam.sizes) + ~was_finished,
         inherit(capped),
         torch.cat((history, tokens[:, :, None]), dim=2),
     )
@@ -245,11 +253,16 @@ def _gather(found, n_sources, chooser):
     capped = like.capped.new_zeros((n_sources, k))
     for beam in found:
         _, width, length = beam.history.shape
-        order = chooser.scores(beam).sort(dim=1, descending=True, stable=True).indices
-        index = order[:, :, None].expand(-1, -1, length)
-        tokens[beam.sources, :width, :length] = beam.history.gather(1, index)
-        log_probs[beam.sources, :width] = beam.totals.gather(1, order)
-        capped[beam.sources, :width] = beam.capped.gather(1, order)
+        parts = beam.history, beam.totals, beam.capped
+        if width > 1:
+            scores = chooser.scores(beam)
+            order = scores.sort(dim=1, descending=True, stable=True).indices
+            index = order[:, :, None].expand(-1, -1, length)
+            history, *others = parts
+            parts = history.gather(1, index), *(x.gather(1, order) for x in others)
+        tokens[beam.sources, :width, :length] = parts[0]
+        log_probs[beam.sources, :width] = parts[1]
+        capped[beam.sources, :width] = parts[2]
     return Hypotheses(tokens, log_probs, capped)
 
 
@@ -288,7 +301,7 @@ class BeamSearch:
         totals = beam.totals[:, :, None] + log_probs
         scores = totals
         if self.length_penalty:
-            sizes = beam.sizes + ~beam.finished
+            sizes = beam.sizes + ~beam.finished  # with the token that comes next
             scores = totals / self._penalty(sizes)[:, :, None]
         n_tokens = scores.shape[2]
         scores = scores.flatten(1)
@@ -304,9 +317,14 @@ class BeamSearch:
 
     def done(self, beam, limits):
         """A source is done when nothing unfinished can reach its n best any more."""
-        scores = self.scores(beam)
         dead = beam.totals == NEVER
         alive = ~(beam.finished | dead)
+        if not self.length_penalty and beam.totals.shape[1] >= self.n_best:
+            # Hypotheses are in order of their totals, which only fall.
+            done = ~alive[:, : self.n_best].any(dim=1)
+            beam.totals.masked_fill_(alive & done[:, None], NEVER)
+            return done
+        scores = self.scores(beam)
         closed = scores.masked_fill(alive, NEVER)
         n = min(self.n_best, closed.shape[1])
         worst = closed.topk(n, dim=1).values[:, -1]
