@@ -172,7 +172,7 @@ class Seq2SeqNet(NeuralNet):
             torch.device(self.device).type == "cuda"
             and self.module_.encoder.directions == 2  # else lengths are read
             and self.teacher_forcing == (1.0, 1.0)
-            and not any(_looks_at_steps(callback) for _, callback in self.callbacks_)
+            and not any(looks_at_steps(callback) for _, callback in self.callbacks_)
         )
 
     def train_step_single(self, batch, **fit_params):
@@ -307,7 +307,7 @@ class Seq2SeqNet(NeuralNet):
         return twin
 
 
-def _looks_at_steps(callback):
+def looks_at_steps(callback):
     """Whether a callback is a user's and sees single steps."""
     kind = type(callback)
     if kind.__module__.startswith("sklearn_seq2seq.") or isinstance(

@@ -13,12 +13,17 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EpochScoring, EpochTimer, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq._callbacks import ClipGradients
-from sklearn_seq2seq._net import LOSS_SCALE, DivergenceError, parts
+from sklearn_seq2seq._callbacks import BestModel, ClipGradients, TimeLimit
+from sklearn_seq2seq._net import (
+    LOSS_SCALE,
+    DivergenceError,
+    looks_at_steps,
+    parts,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
 SMALL = {
@@ -688,3 +693,24 @@ def test_new_ids_are_counted_and_wide_targets_refused():
     assert any("2 token(s) in y are not in the vocabulary" in m for m in messages)
     with pytest.raises(ValueError, match=r"Row 0 of y has 2 tokens, more than the 1"):
         model.partial_fit(X, [[2, 3], [3, 2]])
+
+
+class SeesSteps(Callback):
+    def on_batch_end(self, net, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("callback", "looks"),
+    [
+        (SeesSteps(), True),
+        (EpochScoring("accuracy", on_train=True), True),
+        (Callback(), False),
+        (EpochTimer(), False),
+        (LRScheduler(), False),
+        (TimeLimit(1.0), False),
+        (BestModel("valid_loss", "", None, 0.0), False),
+    ],
+)
+def test_only_callbacks_of_a_user_want_to_see_steps(callback, looks):
+    assert looks_at_steps(callback) is looks
