@@ -192,7 +192,7 @@ def print_tables(lines):
         fits.setdefault((line["candidate"], line["language"]), []).append(line)
     start = {
         language: {
-            key: np.mean([fit[key] for fit in own if key in fit])
+            key: np.mean([fit[key] for fit in own if key in fit] or np.nan)
             for key in figures.values()
         }
         for (name, language), own in sorted(fits.items())

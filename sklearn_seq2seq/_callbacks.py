@@ -130,9 +130,9 @@ class BestModel(Callback):
 class ClipGradients(Callback):
     """Scales the gradients of a step down to a norm, where theirs is larger.
 
-    What ``torch.nn.utils.clip_grad_norm_`` does to them, bit for bit. That writes every
-    gradient anew at every step, and skorch's callback walks through all layers for it,
-    which together was most of what a step took beside the network.
+    What ``torch.nn.utils.clip_grad_norm_`` does to them, bit for bit. On a CPU that
+    would write every gradient anew at every step, and skorch's callback walks through
+    all layers for it, which together was most of what a step took beside the network.
     """
 
     def __init__(self, norm):

@@ -12,17 +12,39 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_seq2seq._recurrent import Randomness
 
-# Graphs of one training; of each a GPU holds some hundred kilobytes.
+# Graphs of one training, each of which takes memory of the GPU.
 MOST = 512
-# One at a time: of several threads' fits too.
+# While one fit records, those of other threads must not replay.
 RECORDING = threading.Lock()
+own = threading.local()
+
+
+@contextmanager
+def own_stream(device) -> Iterator[None]:
+    """Work on a stream of this thread's own, on which steps can be recorded.
+
+    torch keeps memory that has been free'd for the stream that it was used on: so it is
+    the same one each time, and what is left over at the end is given back.
+    """
+    if not hasattr(own, "streams"):
+        own.streams = {}
+    before = torch.cuda.current_stream(device)
+    stream = own.streams.setdefault(before.device, torch.cuda.Stream(before.device))
+    stream.wait_stream(before)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        before.wait_stream(stream)
+        torch.cuda.empty_cache()
 
 
 class StepGraphs:
@@ -33,7 +55,7 @@ class StepGraphs:
     the same random numbers. The gradients of all graphs are the same tensors, and what
     a step needs in between is memory that they share.
 
-    Its stream must be another one than the default.
+    To be used in `own_stream`.
 
     Parameters
     ----------
@@ -47,14 +69,37 @@ class StepGraphs:
     """
 
     def __init__(self, module: nn.Module, randomness: Randomness, step: Callable):
-        self.weights = [w for w in module.parameters() if w.requires_grad]
-        self.gradients = [torch.zeros_like(w) for w in self.weights]
+        self.module = module
         self.randomness = randomness
         self.step = step
         self.pool = torch.cuda.graph_pool_handle()
+        self.given: object = None
         self.seen: set[tuple] = set()
         self.graphs: dict[tuple, tuple] = {}
         self.most = MOST
+
+    def take_as_given(self, given: object) -> None:
+        """Forget what was recorded with other settings; to be called before a step.
+
+        Parameters
+        ----------
+        given : object
+            Compared with that of the last call: all but the batch that a step depends
+            on. Which weights have a gradient, and where they are, is seen to here.
+        """
+        weights = list(self.module.parameters())
+        given = given, [(w.data_ptr(), w.requires_grad) for w in weights]
+        if given != self.given:
+            self.given = given
+            self.clear()
+            self.weights = [w for w in weights if w.requires_grad]
+            self.gradients = [torch.zeros_like(w) for w in self.weights]
+
+    def clear(self) -> None:
+        """Forget all that was recorded."""
+        with RECORDING:
+            self.graphs.clear()
+        self.seen.clear()
 
     def __call__(self, inputs: dict, outputs: dict) -> Tensor | None:
         """Leave a batch's gradient at the weights, if its shape has been seen before.
@@ -67,7 +112,7 @@ class StepGraphs:
         Returns
         -------
         Tensor or None
-            The loss, which the next call may overwrite; None where nothing was done.
+            The loss; None where nothing was done.
         """
         batch = inputs, outputs
         key = tuple(tuple(x.shape) for half in batch for x in half.values())
@@ -80,11 +125,13 @@ class StepGraphs:
                 self.graphs[key] = self._record(batch)
             except RuntimeError as error:
                 self.most = 0
+                self.clear()
                 # The generator waits in vain for the end of the recording.
                 self.randomness.load_state_dict(before)
                 warnings.warn(
                     f"A training step cannot be recorded as a CUDA graph ({error}); "
-                    "training goes on without, and is slower.",
+                    "training goes on without, and is slower. torch itself may be left "
+                    "in disorder: start a new process before other work on the GPU.",
                     stacklevel=2,
                 )
                 return None
@@ -93,8 +140,9 @@ class StepGraphs:
             for name, x in half.items():
                 mine[name].copy_(x, non_blocking=True)
         self._point_to_gradients()
-        graph.replay()
-        return loss
+        with RECORDING:
+            graph.replay()
+        return loss.clone()
 
     def _record(self, batch):
         device = self.weights[0].device
@@ -104,6 +152,9 @@ class StepGraphs:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(generator)
         torch.cuda.current_stream().synchronize()
+        if not self.graphs:
+            # While a step is recorded, memory that is only kept cannot be had.
+            torch.cuda.empty_cache()
         # Other threads may have work of their own for the GPU meanwhile.
         with RECORDING:
             graph.capture_begin(self.pool, capture_error_mode="thread_local")

@@ -19,8 +19,8 @@ from sklearn_seq2seq._tokens import pad, unpad
 # Without gradients to keep, so many times the rows of a training batch fit as well. On
 # a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
 ROWS_FACTOR = 4
-# A GPU takes as long for them as for so many.
-ROWS_FACTOR_ON_GPU = 16
+# A GPU takes as long for a few as for so many.
+ROWS_ON_GPU = 512
 # Most source positions of such a batch, padding included, for each of its rows.
 ROW_POSITIONS = 64
 
@@ -201,7 +201,7 @@ def token_log_probs(networks, dataset, *, batch_size):
     starts = np.cumsum(n_positions) - n_positions
     result = np.empty(int(n_positions.sum()))
     device = device_of(networks[0])
-    for rows in _pair_batches(dataset[0], rows_at_once(batch_size, device)):
+    for rows in _pair_batches(dataset[0], batch_size):
         members = []
         for network, data in zip(networks, dataset, strict=True):
             inputs, outputs = data.__getitems__(rows)
@@ -226,7 +226,7 @@ def attention_weights(network, dataset, *, batch_size):
         Boundaries included; rows sum to 1.
     """
     weights, device = [None] * len(dataset), device_of(network)
-    for rows in _pair_batches(dataset, rows_at_once(batch_size, device)):
+    for rows in _pair_batches(dataset, batch_size):
         inputs, outputs = dataset.__getitems__(rows)
         inputs = to_device(inputs, device)
         batch = network(**inputs).weights.float().cpu().numpy()
@@ -242,16 +242,17 @@ def attention_weights(network, dataset, *, batch_size):
 
 
 def rows_at_once(batch_size, device):
-    """Rows of a batch without gradients, by those of a training batch."""
-    factor = ROWS_FACTOR if device.type == "cpu" else ROWS_FACTOR_ON_GPU
-    return factor * batch_size
+    """Rows that are decoded at once, by those of a training batch."""
+    n_rows = ROWS_FACTOR * batch_size
+    return n_rows if device.type == "cpu" else max(n_rows, ROWS_ON_GPU)
 
 
 def _source_batches(dataset, n_rows):
     return prediction_batches(dataset.source, n_rows, ROW_POSITIONS * n_rows)
 
 
-def _pair_batches(dataset, n_rows):
+def _pair_batches(dataset, batch_size):
+    n_rows = ROWS_FACTOR * batch_size
     sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
     order = pair_order(*sizes.T)
     return cut(order, sizes, n_rows, 2 * ROW_POSITIONS * n_rows)

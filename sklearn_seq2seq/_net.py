@@ -13,7 +13,7 @@ from skorch.callbacks import Callback, EpochTimer, LRScheduler
 
 from sklearn_seq2seq._batches import TrainingBatches, cut, to_device
 from sklearn_seq2seq._callbacks import StopTraining
-from sklearn_seq2seq._graphs import StepGraphs
+from sklearn_seq2seq._graphs import StepGraphs, own_stream
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._objectives import SequenceLoss, exact_rows
 from sklearn_seq2seq._recurrent import Dropout, new_layer
@@ -80,6 +80,8 @@ class Seq2SeqNet(NeuralNet):
         when an epoch begins is gone on with.
     """
 
+    graphs_ = None
+
     def __init__(
         self,
         module,
@@ -98,7 +100,6 @@ class Seq2SeqNet(NeuralNet):
         self.first_epoch_ = 0
         self.memory_ = None
         self.sums_ = None
-        self.graphs_ = None
         super().__init__(module, **kwargs)
 
     @property
@@ -152,19 +153,17 @@ class Seq2SeqNet(NeuralNet):
         """Train epochs; on a GPU, where it can be, with steps recorded as graphs."""
         if not self._can_record():
             return super().fit_loop(X, y, epochs, **fit_params)
-        own, before = torch.cuda.Stream(self.device), torch.cuda.current_stream()
-        own.wait_stream(before)
-        try:
-            with torch.cuda.stream(own):
-                self.graphs_ = StepGraphs(
-                    self.module_,
-                    self.module_.randomness,
-                    lambda inputs, outputs: self._add_gradient(inputs, outputs)[0],
-                )
+        with own_stream(self.device):
+            self.graphs_ = StepGraphs(
+                self.module_,
+                self.module_.randomness,
+                lambda inputs, outputs: self._add_gradient(inputs, outputs)[0],
+            )
+            try:
                 return super().fit_loop(X, y, epochs, **fit_params)
-        finally:
-            before.wait_stream(own)
-            self.graphs_ = None
+            finally:
+                self.graphs_.clear()
+                self.graphs_ = None
 
     def _can_record(self):
         """Whether nothing in a step waits for a GPU or is for someone else to see."""
@@ -264,6 +263,13 @@ class Seq2SeqNet(NeuralNet):
         first, last = self.teacher_forcing
         done = (epoch - 1) / max(self.max_epochs - 1, 1)
         self.module_.teacher_forcing = first + (last - first) * min(done, 1.0)
+        if self.graphs_ is not None:
+            # A callback may have changed them.
+            layers, loss = self.module_.modules(), self.criterion_
+            rates = [layer.p for layer in layers if isinstance(layer, Dropout)]
+            weights = loss.encoder_loss_weight, loss.label_smoothing
+            given = *rates, self.module_.unknown_dropout, *weights
+            self.graphs_.take_as_given(given)
 
     def _count_exact(self, logits, outputs):
         target = outputs["target"].to(logits.device)
@@ -283,7 +289,7 @@ class Seq2SeqNet(NeuralNet):
         # needed to load one.
         state = vars(self).copy()
         state.pop("optimizer_", None)
-        state["graphs_"] = None
+        state.pop("graphs_", None)
         if torch.device(self.device).type != "cpu":
             state["module_"] = copy.deepcopy(self.module_).cpu()
             state["criterion_"] = copy.deepcopy(self.criterion_).cpu()
