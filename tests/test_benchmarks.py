@@ -169,6 +169,12 @@ def test_page_has_the_table_of_what_was_tried(name, capsys):
     assert capsys.readouterr().out in page.read_text("utf-8")
 
 
+def test_page_has_the_table_of_what_was_tried_on_sentences(monkeypatch, capsys):
+    run(sentences, monkeypatch)
+    page = (ROOT / "docs" / "measured.md").read_text("utf-8")
+    assert capsys.readouterr().out.strip() in page
+
+
 def test_a_candidate_that_became_the_start_is_not_measured_again(tmp_path):
     start = {f"{k}={v!r}" for k, v in defaults.START.items()}
     name = next(name for name in defaults.CANDIDATES if name in start)
@@ -345,5 +351,11 @@ def test_scarce_data_goes_on_and_draws(folder, monkeypatch, capsys):
 
 def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
     small = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
-    run(sentences, monkeypatch, "--data", folder, "--set", *small)
+    results = folder / "sentences.jsonl"
+    options = ["--data", folder, "--results", results]
+    run(sentences, monkeypatch, *options, "--set", *small)
     assert capsys.readouterr().out.count("tok:13a") == 3
+    run(sentences, monkeypatch, "--results", results)
+    title, _, row = capsys.readouterr().out.splitlines()[:3]
+    assert title.startswith("| 60 pairs | seeds | val loss | greedy |")
+    assert row.startswith("| `max_epochs=1, hidden_size=8, embedding_size=8` | 1 | ")
