@@ -60,8 +60,9 @@ def main(argv=None):
     parser.add_argument(
         "--precision",
         nargs="+",
+        choices=["float32", "bfloat16"],
         default=["float32"],
-        help="of training, one after the other: float32 bfloat16",
+        help="of both sides of training; of several, one after the other",
     )
     parser.add_argument(
         "--quick", action="store_true", help="little data; shows that all works"
@@ -84,6 +85,8 @@ def main(argv=None):
     parts = args.only or (list(PARTS) if args.device == "cpu" else ON_DEVICE)
     if args.device != "cpu" and (args.loop or not set(parts) <= set(ON_DEVICE)):
         parser.error(f"--device goes with {', '.join(ON_DEVICE)} and without --loop")
+    if args.device == "cpu" and "gpu" in (args.only or ()):
+        parser.error("gpu needs a --device, such as cuda")
     if args.cpu_time:
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that it starts

@@ -27,7 +27,7 @@ class Settings:
     rounds : int or None
         Turns that the sides take in training; None for the usual number.
     device : str
-        Of both sides of training, decoding and kernels.
+        Of both sides of training and decoding.
     precisions : tuple of str
         Of both sides of training, one after the other.
     """

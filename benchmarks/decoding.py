@@ -37,7 +37,7 @@ def measure_decoding(settings):
     some = new[:: len(new) // 50]
     rounds = settings.pick(7, 1)
     where = settings.where("float32")
-    size = rows_at_once(32, torch.device(settings.device))
+    size = rows_at_once(model.batch_size, torch.device(settings.device))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of outputs that did not end

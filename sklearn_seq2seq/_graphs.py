@@ -24,20 +24,21 @@ from sklearn_seq2seq._recurrent import Randomness
 MOST = 512
 # While one fit records, those of other threads must not replay.
 RECORDING = threading.Lock()
-own = threading.local()
+OF_THREAD = threading.local()
 
 
 @contextmanager
 def own_stream(device) -> Iterator[None]:
     """Work on a stream of this thread's own, on which steps can be recorded.
 
-    torch keeps memory that has been free'd for the stream that it was used on: so it is
-    the same one each time, and what is left over at the end is given back.
+    torch keeps freed memory for the stream that it was used on: so it is the same one
+    each time, and what is left over at the end is given back.
     """
-    if not hasattr(own, "streams"):
-        own.streams = {}
+    streams = vars(OF_THREAD).setdefault("streams", {})
     before = torch.cuda.current_stream(device)
-    stream = own.streams.setdefault(before.device, torch.cuda.Stream(before.device))
+    if before.device not in streams:
+        streams[before.device] = torch.cuda.Stream(before.device)
+    stream = streams[before.device]
     stream.wait_stream(before)
     try:
         with torch.cuda.stream(stream):

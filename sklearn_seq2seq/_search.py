@@ -319,23 +319,17 @@ class BeamSearch:
         """A source is done when nothing unfinished can reach its n best any more."""
         dead = beam.totals == NEVER
         alive = ~(beam.finished | dead)
-        if not self.length_penalty and beam.totals.shape[1] >= self.n_best:
-            # Hypotheses are in order of their totals, which only fall.
-            done = ~alive[:, : self.n_best].any(dim=1)
-            beam.totals.masked_fill_(alive & done[:, None], NEVER)
-            return done
-        scores = self.scores(beam)
-        closed = scores.masked_fill(alive, NEVER)
-        n = min(self.n_best, closed.shape[1])
-        worst = closed.topk(n, dim=1).values[:, -1]
-        hope = beam.totals.masked_fill(~alive, NEVER)
-        if self.length_penalty:
-            # Log-probabilities only fall, so the longest allowed length, at no further
-            # cost, is the best that can become of a hypothesis.
+        # Hypotheses are in order of their totals, which only fall.
+        done = ~alive[:, : self.n_best].any(dim=1)
+        if self.length_penalty and beam.totals.shape[1] >= self.n_best:
+            closed = self.scores(beam).masked_fill(alive, NEVER)
+            worst = closed.topk(self.n_best, dim=1).values[:, -1]
+            # The longest allowed length, at no further cost, is the best that can
+            # become of a hypothesis.
+            hope = beam.totals.masked_fill(~alive, NEVER)
             hope = hope / self._penalty(limits[beam.sources] + 1)[:, None]
-        full = beam.totals.shape[1] >= self.n_best
-        done = (hope.amax(dim=1) <= worst) & full & (worst > NEVER)
-        done |= ~alive.any(dim=1)
+            done = (hope.amax(dim=1) <= worst) & (worst > NEVER)
+            done |= ~alive.any(dim=1)
         beam.totals.masked_fill_(alive & done[:, None], NEVER)
         return done
 

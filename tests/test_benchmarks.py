@@ -161,6 +161,20 @@ def test_wall_time_of_a_script_is_not_compared_with_processor_time(capsys):
     assert "--cpu-time does not measure" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--only", "gpu"],
+        ["--device", "cuda", "--only", "training", "search"],
+        ["--device", "cuda", "--loop", "loop.py"],
+    ],
+)
+def test_what_a_device_does_not_measure_is_refused(options, capsys):
+    with pytest.raises(SystemExit):
+        command.main(options)
+    assert "--device" in capsys.readouterr().err.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", ["tried", "tried_before"])
 def test_page_has_the_table_of_what_was_tried(name, capsys):
     results = Path(defaults.__file__).with_name(f"{name}.jsonl")

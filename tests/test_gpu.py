@@ -38,9 +38,11 @@ def small(**params):
 
 
 def assert_close(model, other, tolerance=1e-4):
-    states = (m.net_.module_.state_dict() for m in (model, other))
-    for (name, own), its in zip(*(s.items() for s in states), strict=False):
-        torch.testing.assert_close(own, its[1], atol=tolerance, rtol=1e-3, msg=name)
+    own, its = (m.net_.module_.state_dict() for m in (model, other))
+    for name, weight in own.items():
+        torch.testing.assert_close(
+            weight, its[name], atol=tolerance, rtol=1e-3, msg=name
+        )
 
 
 class Recorded:
@@ -155,6 +157,24 @@ def test_callbacks_that_look_at_steps_see_their_output(words, shouted):
     small(callbacks=[Watcher(seen)], max_epochs=2).fit(words, shouted)
     assert len(seen) == 16
     assert all(logits.isfinite().all() for logits in seen)
+
+
+class Freeze(Callback):
+    """Freezes a table and ends dropout after the second epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            net.module_.encoder.embedding.requires_grad_(False)
+            net.module_.decoder.dropout.p = 0.0
+
+
+def test_recorded_steps_see_what_a_callback_changes(words, shouted, monkeypatch):
+    recorded = Recorded(monkeypatch)
+    model = small(callbacks=[Freeze()], max_epochs=5).fit(words, shouted)
+    assert recorded.n_replayed > recorded.n_steps / 3
+    monkeypatch.setattr(Seq2SeqNet, "_can_record", lambda net: False)
+    other = small(callbacks=[Freeze()], max_epochs=5).fit(words, shouted)
+    assert_close(model, other, tolerance=2e-3)
 
 
 def test_fits_in_threads_do_not_disturb_one_another(words, shouted):
