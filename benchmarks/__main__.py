@@ -20,6 +20,7 @@ from benchmarks.growth import measure_growth, measure_memory
 from benchmarks.search import measure_search
 from benchmarks.training import measure_overhead, measure_padding, measure_training
 from benchmarks.vectorizer import measure_vectorizer
+from sklearn_seq2seq._net import choose_device
 
 PARTS = {
     "padding": measure_padding,
@@ -87,6 +88,10 @@ def main(argv=None):
         parser.error(f"--device goes with {', '.join(ON_DEVICE)} and without --loop")
     if args.device == "cpu" and "gpu" in (args.only or ()):
         parser.error("gpu needs a --device, such as cuda")
+    try:
+        choose_device(args.device)
+    except ValueError as error:
+        parser.error(str(error))
     if args.cpu_time:
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that it starts
