@@ -73,7 +73,6 @@ class StepGraphs:
         self.module = module
         self.randomness = randomness
         self.step = step
-        self.pool = torch.cuda.graph_pool_handle()
         self.given: object = None
         self.seen: set[tuple] = set()
         self.graphs: dict[tuple, tuple] = {}
@@ -101,6 +100,8 @@ class StepGraphs:
         with RECORDING:
             self.graphs.clear()
         self.seen.clear()
+        # The memory of graphs that are all gone is not to be had again.
+        self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, inputs: dict, outputs: dict) -> Tensor | None:
         """Leave a batch's gradient at the weights, if its shape has been seen before.

@@ -255,6 +255,8 @@ class Recurrent(nn.Module):
             h, own = state.hidden[k], None
             if self.cell == "gru":
                 own = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
+            elif self.cell == "lstm" and _fuses(gates):
+                own = torch.mm(h, layer.weight_hh_l0.t())
             else:
                 gates = torch.addmm(gates, h, layer.weight_hh_l0.t())
             self._activate(gates, own, state, k, new)
@@ -305,9 +307,18 @@ class Recurrent(nn.Module):
     def _activate(self, gates, own, state, k, new):
         """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN).
 
-        `own` is the hidden state's share of a GRU's gates.
+        `own` is the hidden state's share of a GRU's gates, and of an LSTM's if it is to
+        be added yet.
         """
-        if self.cell == "lstm":
+        if own is not None and _fuses(gates):
+            kernels = torch.ops.aten
+            if self.cell == "lstm":
+                fused = kernels._thnn_fused_lstm_cell(gates, own, state.cell[k])
+                new.cell.append(fused[1])
+            else:
+                fused = kernels._thnn_fused_gru_cell(gates, own, state.hidden[k])
+            new.hidden.append(fused[0])
+        elif self.cell == "lstm":
             i, f, g, o = gates.chunk(4, dim=1)
             c = torch.sigmoid(f) * state.cell[k] + torch.sigmoid(i) * torch.tanh(g)
             new.cell.append(c)
@@ -319,6 +330,11 @@ class Recurrent(nn.Module):
             new.hidden.append(torch.lerp(n, state.hidden[k], torch.sigmoid(z + hz)))
         else:
             new.hidden.append(torch.tanh(gates))
+
+
+def _fuses(gates):
+    """Whether one kernel, of torch's own cells, does all that follows the products."""
+    return gates.is_cuda and not torch.is_autocast_enabled("cuda")
 
 
 def run_layer(layer, x: Tensor, n_positions: Tensor, lengths: Tensor):

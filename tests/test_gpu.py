@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 
 from sklearn_seq2seq import Seq2SeqTransformer, load
 from sklearn_seq2seq._graphs import StepGraphs
+from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._net import Seq2SeqNet
 
 pytestmark = [
@@ -186,8 +187,11 @@ def test_fits_in_threads_do_not_disturb_one_another(words, shouted):
         assert_close(model, alone)
 
 
-def test_gpu_and_cpu_agree(words, shouted):
-    model = small(max_epochs=40, dropout=0.0).fit(words, shouted)
+@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_gpu_and_cpu_agree(cell, input_feeding, words, shouted):
+    params = {"cell": cell, "input_feeding": input_feeding, "num_layers": 2}
+    model = small(max_epochs=40, dropout=0.0, **params).fit(words, shouted)
     assert model.score(words, shouted) > 0.5
     twin = pickle.loads(pickle.dumps(model))
     twin.net_.module_.cpu()
@@ -202,6 +206,30 @@ def test_gpu_and_cpu_agree(words, shouted):
         atol=2e-2,
         rtol=1e-2,
     )
+
+
+@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_gradients_are_those_of_the_cpu(cell, input_feeding):
+    network = EncoderDecoder(
+        9, 11, cell=cell, hidden_size=12, num_layers=2, input_feeding=input_feeding
+    )
+    random = torch.Generator().manual_seed(0)
+    source = torch.randint(2, 9, (6, 5), generator=random)
+    target = torch.randint(2, 11, (6, 7), generator=random)
+    positions = torch.full((6,), 5)
+    found = {}
+    for device in ("cpu", "cuda"):
+        network.to(device).zero_grad()
+        batch = (x.to(device) for x in (source, positions, target))
+        torch.log_softmax(network(*batch).logits, -1)[..., 3].sum().backward()
+        found[device] = {
+            name: weight.grad.clone() for name, weight in network.named_parameters()
+        }
+    for name, gradient in found["cpu"].items():
+        torch.testing.assert_close(
+            found["cuda"][name].cpu(), gradient.cpu(), atol=1e-4, rtol=1e-4, msg=name
+        )
 
 
 def test_a_broken_off_fit_goes_on(words, shouted, tmp_path):
