@@ -100,7 +100,7 @@ class StepGraphs:
         with RECORDING:
             self.graphs.clear()
         self.seen.clear()
-        # The memory of graphs that are all gone is not to be had again.
+        # torch refuses to record into a pool whose graphs are all gone.
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, inputs: dict, outputs: dict) -> Tensor | None:

@@ -307,8 +307,8 @@ class Recurrent(nn.Module):
     def _activate(self, gates, own, state, k, new):
         """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN).
 
-        `own` is the hidden state's share of a GRU's gates, and of an LSTM's if it is to
-        be added yet.
+        `own` is the hidden state's share of a GRU's gates, and of an LSTM's where it is
+        still to be added.
         """
         if own is not None and _fuses(gates):
             kernels = torch.ops.aten
@@ -333,7 +333,10 @@ class Recurrent(nn.Module):
 
 
 def _fuses(gates):
-    """Whether one kernel, of torch's own cells, does all that follows the products."""
+    """Whether one kernel, of torch's own cells, does all that follows the products.
+
+    Under autocast it would round an LSTM's cell state to half precision.
+    """
     return gates.is_cuda and not torch.is_autocast_enabled("cuda")
 
 

@@ -27,8 +27,9 @@ from torch import Tensor
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 NEVER = float("-inf")
-# Share of a batch that must be done before it leaves, which takes some copying; on a
-# GPU, dozens of kernels, and it steps as fast with a few rows as with hundreds.
+# Share of a batch that must be done before it leaves, which takes some copying. On a
+# GPU that takes dozens of kernels, and a step is as fast with hundreds of rows as with
+# a few.
 LEAST_SHARE = 1 / 4
 LEAST_SHARE_ON_GPU = 3 / 4
 
@@ -132,7 +133,7 @@ def search(
     Hypotheses
     """
     beam = Beam.of(len(limits), limits)
-    order = beam.sources
+    numbers = beam.sources
     previous = torch.zeros_like(limits)
     first_limit = int(limits.min())
     device = limits.device
@@ -159,7 +160,7 @@ def search(
             # A finished hypothesis stays as it is, at no cost.
             log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
             log_probs[:, :, BOUNDARY].masked_fill_(beam.finished, 0.0)
-        beam, parents = _extend(beam, log_probs, capped, chooser, order)
+        beam, parents = _extend(beam, log_probs, capped, chooser, numbers)
         tokens = beam.history[:, :, -1]
         for constraint in constraints:
             constraint.select(parents, tokens)
@@ -180,7 +181,7 @@ def search(
             tokens = tokens[keep]
         if beam.totals.shape[1] == 1:
             some_finished = n_done > 0 and not leave  # the done ones, if still here
-        elif not some_finished:
+        elif not some_finished:  # to ask again would be another wait
             some_finished = bool(beam.finished.any())
         if parents is not None:
             state = state.select(parents, keep)
@@ -219,10 +220,10 @@ def _end_due(log_probs, beam, limits):
     return more & due[:, None] & ~beam.finished
 
 
-def _extend(beam, log_probs, capped, chooser, order):
+def _extend(beam, log_probs, capped, chooser, numbers):
     """Let the chooser extend the beam; also return each new row's parent row.
 
-    `order` is 0, 1, 2 and so on, at least as many as there are sources.
+    `numbers` are 0, 1, 2 and so on, at least as many as there are sources.
     """
     parents, tokens, totals = chooser(beam, log_probs)
 
@@ -244,7 +245,7 @@ def _extend(beam, log_probs, capped, chooser, order):
     )
     if parents is None:
         return new, None
-    first = order[: len(parents), None]
+    first = numbers[: len(parents), None]
     return new, torch.add(parents, first, alpha=beam.totals.shape[1]).view(-1)
 
 

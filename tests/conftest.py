@@ -8,7 +8,7 @@ from sklearn.utils.fixes import parse_version
 
 from sklearn_seq2seq import Seq2SeqTransformer
 
-# Tests compare with exact results; TF32 has ten bits where float32 has 23.
+# On a GPU too, where torch's default has ten bits, tests compare with exact results.
 torch.backends.cudnn.allow_tf32 = False
 
 TINY = {

@@ -16,6 +16,7 @@ from sklearn_seq2seq import Seq2SeqTransformer, load
 from sklearn_seq2seq._graphs import StepGraphs
 from sklearn_seq2seq._model import EncoderDecoder
 from sklearn_seq2seq._net import Seq2SeqNet
+from sklearn_seq2seq._recurrent import Dropout, Randomness, Recurrent, State, initialise
 
 pytestmark = [
     pytest.mark.gpu,
@@ -223,13 +224,27 @@ def test_gradients_are_those_of_the_cpu(cell, input_feeding):
         network.to(device).zero_grad()
         batch = (x.to(device) for x in (source, positions, target))
         torch.log_softmax(network(*batch).logits, -1)[..., 3].sum().backward()
-        found[device] = {
-            name: weight.grad.clone() for name, weight in network.named_parameters()
-        }
-    for name, gradient in found["cpu"].items():
-        torch.testing.assert_close(
-            found["cuda"][name].cpu(), gradient.cpu(), atol=1e-4, rtol=1e-4, msg=name
-        )
+        # The gradients move with the network.
+        found[device] = [w.grad.to("cpu", copy=True) for w in network.parameters()]
+    torch.testing.assert_close(found["cuda"], found["cpu"], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_steps_are_those_of_the_cpu(cell):
+    layers = Recurrent(cell, 5, 12, 2, Dropout(0.0, Randomness(0)))
+    random = torch.Generator().manual_seed(0)
+    initialise(layers, random)
+    x = torch.randn(6, 5, generator=random)
+    width = 2 * 12 * (2 if cell == "lstm" else 1)
+    vector = torch.randn(6, width, generator=random)
+    found = {}
+    for device in ("cpu", "cuda"):
+        layers.to(device)
+        state = State.from_vector(vector.to(device), 2, cell)
+        for _ in range(3):
+            state = layers.step(layers.input_gates(x.to(device)), None, state)
+        found[device] = state.to_vector().cpu()
+    torch.testing.assert_close(found["cuda"], found["cpu"], atol=1e-5, rtol=1e-4)
 
 
 def test_a_broken_off_fit_goes_on(words, shouted, tmp_path):

@@ -257,10 +257,12 @@ def test_scores_are_the_sum_of_the_steps_with_the_end():
             assert log_prob == pytest.approx(table.price(source, tokens), abs=1e-4)
 
 
+@pytest.mark.parametrize("least_share", [_search.LEAST_SHARE, 0.0, 0.75, 1.0])
 @pytest.mark.parametrize(
     "chooser", [_search.Greedy(), _search.BeamSearch(5, 5), _search.BeamSearch(3, 1, 1)]
 )
-def test_company_changes_nothing(chooser):
+def test_company_changes_nothing(chooser, least_share, monkeypatch):
+    monkeypatch.setattr(_search, "LEAST_SHARE", least_share)
     table = Table(4, seed=6)
     sources = [7, 3, 3, 11, 0, 5, 21, 22, 23, 24]
     limits = torch.tensor([4, 9, 9, 1, 0, 5, 8, 8, 8, 8])
