@@ -44,7 +44,10 @@ UNKNOWN_STRING = "\ufffd"
 
 # Rows are worked on in blocks that stay in the processor's cache; the Python objects
 # of a million tokenised rows at once would take a hundred times the memory of the ids.
+# Lists of tokens come in fewer rows: Python's garbage collector goes through its young
+# objects whenever 700 have come to be and not gone, which takes longer than the work.
 _BLOCK = 2**13
+_BLOCK_OF_LISTS = 2**9
 
 __all__ = ["SequenceVectorizer", "check_raw", "is_raw"]
 
@@ -456,8 +459,9 @@ class SequenceVectorizer(
             The rows that were longer than `width`.
         """
         ids, lengths, cut = [], [], []
-        for start in range(0, len(rows), _BLOCK):
-            block = self._split(rows[start : start + _BLOCK], start, numbering, name)
+        size = _BLOCK if self.analyzer == "char" else _BLOCK_OF_LISTS
+        for start in range(0, len(rows), size):
+            block = self._split(rows[start : start + size], start, numbering, name)
             counts = np.fromiter(map(len, block), np.int64, len(block))
             for i in np.flatnonzero(counts > width).tolist():
                 block[i] = block[i][:width]
