@@ -1,4 +1,5 @@
 import copy
+import gc
 import json
 import multiprocessing
 import os
@@ -105,6 +106,23 @@ def test_transform_agrees_across_blocks_of_rows():
         tokens = vectorizer.fit_transform(rows)
         split = rows if analyzer == "char" else [row.split() for row in rows]
         assert ids(tokens) == slow_ids(split, vectorizer.vocabulary_)
+
+
+@pytest.mark.parametrize("analyzer", ["char", "word", str.split])
+def test_rows_do_not_wake_the_garbage_collector(analyzer):
+    rows = ["a b c"] * 20_000
+    collections = []
+
+    def note(phase, info):
+        collections.append(phase)
+
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        SequenceVectorizer(analyzer=analyzer).fit_transform(rows)
+    finally:
+        gc.callbacks.remove(note)
+    assert collections.count("start") < 10
 
 
 @pytest.mark.parametrize("analyzer", ANALYZERS)
