@@ -49,7 +49,7 @@ def _holds_text(values, strict):
     return not strict and not (types and all(issubclass(t, Number) for t in types))
 
 
-def check_raw(X, name="X"):
+def check_raw(X, name="X", copy=True):
     """Bring raw data into a list of strings or a list of lists of strings.
 
     Parameters
@@ -58,6 +58,8 @@ def check_raw(X, name="X"):
         Any iterable, a 1-D array, a Series, or a frame or 2-D array of one column.
     name : str, default="X"
         How messages call the data.
+    copy : bool, default=True
+        Whether to copy rows that are lists of tokens already.
 
     Returns
     -------
@@ -84,7 +86,8 @@ def check_raw(X, name="X"):
         return list(map(str, rows))
     if not all(issubclass(kind, _ROW_KINDS) for kind in types):
         _raise_bad_row(rows, name)
-    rows = [row.tolist() if isinstance(row, np.ndarray) else list(row) for row in rows]
+    if copy or types != {list}:
+        rows = [r.tolist() if isinstance(r, np.ndarray) else list(r) for r in rows]
     types = set(map(type, chain.from_iterable(rows)))
     if types <= {str}:
         return rows

@@ -426,7 +426,7 @@ class SequenceVectorizer(
             )
 
     def _check_rows(self, X, name):
-        rows = check_raw(X, name)
+        rows = check_raw(X, name, copy=False)
         if self.analyzer == "token" and isinstance(rows[0], str):
             raise ValueError(
                 f"analyzer='token' needs lists of tokens; {name} holds strings. Use "

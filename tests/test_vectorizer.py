@@ -888,6 +888,16 @@ def test_input_may_be_a_read_only_memmap(tmp_path):
     assert vectorizer.inverse_transform(mapped).tolist() == WORDS
 
 
+@pytest.mark.parametrize("params", [{"max_length": 2}, {"lowercase": True}])
+def test_lists_of_tokens_are_left_alone(params):
+    rows = [["A", "b", "c"], ["d"]]
+    vectorizer = SequenceVectorizer(analyzer="token", **params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        vectorizer.inverse_transform(vectorizer.fit_transform(rows))[1][0] = "changed"
+    assert rows == [["A", "b", "c"], ["d"]]
+
+
 def test_inverse_transform_leaves_its_input_alone():
     vectorizer = SequenceVectorizer(max_length=5).fit(["ab"])
     holes = sparse.csr_array(np.array([[0, 2, 0, 3, 0]], dtype=np.int32))
