@@ -1,4 +1,4 @@
-"""What was tried for the default settings: error rates on the SIGMORPHON 2020 data.
+"""What was tried for the default settings: error rates on SIGMORPHON 2020 and others.
 
 The folder holds ``{language}_{train,dev}.tsv``, a word and its space-separated phones a
 line. Every candidate is one setting from which the search started (``START``, what is
@@ -15,12 +15,18 @@ other candidates, languages or seeds. A candidate is compared with the mean of t
 start's fits in the same language: the differences of word error rates (WER) and phone
 error rates (PER), and their standard errors over the candidate's fits. Where there is a
 GPU, it is used; then the time is not kept.
+
+    python -m benchmarks.defaults --tasks misspellings lemmas --candidates dropout=0.2
+
+does the same with other tasks, which need no folder and have rows of their own: to
+correct misspellings and to find French words' lemmas. PER is then of characters.
 """
 
 import argparse
 import json
 import time
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -28,8 +34,9 @@ import numpy as np
 from skorch.callbacks import Callback
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from benchmarks._tasks import TASKS
 from benchmarks.accuracy import LANGUAGES, fit
-from sklearn_seq2seq import _batches, _estimator
+from sklearn_seq2seq import SequenceVectorizer, _batches, _estimator
 from sklearn_seq2seq.datasets import read_pairs
 from sklearn_seq2seq.metrics import token_error_rate
 
@@ -140,19 +147,26 @@ CANDIDATES = {
 
 
 def measure(folder, language, name, seed):
-    """Fit one candidate and score it on the development set; figures in percent."""
-    train, dev = (
-        read_pairs(folder / f"{language}_{part}.tsv", return_X_y=True)
-        for part in ("train", "dev")
-    )
+    """Fit one candidate and score it on what is held out; figures in percent."""
+    params = START | CANDIDATES[name]
+    if language in TASKS:
+        train, dev = TASKS[language]()
+        unit = "char"
+        params |= {"target_vectorizer": SequenceVectorizer(handle_unknown="silent")}
+    else:
+        train, dev = (
+            read_pairs(folder / f"{language}_{part}.tsv", return_X_y=True)
+            for part in ("train", "dev")
+        )
+        unit = "word"
     start = time.process_time()
     with PATCHES.get(name, nullcontext()):
-        model = fit(train, seed, START | CANDIDATES[name])
+        model = fit(train, seed, params)
     seconds = time.process_time() - start
     y_pred = model.predict(dev[0])
     figures = {
         "wer": 100 * float(np.mean(np.asarray(dev[1], dtype=object) != y_pred)),
-        "per": 100 * token_error_rate(dev[1], y_pred, unit="word"),
+        "per": 100 * token_error_rate(dev[1], y_pred, unit=unit),
     }
     if model.net_.device != "cpu":  # the seconds are not comparable
         return figures | {"device": model.net_.device}
@@ -206,10 +220,11 @@ def print_tables(lines):
         print(f"| {title} | " + " | ".join(cells) + " |")
     cells = [str(len(fits["the start", language])) for language in start]
     print("| fits | " + " | ".join(cells) + " |")
-    print("\n| | languages | fits | " + " | ".join(figures) + " |")
+    print("\n| | data | fits | " + " | ".join(figures) + " |")
     print("|---|---|---|---|---|---|")
-    for name in list(CANDIDATES)[1:]:
-        languages = [language for language in start if (name, language) in fits]
+    groups = [[k for k in start if k not in TASKS], *([k] for k in start if k in TASKS)]
+    for name, group in product(list(CANDIDATES)[1:], groups):
+        languages = [language for language in group if (name, language) in fits]
         own = [fit for language in languages for fit in fits[name, language]]
         if not own:
             continue
@@ -237,12 +252,17 @@ def main():
         "--results", type=Path, default=Path(__file__).with_name("tried.jsonl")
     )
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
+    parser.add_argument(
+        "--tasks", nargs="+", choices=TASKS, help="to measure instead of languages"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument(
         "--candidates", nargs="+", choices=CANDIDATES, default=list(CANDIDATES)
     )
     args = parser.parse_args()
-    if args.data is not None:
+    if args.tasks:
+        args.languages = args.tasks
+    if args.data is not None or args.tasks:
         run(args)
     print_tables(read_results(args.results))
 

@@ -18,6 +18,7 @@ from benchmarks import accuracy, attention, defaults, scarce_data, sentences
 from benchmarks._data import Pairs
 from benchmarks._measure import Row, Settings, apart, by_turns, median_ratio
 from benchmarks._report import line, plot, write
+from benchmarks._tasks import TASKS
 from benchmarks.bare_loop import BarePairs, bare_decoder, bare_twin
 from benchmarks.growth import _slopes, fit_strings
 from benchmarks.training import LoopFromFile, OurLoop, TheirLoop, measure_overhead
@@ -341,6 +342,28 @@ def test_defaults_adds_what_is_missing_and_compares(folder, monkeypatch, capsys)
     assert cells[0] == ["the start", "xyz"]
     assert cells[5] == ["fits", "1"]
     assert [row[:3] for row in cells[-2:]] == [[name, "xyz", "1"] for name in names[1:]]
+
+
+def test_defaults_are_compared_on_another_task(tmp_path, monkeypatch, capsys):
+    small = {"hidden_size": 8, "batch_size": 64, "max_epochs": 1}
+    monkeypatch.setattr(defaults, "START", small)
+    results = tmp_path / "tried.jsonl"
+    options = ["--tasks", "misspellings", "--results", results]
+    name = "dropout=0.2"
+    run(defaults, monkeypatch, *options, "--candidates", "the start", name)
+    table = capsys.readouterr().out
+    assert "| the start | misspellings |" in table
+    assert f"| `{name}` | misspellings | 1 |" in table
+    for fit in defaults.read_results(results).values():
+        assert 0 < fit["wer"] <= 100
+        assert fit["per"] > 0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_a_task_is_to_find_is_new(task):
+    (X, y), (X_new, y_new) = TASKS[task]()
+    assert len(X) == len(y) > 3 * len(X_new) == 3 * len(y_new) > 1000
+    assert not set(y) & set(y_new)
 
 
 def test_kept_fits_are_of_candidates():
