@@ -246,7 +246,7 @@ def main():
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--data", type=Path, help="folder of the pairs; without it, nothing is fitted"
+        "--data", type=Path, help="folder of the pairs, for fits of languages"
     )
     parser.add_argument(
         "--results", type=Path, default=Path(__file__).with_name("tried.jsonl")

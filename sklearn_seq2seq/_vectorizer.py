@@ -471,7 +471,7 @@ class SequenceVectorizer(
         return np.concatenate(ids), np.concatenate(lengths), cut
 
     def _split(self, block, start, numbering, name):
-        """Cut each row of a block into a sequence of tokens; `block` is ours."""
+        """Cut each row of a block into tokens; `block` is ours, its rows are not."""
         if self.analyzer == "token":
             if self.lowercase or self.normalize:
                 return [list(self._prepare(row)) for row in block]
