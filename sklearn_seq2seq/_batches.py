@@ -5,6 +5,8 @@ Shapes: B rows, S source positions, T target positions.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -95,14 +97,14 @@ class PairDataset(Dataset):
             The arguments of the network's `forward`.
         outputs : dict
             ``target (B, T)``, ``positions (B,)``, ``weight (B,)`` and ``size (2,)``,
-            the target positions and the rows by their weight.
+            the target positions and the rows, each as heavy as the data set's mean.
         """
         source, positions, copies = self._read_sources(rows)
         target, target_positions = pad(self.target, rows)
         if copies is not None:
             target = local_ids(target, copies, self.target_size)
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
-        size = np.array([weight @ target_positions, weight.sum()])
+        size = np.array([target_positions.sum(), len(rows)]) * self._mean_weights
         inputs = self._tensors(source, positions, copies)
         inputs["target"] = torch.from_numpy(target)
         outputs = {
@@ -112,6 +114,23 @@ class PairDataset(Dataset):
             "size": torch.from_numpy(size.astype(np.float32)),
         }
         return inputs, outputs
+
+    @property
+    def heaviest(self):
+        """How many times the mean weight of a position the largest weight is."""
+        return 1.0 if self.weight is None else self.weight.max() / self._mean_weights[0]
+
+    @cached_property
+    def _mean_weights(self):
+        """Mean weight of a target position, and of a row.
+
+        Batches are of one length: their own means would take away again what long rows
+        weigh more than short ones.
+        """
+        if self.weight is None:
+            return np.ones(2)
+        parts = self.target_positions, None
+        return np.array([np.average(self.weight, weights=part) for part in parts])
 
     def _read_sources(self, rows):
         source, positions = pad(self.source, rows)

@@ -217,7 +217,7 @@ class Seq2SeqNet(NeuralNet):
         counts = ("batches", "skipped")
         means = ("loss", "positions", "exact", "rows")
         sums = dict.fromkeys(counts, 0) | dict.fromkeys(means, 0.0)
-        largest = LARGEST_LOSS
+        largest = LARGEST_LOSS * iterator.dataset.heaviest
         if training:
             sums = self.sums_ = sums | (self.sums_ or {})
             self._begin_training_epoch(iterator)

@@ -108,15 +108,16 @@ def training_loss(
     """Combine rows: ``alpha * L_enc + (1 - alpha) * L_dec``.
 
     L_dec is the mean over target positions, L_enc the mean over rows, each row counting
-    by its weight, so that weight 2 is the same as two rows and 0 as none.
+    by its weight over the mean weight of all the data, so that weight 2 is the same as
+    two rows and 0 as none.
 
     Parameters
     ----------
     decoder_losses, encoder_losses : Tensor ``(B,)``; the second may be None
     weight : Tensor ``(B,)``
     size : Tensor ``(2,)``
-        Target positions and rows, by weight, of the batch that these rows are, or are
-        a part of: the losses of a batch's parts add up to its own.
+        Target positions and rows, by mean weight, of the batch that these rows are, or
+        are a part of: the losses of a batch's parts add up to its own.
     encoder_loss_weight : float in [0, 1)
         alpha.
 

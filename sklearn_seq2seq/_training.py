@@ -315,7 +315,10 @@ def weigh(dataset, sample_weight):
     if sample_weight is None:
         return np.arange(len(dataset))
     dataset.weight = np.asarray(
-        _check_sample_weight(sample_weight, dataset.source, ensure_non_negative=True)
+        _check_sample_weight(
+            sample_weight, dataset.source, dtype=np.float32, ensure_non_negative=True
+        ),
+        dtype=np.float64,
     )
     if not dataset.weight.any():
         raise ValueError("sample_weight is 0 for every row; nothing to learn.")

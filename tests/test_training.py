@@ -410,6 +410,18 @@ def test_integer_weight_is_repetition(words, shouted, alpha):
     assert a.history_[0]["train_positions"] == b.history_[0]["train_positions"]
 
 
+@pytest.mark.parametrize("batch_size", [1, 16, 64])
+def test_weights_count_between_batches_of_other_lengths(batch_size):
+    # Batches hold pairs of one length, and so here of one weight each.
+    X, y = ["a"] * 64, ["x"] * 32 + ["yy"] * 32
+    weight = np.repeat([30.0, 1.0], 32)
+    model = small(batch_size=batch_size, max_epochs=60, dropout=0.0, label_smoothing=0)
+    model.set_params(learning_rate=0.01).fit(X, y, sample_weight=weight)
+    chances = np.exp(model.log_likelihood(["a", "a"], ["x", "yy"]))
+    assert chances[0] > 0.9
+    assert chances[1] < 0.08
+
+
 def test_zero_weight_is_leaving_out(words, shouted):
     weight = np.ones(len(words))
     weight[[3, 10, 40]] = 0
