@@ -104,7 +104,7 @@ class BestModel(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         score = self.sign_ * net.history[-1, self.monitor]
-        improved = score >= self.score_ + self.tol
+        improved = score > self.score_ and score >= self.score_ + self.tol
         self.misses_ = 0 if improved else self.misses_ + 1
         if score > self.score_:
             self.score_, self.epoch_ = score, net.history[-1, "epoch"]
@@ -277,8 +277,9 @@ class DecodedScore(Callback):
         for name in self.scoring if isinstance(self.scoring, dict) else ():
             if name in VALIDATION_FIGURES:
                 raise ValueError(
-                    f"scoring cannot call a score {name!r}: valid_{name} is a figure "
-                    "of every training's own."
+                    f"scoring cannot call a score {name!r}: every training with "
+                    f"validation records its own valid_{name}. Leave it out, or give "
+                    "it another name."
                 )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
 
@@ -404,13 +405,15 @@ def _schedule(params, n_batches, monitored):
     schedule = params["lr_schedule"]
     if schedule == "constant":
         return None
+    watch = {"monitor": monitored or "train_loss"}
+    if schedule in ("plateau", ReduceLROnPlateau):
+        watch["mode"] = "min" if watch["monitor"].endswith("loss") else "max"
     if schedule == "plateau":
         return Schedule(
             policy=ReduceLROnPlateau,
-            monitor=monitored or "train_loss",
-            mode="max" if monitored not in (None, "valid_loss") else "min",
             factor=0.5,
             patience=max(1, params["n_iter_no_change"] // 3),
+            **watch,
         )
     if isinstance(schedule, str):
         steps = n_batches * params["max_epochs"]
@@ -421,4 +424,4 @@ def _schedule(params, n_batches, monitored):
         )
     if hasattr(schedule, "on_train_begin"):
         return copy.copy(schedule)
-    return Schedule(policy=schedule, monitor=monitored or "train_loss")
+    return Schedule(policy=schedule, **watch)

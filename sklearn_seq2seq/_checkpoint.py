@@ -11,6 +11,7 @@ import io
 import json
 import os
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import joblib
@@ -37,7 +38,9 @@ class Checkpoint:
     """
 
     def __init__(self, path, fingerprint):
-        path = Path(path)
+        given, path = str(path), Path(path)
+        if not given or (given.endswith(("/", os.sep)) and not path.is_dir()):
+            raise ValueError(f"checkpoint={given!r} is no folder that exists.")
         if path.is_dir():
             path /= f"{joblib.hash(fingerprint)}.pt"
         if not path.parent.is_dir():
@@ -163,11 +166,34 @@ def _sync_folder(folder):
 
 
 def digest(value):
-    """Hash of a parameter or of arrays, the same in every process."""
+    """Hash of a parameter or of arrays, the same in every process.
+
+    What cannot be pickled goes by its name, a function by its code as well.
+    """
+    if isinstance(value, frozenset):
+        value = set(value)  # of which joblib sees to the order
     try:
         return joblib.hash(value)
-    except Exception:  # what cannot be pickled goes by its name
-        return f"{type(value).__name__} {getattr(value, '__qualname__', '')}"
+    except Exception:  # whatever the value makes pickle raise
+        parts = [type(value).__name__, getattr(value, "__qualname__", "")]
+        code = getattr(value, "__code__", None)
+        if code is not None:
+            inner = [*code.co_consts, value.__defaults__, *_closed_over(value)]
+            parts += [code.co_code, *map(_hash, inner)]
+        return joblib.hash(parts)
+
+
+def _closed_over(function):
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # nothing is in it yet
+            yield cell.cell_contents
+
+
+def _hash(value):
+    try:
+        return joblib.hash(value)
+    except Exception:
+        return type(value).__name__
 
 
 def pairs_digest(dataset):

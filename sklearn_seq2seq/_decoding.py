@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearn_seq2seq import _inference, _search
 from sklearn_seq2seq._pieces import chunked, marks_of, truncated
@@ -118,6 +118,9 @@ class DecodingMixin:
     def score(self, X, y=None, sample_weight=None):
         """Share of rows whose whole sequence is right; abstentions are not.
 
+        Text is compared as it stands: targets in capitals are never right where the
+        target vectorizer has ``lowercase=True``.
+
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
@@ -152,10 +155,13 @@ class DecodingMixin:
         check_consistent_length(y, y_pred, sample_weight)
         if not unsure.any():
             return exact_match_score(y, y_pred, sample_weight=sample_weight)
-        weight = np.ones(len(unsure)) if sample_weight is None else sample_weight
-        weight = np.asarray(weight, dtype=np.float64)
+        weight = np.ones(len(unsure))
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, weight, dtype=np.float64, ensure_non_negative=True
+            )
         sure = np.flatnonzero(~unsure)
-        if not weight[sure].any():
+        if weight.any() and not weight[sure].any():
             return 0.0
         score = exact_match_score(
             take(y, sure), y_pred[sure], sample_weight=weight[sure]
@@ -372,7 +378,9 @@ class DecodingMixin:
             options=options,
         )
         if self._side.is_text and not quiet:
-            _warn_capped(decoded.capped[:, 0], limits, pieces)
+            # Of what is sampled, all counts; of n best, the prediction.
+            capped = decoded.capped[:, 0] if chooser is None else decoded.capped.any(1)
+            _warn_capped(capped, limits, pieces)
         return decoded, strings, datasets, pieces
 
     def _shorten(self, X, datasets, *, whole=None, quiet=False):
@@ -512,6 +520,9 @@ class DecodingMixin:
         if self.allowed_outputs is not None:
             # A member is valid as it stands, repeats or not, and never cut.
             members = _read_closed_set(self.allowed_outputs, target, banned)
+            long_enough = lengths(members) >= self.min_length
+            if long_enough.any():
+                members = members[long_enough]
             edges = torch.from_numpy(trie_edges(members)).to(device)
             least = np.maximum(least, lengths(members).max())
         else:
@@ -533,7 +544,7 @@ class DecodingMixin:
             if prefixes is not None:
                 constraints.append(_search.Prefix(prefixes[rows]))
             return {
-                "min_length": self.min_length,
+                "min_length": self.min_length if members is None else 0,
                 "emit_unknown": self.replace_unknown is not None,
                 "constraints": constraints,
             }
@@ -604,7 +615,8 @@ class DecodingMixin:
         if pieces is not None:
             opened = pieces[first].take(opened)
         names = [*member._source.vectorizer._token_strings(), *extras]
-        banned = np.isin(names, list(self.banned_tokens or ()))
+        banned = () if self.banned_tokens is None else self.banned_tokens
+        banned = np.isin(names, list(banned))
         tokens = tokens.copy()
         strings = list(strings)
         for row, k, weight in zip(rows, targets, weights, strict=True):
@@ -769,6 +781,8 @@ def _read_text_or_ids(rows, target, name):
 
 
 def _read_prefix(prefix, target, n_rows):
+    if target.is_text:
+        prefix = check_raw(prefix, "prefix")
     tokens = _read_text_or_ids(prefix, target, "prefix")
     if tokens.shape[0] != n_rows:
         raise ValueError(
@@ -780,7 +794,7 @@ def _read_prefix(prefix, target, n_rows):
         row = np.repeat(np.arange(n_rows), lengths(tokens))[unknown][0]
         raise ValueError(
             "prefix holds a token that is not in the target vocabulary, in row "
-            f"{row}: {list(prefix)[row]!r}."
+            f"{row}: {prefix[row]!r}."
         )
     return tokens
 

@@ -1,5 +1,6 @@
 """`Seq2SeqEnsemble`: several networks that decode together."""
 
+from inspect import isroutine
 from numbers import Integral
 
 import numpy as np
@@ -9,14 +10,27 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_is_fitted,
+)
 
+from sklearn_seq2seq._checkpoint import digest
 from sklearn_seq2seq._decoding import DecodingMixin
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
 from sklearn_seq2seq._sides import listed
 
 # Parameters of a vectorizer that leave the cutting into tokens as it is.
-_NOT_CUTTING = {"min_df", "max_features", "vocabulary", "handle_unknown", "joiner"}
+# `tokenizer` does, but what was read from it stands in the fitted `tokenizer_`.
+_NOT_CUTTING = {
+    "min_df",
+    "max_features",
+    "vocabulary",
+    "handle_unknown",
+    "joiner",
+    "tokenizer",
+}
 
 
 class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
@@ -256,7 +270,10 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         return names, list(members)
 
     def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
-        rng = check_random_state(self.random_state)
+        rng = self.random_state
+        if rng is None:  # scikit-learn's None would move numpy's global state
+            rng = np.random.RandomState()
+        rng = check_random_state(rng)
         X, targets = listed(X, y)
         # An autoencoder's members are to see that there are no targets.
         y = None if y is None else targets
@@ -333,9 +350,15 @@ def _draw_rows(n_samples, seed, sample_weight):
     their vocabularies from all rows.
     """
     rng = np.random.RandomState(seed)
-    drawn = np.bincount(rng.randint(n_samples, size=n_samples), minlength=n_samples)
-    drawn = drawn.astype(np.float64)
-    return drawn if sample_weight is None else drawn * np.asarray(sample_weight)
+    weight = np.ones(n_samples)
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, weight, ensure_non_negative=True)
+    while True:
+        rows = rng.randint(n_samples, size=n_samples)
+        drawn = weight * np.bincount(rows, minlength=n_samples)
+        # Of few rows that count, none may have been drawn.
+        if drawn.any() or not weight.any():
+            return drawn
 
 
 def _check_agreement(names, members):
@@ -402,5 +425,10 @@ def _cutting(vectorizer):
         parts = vectorizer.transformers_
         return [(name, column, _cutting(own)) for name, own, column in parts]
     params = vectorizer.get_params(deep=False)
-    cutting = {k: value for k, value in params.items() if k not in _NOT_CUTTING}
+    cutting = {
+        # Two clones of an object need not be equal, as one function is to itself.
+        k: digest(value) if callable(value) and not isroutine(value) else value
+        for k, value in params.items()
+        if k not in _NOT_CUTTING
+    }
     return type(vectorizer), cutting, getattr(vectorizer, "tokenizer_", None)

@@ -73,11 +73,13 @@ def _non_negative(kind=Integral):
 
 def _has_no_attention(estimator):
     """`inverse_transform` exists where the decoder sees nothing but the vector."""
-    if estimator.attention is None:
+    fitted = getattr(estimator, "net_", None)
+    attention = estimator.attention if fitted is None else fitted.module__attention
+    if attention is None:
         return True
     raise AttributeError(
         "inverse_transform needs attention=None: with attention the decoder sees more "
-        f"than the fixed-length vector; got attention={estimator.attention!r}."
+        f"than the fixed-length vector; got attention={attention!r}."
     )
 
 
@@ -636,12 +638,17 @@ class Seq2SeqTransformer(
                 vars(self).pop(name, None)
             return learn_text(X, vectorizer, "X")
         tokens = as_tokens(validate_data(self, X, reset=True, **_ID_CHECKS))
-        return id_side(tokens), tokens
+        return id_side(tokens, "X"), tokens
 
     def _read_source(self, X):
         """Read sources as `fit` learned to: ``(tokens, copies, strings)``."""
         if self._source.is_text:
             tokens, extras = self._source.read(X, "X", self._copies is not None)
+        elif holds_text(X, None):
+            raise ValueError(
+                "X holds text, but this model was fitted on token ids. Pass ids, made "
+                "as those were: in a Pipeline, by the steps before the model."
+            )
         else:
             tokens = as_tokens(validate_data(self, X, reset=False, **_ID_CHECKS))
             extras = []

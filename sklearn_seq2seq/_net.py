@@ -281,7 +281,7 @@ class Seq2SeqNet(NeuralNet):
         rate = self.optimizer_.param_groups[0]["lr"]
         return (
             f"Training diverged: the {what} of epoch {len(self.history)}, at learning "
-            f"rate {rate:g}. Lower learning_rate or gradient_clip."
+            f"rate {rate:g}. Lower learning_rate, or clip more with gradient_clip."
         )
 
     def __getstate__(self):

@@ -373,7 +373,10 @@ class Sampler:
         if self.temperature == 0:
             tokens = log_probs.argmax(dim=2).repeat_interleave(draws, dim=1)
         else:
-            weights = self._filter(log_probs.flatten(0, 1) / self.temperature)
+            scores = log_probs.flatten(0, 1)
+            # The likeliest at 0, so that a temperature near 0 leaves it there.
+            scores = scores - scores.amax(dim=1, keepdim=True)
+            weights = self._filter(scores / self.temperature)
             tokens = torch.multinomial(
                 weights, draws, replacement=True, generator=self.generator
             ).view(n_rows, k * draws)

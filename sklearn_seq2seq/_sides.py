@@ -117,6 +117,11 @@ def learn_text(rows, vectorizer, name):
         rows = check_raw(rows, name)
         lists = isinstance(rows[0], list)
         vectorizer = SequenceVectorizer(analyzer="token" if lists else "char")
+    if not hasattr(vectorizer, "_transform_open"):
+        raise TypeError(
+            f"{name} needs a SequenceVectorizer or a ColumnVectorizer, which keep the "
+            f"order of tokens; got {vectorizer!r}."
+        )
     vectorizer = clone(vectorizer)
     if isinstance(vectorizer, SequenceVectorizer):
         tokens = vectorizer._learn_transform(rows, name)
@@ -130,7 +135,7 @@ def read_target_ids(y):
 
     Parameters
     ----------
-    y : array-like of int, shape (n_samples,) or (n_samples, width)
+    y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
 
     Returns
     -------
@@ -144,12 +149,19 @@ def read_target_ids(y):
         If an id is negative, fractional or not finite.
     """
     y = check_array(
-        y, ensure_2d=False, dtype="numeric", input_name="y", ensure_min_samples=0
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        dtype="numeric",
+        input_name="y",
+        ensure_min_samples=0,
     )
-    if (y < 0).any():
-        row = np.flatnonzero((y < 0).reshape(len(y), -1).any(axis=1))[0]
-        raise ValueError(f"Negative values in y: token ids are >= 0; see row {row}.")
-    return as_tokens(y.reshape(len(y), -1)), y.ndim
+    negative = (y < 0).nonzero()[0]
+    if len(negative):
+        raise ValueError(
+            f"Negative values in y: token ids are >= 0; see row {negative.min()}."
+        )
+    return as_tokens(y[:, None] if y.ndim == 1 else y), y.ndim
 
 
 def check_width(tokens, side, name):
@@ -163,9 +175,22 @@ def check_width(tokens, side, name):
         )
 
 
-def id_side(tokens, ndim=2):
-    """Side of ids, with a vocabulary up to the largest."""
+def id_side(tokens, name, ndim=2):
+    """Side of ids, with a vocabulary up to the largest.
+
+    Where few of those ids occur, a warning says what that costs.
+    """
     size = max(int(tokens.data.max(initial=0)) + 1, FIRST_TOKEN)
+    if size > 100_000:
+        n_distinct = len(np.unique(tokens.data))
+        if size > 10 * n_distinct:
+            warnings.warn(
+                f"Numbers in {name} are read as token ids, each a row of a table up to "
+                f"the largest: {size:,} rows, of which {n_distinct:,} occur. Number "
+                "the tokens from 2 on; or, if these are numbers to be read by their "
+                "digits, pass them as strings.",
+                stacklevel=6,
+            )
     return Side(None, size, tokens.shape[1], ndim)
 
 
@@ -174,7 +199,7 @@ def learn_target(y, vectorizer):
     if holds_text(y, vectorizer):
         return learn_text(y, vectorizer, "y")
     tokens, ndim = read_target_ids(y)
-    return id_side(tokens, ndim), tokens
+    return id_side(tokens, "y", ndim), tokens
 
 
 def holds_text(data, vectorizer):
@@ -197,7 +222,7 @@ def listed(X, y=None):
 
 
 def _listed(data, name):
-    if getattr(data, "ndim", 1) == 1 and is_raw(data):
+    if len(getattr(data, "shape", (0,))) == 1 and is_raw(data):
         if isinstance(data, list) and any(map(_has_columns, data)):
             return data
         return check_raw(data, name)
@@ -282,7 +307,7 @@ def vectors_by_id(vectors, side, width, name):
     Raises
     ------
     ValueError
-        If the shape does not fit, or no token has a vector.
+        If the shape does not fit, a number is not finite, or no token has a vector.
     """
     if hasattr(vectors, "keys"):
         known = side.vectorizer.vocabulary_ if side.is_text else range(side.size)
@@ -304,6 +329,8 @@ def vectors_by_id(vectors, side, width, name):
             f"{name} must hold vectors of embedding_size={width} numbers; got shape "
             f"{matrix.shape}."
         )
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name} must hold finite numbers; it has NaN or infinity.")
     missing = side.size - FIRST_TOKEN - int((np.asarray(ids) >= FIRST_TOKEN).sum())
     if missing:
         warnings.warn(

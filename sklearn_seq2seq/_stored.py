@@ -4,6 +4,7 @@ To add a class, call `register` once at the end of this module.
 """
 
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -50,8 +51,12 @@ def _is_strings(values):
 
 def _vectorizer_params(vectorizer):
     params = vectorizer.get_params(deep=False)
-    if params["tokenizer"] is not None:
-        params["tokenizer"] = read_tokenizer(params["tokenizer"])
+    if hasattr(vectorizer, "tokenizer_") and params["tokenizer"] is not None:
+        # The file that it was read from may be another one now, or gone.
+        params["tokenizer"] = vectorizer.tokenizer_
+    elif params["tokenizer"] is not None:
+        with suppress(ValueError):  # a file that is not there: fit says so, if it comes
+            params["tokenizer"] = read_tokenizer(params["tokenizer"])
     return params
 
 
@@ -128,7 +133,8 @@ def _pack_transformer(model, tensors):
     net = model.net_
     weights = dict(net.module_.named_parameters())
     for name, weight in weights.items():
-        tensors[name] = weight.detach().cpu().contiguous()
+        # A copy, since a member may be in an ensemble twice.
+        tensors[name] = weight.detach().cpu().contiguous().clone()
     network = {name: getattr(net, f"module__{name}") for name in MODULE_PARAMS}
     # Whether the network has a layer for it; training sets the weight afresh.
     network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
@@ -299,13 +305,17 @@ def _ensemble_params(ensemble):
 def _pack_ensemble(ensemble, tensors):
     if not hasattr(ensemble, "estimators_"):
         return None
-    # With prefit the members are a parameter already.
-    return {"members": None if ensemble.prefit else ensemble.estimators_}
+    members = ensemble.estimators_
+    if ensemble.prefit and ensemble.estimators is not None:
+        given = ensemble._named_members()[1]
+        if list(map(id, given)) == list(map(id, members)):
+            members = None  # they are a parameter already
+    return {"members": members}
 
 
 def _unpack_ensemble(ensemble, state, tensors):
     together = ensemble
-    if not ensemble.prefit:
+    if state["members"] is not None:
         members = [(f"member_{k}", member) for k, member in enumerate(state["members"])]
         together = Seq2SeqEnsemble(estimators=members, prefit=True)
     learned = vars(together.fit(None))

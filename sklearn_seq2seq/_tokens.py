@@ -66,6 +66,8 @@ def as_tokens(X):
     ValueError
         If an id is not a whole number, or does not fit in 32 bits.
     """
+    if X.dtype == np.float16:  # of which there are no sparse arrays
+        X = X.astype(np.float32)
     X = sparse.csr_array(X)
     if not X.has_canonical_format:
         X = X.copy()

@@ -88,6 +88,11 @@ class Training:
         _check_max_tokens(dataset, rows, params["max_tokens"])
         if groups is not None:
             check_consistent_length(dataset.source, groups)
+            if np.ndim(groups) != 1:
+                raise ValueError(
+                    "groups must hold one value for each row, a number or a string; "
+                    f"got {np.ndim(groups)} dimensions."
+                )
             groups = np.unique(groups, return_inverse=True)[1][rows]
         self.params = params
         self.seed = seed

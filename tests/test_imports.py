@@ -95,7 +95,7 @@ MAY_IMPORT = {
         "_tokens",
         "_training",
     },
-    "_ensemble": {"_decoding", "_estimator", "_sides"},
+    "_ensemble": {"_checkpoint", "_decoding", "_estimator", "_sides"},
     "_persistence": {"_optional"},
     "_stored": {
         "_baseline",

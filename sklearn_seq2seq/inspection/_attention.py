@@ -69,7 +69,7 @@ class AttentionDisplay:
 
         Parameters
         ----------
-        estimator : Seq2SeqTransformer or Pipeline that ends in one
+        estimator : Seq2SeqTransformer, Pipeline that ends in one, or search of such
             Fitted, with attention.
         X : iterable of str, of lists of str, or array of ids
             Sources.
@@ -89,12 +89,15 @@ class AttentionDisplay:
         """
         import_optional("matplotlib", "plot")
         check_is_fitted(estimator)
+        estimator = getattr(estimator, "best_estimator_", estimator)
         X = _one_row(X, row)
         model, vectorizer = estimator, None
         if isinstance(estimator, Pipeline):
             model = estimator[-1]
             if len(estimator) > 1:
-                X, vectorizer = estimator[:-1].transform(X), estimator[-2]
+                X = estimator[:-1].transform(X)
+                cutting = [s for _, s in estimator.steps if hasattr(s, "vocabulary_")]
+                vectorizer = cutting[-1] if cutting else None
         vectorizer = getattr(model, "source_vectorizer_", None) or vectorizer
         if y is None:
             # A row in doubt has a prediction too.
@@ -182,6 +185,8 @@ class AttentionDisplay:
 
 
 def _one_row(data, row):
+    if isinstance(data, str | bytes):
+        raise ValueError(f"X and y hold one entry a row; wrap {data!r:.60} in a list.")
     if hasattr(data, "__len__") or hasattr(data, "shape"):
         return _safe_indexing(data, [row])
     return [list(data)[row]]

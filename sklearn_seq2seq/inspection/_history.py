@@ -23,6 +23,8 @@ class HistoryDisplay:
         The entry that decides which epoch is best; None marks none.
     tol : float, default=0.0
         Improvement that counts.
+    best_epoch : int, default=None
+        The epoch to mark, whatever `monitor` says.
 
     Attributes
     ----------
@@ -53,10 +55,11 @@ class HistoryDisplay:
     2
     """
 
-    def __init__(self, *, history, monitor=None, tol=0.0):
+    def __init__(self, *, history, monitor=None, tol=0.0, best_epoch=None):
         self.history = history
         self.monitor = monitor
         self.tol = tol
+        self.best_epoch = best_epoch
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **kwargs):
@@ -64,7 +67,7 @@ class HistoryDisplay:
 
         Parameters
         ----------
-        estimator : Seq2SeqTransformer or Pipeline that ends in one
+        estimator : Seq2SeqTransformer, Pipeline that ends in one, or search of such
             Fitted.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
@@ -77,7 +80,8 @@ class HistoryDisplay:
             With what was drawn.
         """
         check_is_fitted(estimator)
-        model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        model = getattr(estimator, "best_estimator_", estimator)
+        model = model[-1] if isinstance(model, Pipeline) else model
         own = isinstance(model.scoring, str) and model.scoring in (
             "loss",
             "exact_match",
@@ -85,13 +89,23 @@ class HistoryDisplay:
         return cls.from_history(
             model.history_,
             monitor=f"valid_{model.scoring}" if own else "valid_score",
-            tol=model.tol,
+            # Whose weights the model has, which may be those of an earlier call.
+            best_epoch=(model.net_.memory_ or {}).get("epoch"),
             ax=ax,
             **kwargs,
         )
 
     @classmethod
-    def from_history(cls, history, *, monitor="valid_loss", tol=0.0, ax=None, **kwargs):
+    def from_history(
+        cls,
+        history,
+        *,
+        monitor="valid_loss",
+        tol=0.0,
+        best_epoch=None,
+        ax=None,
+        **kwargs,
+    ):
         """Draw a history, such as `history_` of a fitted model.
 
         Parameters
@@ -104,6 +118,8 @@ class HistoryDisplay:
             highest of anything else. Without such an entry none is marked.
         tol : float, default=0.0
             Improvement that counts.
+        best_epoch : int, default=None
+            The epoch to mark, whatever `monitor` says.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -122,7 +138,7 @@ class HistoryDisplay:
         history = list(history)
         if not history:
             raise ValueError("The history has no epoch to draw.")
-        display = cls(history=history, monitor=monitor, tol=tol)
+        display = cls(history=history, monitor=monitor, tol=tol, best_epoch=best_epoch)
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, *, line_kw=None):
@@ -189,19 +205,24 @@ class HistoryDisplay:
         return line
 
     def _mark_best(self):
-        self.best_epoch_ = self.best_line_ = None
-        values = self._values(self.monitor) if self.monitor else np.array([np.nan])
-        if not np.isfinite(values).any():
+        self.best_line_ = None
+        self.best_epoch_ = self.best_epoch or self._find_best()
+        if self.best_epoch_ is None:
             return
-        sign = 1 if self.monitor.endswith("loss") else -1
-        best = np.inf
-        for k, value in enumerate(sign * values):
-            if value < best - self.tol or (np.isinf(best) and np.isfinite(value)):
-                best, place = value, k
-        self.best_epoch_ = int(self.history[place].get("epoch", place + 1))
         self.best_line_ = self.ax_.axvline(
             self.best_epoch_,
             color="gray",
             linestyle=":",
             label=f"best epoch ({self.best_epoch_})",
         )
+
+    def _find_best(self):
+        values = self._values(self.monitor) if self.monitor else np.array([np.nan])
+        if not np.isfinite(values).any():
+            return None
+        sign = 1 if self.monitor.endswith("loss") else -1
+        best = np.inf
+        for k, value in enumerate(sign * values):
+            if value < best - self.tol or (np.isinf(best) and np.isfinite(value)):
+                best, place = value, k
+        return int(self.history[place].get("epoch", place + 1))

@@ -3,7 +3,9 @@
 import re
 import sys
 import unicodedata
+from collections import defaultdict
 from functools import lru_cache
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,6 +80,8 @@ def bleu_score(
     y_true, y_pred = check_pair(y_true, y_pred)
     if tokenize is None:
         tokenize = "13a" if isinstance(y_true[0], str) else "none"
+    if tokenize == "none" and not isinstance(y_true[0], str):
+        y_true, y_pred = _numbered(y_true, y_pred, lowercase)
     metric = import_optional("sacrebleu.metrics", "metrics").BLEU(
         tokenize=tokenize,
         lowercase=lowercase,
@@ -99,6 +103,8 @@ def bleu_score(
             ref_len=1,
             effective_order=effective_order,
             max_ngram_order=max_ngram_order,
+            smooth_method=metric.smooth_method,
+            smooth_value=metric.smooth_value,
         ).score
         brevity = min(1, np.exp(1 - true_length / length)) if length else 0
         score = brevity * precision
@@ -176,6 +182,18 @@ def chrf_score(
         stats = _weighted_statistics(metric, y_true, y_pred, sample_weight)
         score = metric._compute_score_from_stats(stats).score
     return _with_signature(score, metric, return_signature)
+
+
+def _numbered(y_true, y_pred, lowercase):
+    """Numbers for tokens, of which some hold white space or are nothing else."""
+    numbers = defaultdict(count().__next__)
+    return tuple(
+        [
+            [numbers[str(token).lower() if lowercase else token] for token in row]
+            for row in rows
+        ]
+        for rows in (y_true, y_pred)
+    )
 
 
 def _unweighted(metric, y_true, y_pred):

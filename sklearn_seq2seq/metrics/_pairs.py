@@ -38,7 +38,7 @@ def _check_ids(y, name):
         y = y.toarray()
     elif len(getattr(y, "shape", ())) == 1:
         y = y.to_list() if hasattr(y, "to_list") else y.tolist()
-    if isinstance(y, list | tuple) and not np.isscalar(y[0]):
+    if isinstance(y, list | tuple) and len(y) and not np.isscalar(y[0]):
         y = np.array(list(zip_longest(*y, fillvalue=BOUNDARY))).T.reshape(len(y), -1)
     y = check_array(
         y,
