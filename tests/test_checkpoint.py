@@ -17,6 +17,7 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq._checkpoint import Checkpoint, digest
 
 # Models that have hardly learned anything do not know when to end.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
@@ -462,3 +463,20 @@ def test_callbacks_may_have_any_name(words, shouted, tmp_path):
             lr_schedule="constant",
         )
         assert model.fit(words, shouted).n_iter_ == 6
+
+
+def test_digest_knows_sets_and_functions_by_what_they_hold():
+    def add(n):
+        return lambda x: x + n
+
+    assert digest(frozenset("abc")) == digest({"c", "b", "a"})
+    assert digest(add(1)) == digest(add(1))
+    assert digest(add(1)) != digest(add(2))
+
+
+@pytest.mark.parametrize("name", ["", "nowhere/"])
+def test_a_folder_that_is_not_there_becomes_no_file(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no folder that exists"):
+        Checkpoint(name, {})
+    assert not list(tmp_path.iterdir())

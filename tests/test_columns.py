@@ -15,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from sklearn_seq2seq import Seq2SeqTransformer
 from sklearn_seq2seq._columns import ColumnVectorizer
 from sklearn_seq2seq._vectorizer import SequenceVectorizer, is_raw
 
@@ -382,3 +383,13 @@ def test_clean_run_does_not_warn():
         warnings.simplefilter("error")
         vectorizer = make().fit(ROWS)
         vectorizer.inverse_transform(vectorizer.transform(ROWS))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_a_model_reads_frames_of_several_columns(frame):
+    lemmas, tags = zip(*ROWS, strict=True)
+    X = frame({"word": lemmas, "feats": tags})
+    model = Seq2SeqTransformer(
+        source_vectorizer=make("word", "feats"), hidden_size=4, max_epochs=1
+    )
+    assert len(model.fit(X, list(lemmas)).predict(X)) == len(ROWS)

@@ -818,3 +818,35 @@ def test_holes_in_target_ids_close_in_scores_too():
     model = make(max_epochs=60, learning_rate=0.05).fit(X, y)
     assert model.predict(X).tolist() == [[2, 3, 0], [3, 2, 0]]
     assert model.score(X, y) == 1
+
+
+# Mended -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_allowed_outputs_that_are_too_short_give_way(fitted, width):
+    model = fitted(beam_width=width, allowed_outputs=["A", "AB", "BCAB"], min_length=3)
+    assert set(model.predict(NEW)) == {"BCAB"}
+    assert set(model.set_params(min_length=9).predict(NEW)) <= {"A", "AB", "BCAB"}
+
+
+@pytest.mark.parametrize("kind", [iter, lambda rows: pd.DataFrame({"begin": rows})])
+def test_a_bad_prefix_is_named_whatever_holds_it(fitted, kind):
+    with pytest.raises(ValueError, match="in row 1: 'z'"):
+        fitted().predict(NEW[:2], prefix=kind(["A", "z"]))
+
+
+def test_any_temperature_near_zero_is_greedy(fitted):
+    model = fitted()
+    drawn = model.sample(NEW, temperature=1e-39, random_state=0)["sequence"]
+    assert drawn.tolist() == model.predict(NEW).tolist()
+
+
+def test_weights_of_abstentions_are_checked(fitted):
+    model = fitted(min_confidence=1.0)
+    targets = ["A"] * len(NEW)
+    with pytest.raises(ValueError, match="NaN"):
+        model.score(NEW, targets, sample_weight=np.full(len(NEW), np.nan))
+    with pytest.raises(ValueError, match="zero"):
+        model.score(NEW, targets, sample_weight=np.zeros(len(NEW)))
+    assert model.score(NEW, targets) == 0

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tokenizers import Tokenizer
 
 from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer, SequenceVectorizer
 from tests.conftest import EXPECTED_FAILURES
@@ -381,3 +383,33 @@ def test_ensemble_tags_are_those_of_its_members():
     own, its = get_tags(Seq2SeqEnsemble()), get_tags(Seq2SeqTransformer())
     assert own.input_tags == its.input_tags
     assert own.target_tags == its.target_tags
+
+
+def test_objects_cut_alike_in_every_clone():
+    trained = SequenceVectorizer(analyzer="subword", max_features=280).fit(SHOUTED)
+    tokenizer = Tokenizer.from_str(trained.tokenizer_)
+    for params in (
+        {"analyzer": "subword", "tokenizer": tokenizer},
+        {"analyzer": partial(str.split, sep="A")},
+    ):
+        vectorizer = SequenceVectorizer(**params)
+        member = make(target_vectorizer=vectorizer, max_epochs=1)
+        ensemble = Seq2SeqEnsemble(member, n_estimators=2).fit(WORDS, SHOUTED)
+        assert len(ensemble.predict(NEW)) == len(NEW)
+
+
+def test_random_state_none_leaves_global_randomness_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    Seq2SeqEnsemble(make(max_epochs=1), n_estimators=2).fit(WORDS, SHOUTED)
+    assert np.array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_a_bootstrap_draws_a_row_that_counts():
+    weight = np.zeros(len(WORDS))
+    weight[3] = 1
+    ensemble = Seq2SeqEnsemble(
+        make(max_epochs=1), n_estimators=4, bootstrap=True, random_state=0
+    )
+    ensemble.fit(WORDS, SHOUTED, sample_weight=weight)
+    with pytest.raises(ValueError, match="sample_weight"):
+        ensemble.fit(WORDS, SHOUTED, sample_weight=weight[:3])

@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from tests.conftest import TINY
@@ -367,3 +368,33 @@ def test_fit_does_not_write_its_input():
         data = array if isinstance(array, np.ndarray) else array.data
         data.setflags(write=False)
         small(max_epochs=1).fit(array, X).predict(array)
+
+
+def test_sparse_ids_are_their_own_targets():
+    X = sparse.csr_array([[2, 3, 0], [3, 2, 2]])
+    model = Seq2SeqTransformer(hidden_size=4, max_epochs=1, random_state=0).fit(X)
+    dense = clone(model).fit(X.toarray())
+    np.testing.assert_array_equal(model.log_likelihood(X), dense.log_likelihood(X))
+    assert model.score(X) == dense.score(X)
+    with pytest.raises(ValueError, match="see row 1"):
+        model.fit(X, sparse.csr_array([[2, 3], [-2, 3]]))
+
+
+def test_data_of_the_wrong_kind_is_explained(words, shouted):
+    model = Seq2SeqTransformer(hidden_size=4, max_epochs=1)
+    with pytest.raises(TypeError, match="X needs a SequenceVectorizer"):
+        model.set_params(source_vectorizer=CountVectorizer()).fit(words, shouted)
+    model.set_params(source_vectorizer=None)
+    with pytest.warns(UserWarning, match="are read as token ids"):
+        model.fit(words[:3], np.array([20_190, 120_191, 20_192]))
+    ids = np.array([[2, 3], [3, 2]], dtype=np.float16)
+    model.fit(ids, ids)
+    with pytest.raises(ValueError, match="X holds text"):
+        model.predict(words)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        model.set_params(source_vectors={"a": np.full(128, np.nan)}).fit(words, shouted)
+
+
+def test_inverse_transform_asks_the_network_that_was_fitted(words, shouted):
+    model = Seq2SeqTransformer(hidden_size=4, max_epochs=1).fit(words, shouted)
+    assert not hasattr(model.set_params(attention=None), "inverse_transform")

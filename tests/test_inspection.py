@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from matplotlib import pyplot as plt
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import (
@@ -406,3 +407,29 @@ def test_length_errors_of_an_estimator():
     assert [bar.get_height() for bar in display.bars_] == [0, 0]
     styled = display.plot(bar_kw={"color": "k"}, line_kw={"marker": "x"})
     assert styled.line_.get_marker() == "x"
+
+
+def test_history_marks_the_epoch_whose_weights_the_model_has():
+    shouted = [word.upper() for word in WORDS]
+    model = Seq2SeqTransformer(**TINY, warm_start=True)
+    for other in ("AA", "B"):
+        model.fit(WORDS, shouted, validation_data=(["ab"], [other]))
+    epoch = model.net_.memory_["epoch"]
+    assert epoch > 2
+    assert HistoryDisplay.from_estimator(model).best_epoch_ == epoch
+
+
+def test_displays_take_searches_and_refuse_bare_strings():
+    shouted = [word.upper() for word in WORDS]
+    model = Seq2SeqTransformer(**TINY, early_stopping=True)
+    search = GridSearchCV(model, {"hidden_size": [4]}, cv=2).fit(WORDS, shouted)
+    assert AttentionDisplay.from_estimator(search, WORDS).source == ["a", "b"]
+    assert HistoryDisplay.from_estimator(search).best_epoch_ in (1, 2)
+    with pytest.raises(ValueError, match="in a list"):
+        AttentionDisplay.from_estimator(search, "cat")
+
+
+def test_attention_of_a_pipeline_with_a_step_that_does_nothing():
+    steps = [("v", SequenceVectorizer()), ("p", "passthrough")]
+    pipe = Pipeline([*steps, ("m", Seq2SeqTransformer(**TINY))]).fit(WORDS, WORDS)
+    assert AttentionDisplay.from_estimator(pipe, WORDS).source == ["a", "b"]

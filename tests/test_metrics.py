@@ -565,3 +565,24 @@ def test_missing_library_names_the_extra(score, library):
 
     assert f"ImportError: This feature needs {library}" in done.stderr
     assert "pip install 'sklearn_seq2seq[metrics]'" in done.stderr
+
+
+def test_bleu_of_short_weighted_rows_is_smoothed_alike():
+    y_true, y_pred = (
+        ["the cat sat here", "a dog ran"],
+        ["a cat was here", "the dog ran"],
+    )
+    assert metrics.bleu_score(y_true, y_pred, sample_weight=[2, 1]) == pytest.approx(
+        metrics.bleu_score(y_true + y_true[:1], y_pred + y_pred[:1])
+    )
+
+
+def test_bleu_takes_token_lists_as_they_stand():
+    def bleu(a, b):
+        return metrics.bleu_score([a], [b])
+
+    assert bleu(list("a b c d"), list("abcd")) < 50
+    assert bleu(["a", "", "b", "c", "d"], ["a", "b", "c", "d"]) < 100
+    assert bleu(["new york", "is", "it", "ok"], ["new", "york is", "it", "ok"]) < 100
+    capitals = [list("ABCD")], [list("abcd")]
+    assert metrics.bleu_score(*capitals, lowercase=True) == pytest.approx(100)

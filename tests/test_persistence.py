@@ -729,3 +729,27 @@ def test_random_changes_with_a_right_checksum(kind, fitted_tiny, path):
         except ModelFileError:
             n_errors += 1
     assert 50 < n_errors < 200
+
+
+def test_a_member_twice_and_members_changed_since(fitted_tiny, path):
+    other = clone(fitted_tiny).set_params(random_state=7).fit(WORDS, SHOUTED)
+    for members in ([fitted_tiny, fitted_tiny], [fitted_tiny, other]):
+        named = [(f"m{k}", member) for k, member in enumerate(members)]
+        ensemble = Seq2SeqEnsemble(estimators=named, prefit=True).fit(None)
+        ensemble.set_params(estimators=named[:1])
+        save(ensemble, path)
+        np.testing.assert_allclose(
+            load(path).log_likelihood(WORDS, SHOUTED),
+            ensemble.log_likelihood(WORDS, SHOUTED),
+        )
+
+
+def test_model_is_saved_when_its_tokenizer_file_is_gone(path, tmp_path):
+    trained = SequenceVectorizer(analyzer="subword", max_features=300).fit(WORDS)
+    file = tmp_path / "tokenizer.json"
+    file.write_text(trained.tokenizer_, encoding="utf-8")
+    vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=str(file))
+    model = tiny(source_vectorizer=vectorizer).fit(WORDS, SHOUTED)
+    file.unlink()
+    save(model, path)
+    assert_same_predictions(model, load(path), WORDS)

@@ -3,6 +3,7 @@
 import math
 import warnings
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EpochScoring, EpochTimer, LRScheduler
-from torch.optim.lr_scheduler import LambdaLR, StepLR
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq._callbacks import BestModel, ClipGradients, TimeLimit
@@ -726,3 +727,37 @@ class SeesSteps(Callback):
 )
 def test_only_callbacks_of_a_user_want_to_see_steps(callback, looks):
     assert looks_at_steps(callback) is looks
+
+
+# Mended -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["plateau", ReduceLROnPlateau])
+def test_plateau_keeps_the_rate_while_the_score_gets_better(schedule, words, shouted):
+    rising = count()
+    params = {"max_epochs": 25, "early_stopping": True, "lr_schedule": schedule}
+    model = small(scoring=lambda *_: next(rising), **params).fit(words, shouted)
+    assert model.net_.optimizer_.param_groups[0]["lr"] == model.learning_rate
+
+
+def test_an_equal_score_is_no_improvement(words, shouted):
+    params = {"early_stopping": True, "n_iter_no_change": 2, "max_epochs": 9}
+    model = small(scoring=lambda *_: 0.5, tol=0.0, **params).fit(words, shouted)
+    assert model.n_iter_ == 3
+
+
+def test_another_scoring_of_one_name_has_no_best_score_yet(words, shouted):
+    def always(value):
+        return lambda *_: value
+
+    params = {"early_stopping": True, "max_epochs": 2, "warm_start": True}
+    model = small(scoring=always(1.0), **params).fit(words, shouted)
+    before = weights(model)
+    model.set_params(scoring=always(-1.0)).fit(words, shouted)
+    assert any((a != b).any() for a, b in zip(before, weights(model), strict=True))
+
+
+@pytest.mark.parametrize("groups", ["a" * 60, [("a", 1)] * 60])
+def test_groups_of_no_one_value_a_row_are_refused(groups, words, shouted):
+    with pytest.raises(ValueError, match="one value for each row"):
+        small(early_stopping=True).fit(words, shouted, groups=groups)
