@@ -820,9 +820,6 @@ def test_holes_in_target_ids_close_in_scores_too():
     assert model.score(X, y) == 1
 
 
-# Mended -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("width", [1, 5])
 def test_allowed_outputs_that_are_too_short_give_way(fitted, width):
     model = fitted(beam_width=width, allowed_outputs=["A", "AB", "BCAB"], min_length=3)

@@ -729,9 +729,6 @@ def test_only_callbacks_of_a_user_want_to_see_steps(callback, looks):
     assert looks_at_steps(callback) is looks
 
 
-# Mended -----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("schedule", ["plateau", ReduceLROnPlateau])
 def test_plateau_keeps_the_rate_while_the_score_gets_better(schedule, words, shouted):
     rising = count()
