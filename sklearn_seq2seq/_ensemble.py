@@ -78,7 +78,7 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     min_length : int, default=0
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
-        No so many consecutive tokens occur twice in a prediction.
+        No sequence of so many tokens occurs twice in a prediction.
     banned_tokens : iterable of str (or of int), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None

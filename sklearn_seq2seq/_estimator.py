@@ -132,7 +132,8 @@ class Seq2SeqTransformer(
         then taken one by one, which is slower.
     copy : bool, default=False
         Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
-        Subwords must then be the same on both sides.
+        Subwords must then be the same on both sides. Any token of a source can then
+        be read: the source vectorizer's `handle_unknown` has no say.
     share_embeddings : bool, default=False
         Whether both sides have one vocabulary, the union, and one embedding table.
     tie_output : bool, default=False
@@ -224,12 +225,13 @@ class Seq2SeqTransformer(
     min_length : int, default=0
         Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
-        No so many consecutive tokens occur twice in a prediction.
+        No sequence of so many tokens occurs twice in a prediction.
     banned_tokens : iterable of str (or of int), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None
         Closed set of targets, of the kind of `y`; every prediction is one of them,
-        whatever `max_length` and `no_repeat_ngram_size`.
+        whatever `max_length` and `no_repeat_ngram_size`. Those shorter than
+        `min_length` are left out, if that leaves any.
     replace_unknown : {"copy", "keep"}, default=None
         None never predicts the unknown token. "keep" may, and "copy" puts the source
         token most attended to in its place, as typed.

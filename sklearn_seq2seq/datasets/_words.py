@@ -115,7 +115,7 @@ def load_lemmas(
     return_X_y=False,
     as_frame=False,
 ):
-    """Load inflected words and their dictionary forms, in one of fifty languages.
+    """Load inflected words and their dictionary forms, in one of over fifty languages.
 
     Parameters
     ----------
