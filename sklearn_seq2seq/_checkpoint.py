@@ -39,12 +39,10 @@ class Checkpoint:
 
     def __init__(self, path, fingerprint):
         given, path = str(path), Path(path)
-        if not given or (given.endswith(("/", os.sep)) and not path.is_dir()):
-            raise ValueError(f"checkpoint={given!r} is no folder that exists.")
-        if path.is_dir():
+        if path.is_dir() or given.endswith(("/", os.sep)):
             path /= f"{joblib.hash(fingerprint)}.pt"
-        if not path.parent.is_dir():
-            raise ValueError(f"The folder of checkpoint={str(path)!r} does not exist.")
+        if not given or not path.parent.is_dir():
+            raise ValueError(f"The folder of checkpoint={given!r} does not exist.")
         self.path = path
         self.fingerprint = fingerprint
         self.proven = False
@@ -190,6 +188,7 @@ def _closed_over(function):
 
 
 def _hash(value):
+    # Not `digest`, which would not come to an end where a function refers to itself.
     try:
         return joblib.hash(value)
     except Exception:

@@ -646,14 +646,19 @@ def _longest_expected(longest_source, longest_target, n_source):
     return np.ceil(SLACK * longest_target * longer).astype(np.int64)
 
 
-def draw_seed(random_state):
-    """Draw a seed from `random_state`; None stands for fresh entropy.
+def generator_of(random_state):
+    """The RandomState of a parameter `random_state`; None stands for fresh entropy.
 
     scikit-learn's None draws from numpy's global state, and so moves it.
     """
     if random_state is None:
-        random_state = np.random.RandomState()
-    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
+def draw_seed(random_state):
+    """Draw a seed from `random_state`."""
+    return int(generator_of(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _width(decoded, target):

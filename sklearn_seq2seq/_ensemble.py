@@ -6,7 +6,6 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
@@ -17,7 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq._checkpoint import digest
-from sklearn_seq2seq._decoding import DecodingMixin
+from sklearn_seq2seq._decoding import DecodingMixin, generator_of
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
 from sklearn_seq2seq._sides import listed
 
@@ -270,10 +269,7 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         return names, list(members)
 
     def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
-        rng = self.random_state
-        if rng is None:  # scikit-learn's None would move numpy's global state
-            rng = np.random.RandomState()
-        rng = check_random_state(rng)
+        rng = generator_of(self.random_state)
         X, targets = listed(X, y)
         # An autoencoder's members are to see that there are no targets.
         y = None if y is None else targets

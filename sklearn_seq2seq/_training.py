@@ -319,6 +319,7 @@ def weigh(dataset, sample_weight):
     """
     if sample_weight is None:
         return np.arange(len(dataset))
+    # What vanishes in the network's precision is no weight.
     dataset.weight = np.asarray(
         _check_sample_weight(
             sample_weight, dataset.source, dtype=np.float32, ensure_non_negative=True
