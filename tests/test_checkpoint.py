@@ -477,6 +477,6 @@ def test_digest_knows_sets_and_functions_by_what_they_hold():
 @pytest.mark.parametrize("name", ["", "nowhere/"])
 def test_a_folder_that_is_not_there_becomes_no_file(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="folder of checkpoint=.* does not exist"):
+    with pytest.raises(ValueError, match="The folder of checkpoint"):
         Checkpoint(name, {})
     assert not list(tmp_path.iterdir())
