@@ -368,36 +368,34 @@ def make_callbacks(
 
     Returns
     -------
-    list of (str, skorch callback)
-        The user's are copies, so that what a fit does to them stays in the fit; what
-        they hold, a writer or a list, is shared.
+    list of skorch callback, or of (str, skorch callback)
+        Only a user's have names. The user's are copies, so that what a fit does to
+        them stays in the fit; what they hold, a writer or a list, is shared.
     """
     callbacks = []
     if decoded is not None:
-        callbacks.append(("decoded", decoded))
+        callbacks.append(decoded)
     schedule = _schedule(params, n_batches, monitored)
     if schedule is not None:
-        callbacks.append(("schedule", schedule))
+        callbacks.append(schedule)
     if params["gradient_clip"] is not None:
-        callbacks.append(("clip", ClipGradients(params["gradient_clip"])))
+        callbacks.append(ClipGradients(params["gradient_clip"]))
     if params["max_time"] is not None:
-        callbacks.append(("time_limit", TimeLimit(params["max_time"] - spent)))
+        callbacks.append(TimeLimit(params["max_time"] - spent))
     if monitored is not None:
         patience = params["n_iter_no_change"] if params["early_stopping"] else None
-        best = BestModel(monitored, key, patience, params["tol"])
-        callbacks.append(("best", best))
+        callbacks.append(BestModel(monitored, key, patience, params["tol"]))
     if params["verbose"]:
-        callbacks.append(("progress", Progress(n_batches, params["max_epochs"])))
-    for k, callback in enumerate(params["callbacks"] or ()):
-        name, callback = (
-            callback if isinstance(callback, tuple) else (f"user_{k}", callback)
-        )
+        callbacks.append(Progress(n_batches, params["max_epochs"]))
+    for k, entry in enumerate(params["callbacks"] or ()):
+        *name, callback = entry if isinstance(entry, tuple) else (entry,)
         if not hasattr(callback, "on_train_begin"):
             raise ValueError(
                 "callbacks must hold skorch callbacks, instances and not classes, or "
                 f"pairs of a name and one; entry {k} is {callback!r}."
             )
-        callbacks.append((name, copy.copy(callback)))
+        callback = copy.copy(callback)
+        callbacks.append((*name, callback) if name else callback)
     return callbacks
 
 

@@ -615,8 +615,8 @@ class DecodingMixin:
         if pieces is not None:
             opened = pieces[first].take(opened)
         names = [*member._source.vectorizer._token_strings(), *extras]
-        banned = () if self.banned_tokens is None else self.banned_tokens
-        banned = np.isin(names, list(banned))
+        banned = set() if self.banned_tokens is None else set(self.banned_tokens)
+        banned = np.array([name in banned for name in names])
         tokens = tokens.copy()
         strings = list(strings)
         for row, k, weight in zip(rows, targets, weights, strict=True):
@@ -765,30 +765,41 @@ def _banned_ids(tokens, target):
     if tokens is None:
         return []
     if target.is_text:
-        vocabulary = target.vectorizer.vocabulary_
-        return [vocabulary[token] for token in tokens if token in vocabulary]
-    ids = [int(token) for token in tokens]
-    if min(ids, default=1) < 1:
-        raise ValueError(
-            f"banned_tokens must be token ids from 1; got {min(ids)}. To ban the end, "
-            "use min_length."
-        )
-    return [k for k in ids if k < target.size]
+        for token in tokens:
+            if not isinstance(token, str | tuple):
+                raise ValueError(
+                    "banned_tokens must be strings, as the targets are text; got "
+                    f"{token!r}."
+                )
+        banned, names = set(tokens), target.vectorizer._token_strings()
+        # Of several columns a token is (column, string); a string is of any column.
+        return [
+            id_
+            for token, id_ in target.vectorizer.vocabulary_.items()
+            if token in banned or names[id_] in banned
+        ]
+    for token in tokens:
+        if not (isinstance(token, Real) and float(token).is_integer() and token >= 1):
+            raise ValueError(
+                f"banned_tokens must be token ids from 1; got {token!r}. To ban the "
+                "end, use min_length."
+            )
+    return [int(token) for token in tokens if token < target.size]
 
 
 def _read_text_or_ids(rows, target, name):
+    """Openly read targets of the kind of `y`: ``(tokens, extras)``."""
     if target.is_text:
-        tokens, _ = target.read(check_raw(rows, name), name, open_vocabulary=True)
-        return tokens
+        if not target.has_columns:
+            rows = check_raw(rows, name)
+        return target.read(rows, name, open_vocabulary=True)
     tokens, _ = read_target_ids(rows)
     check_width(tokens, target, name)
-    return tokens
+    return tokens, []
 
 
 def _read_prefix(prefix, target, n_rows):
-    if target.is_text:
-        prefix = check_raw(prefix, "prefix")
-    tokens = _read_text_or_ids(prefix, target, "prefix")
+    tokens, extras = _read_text_or_ids(prefix, target, "prefix")
     if tokens.shape[0] != n_rows:
         raise ValueError(
             f"prefix must have one entry for each row of X; got {tokens.shape[0]} for "
@@ -797,9 +808,10 @@ def _read_prefix(prefix, target, n_rows):
     unknown = tokens.data >= target.size
     if unknown.any():
         row = np.repeat(np.arange(n_rows), lengths(tokens))[unknown][0]
+        token = int(tokens.data[unknown][0])
         raise ValueError(
             "prefix holds a token that is not in the target vocabulary, in row "
-            f"{row}: {prefix[row]!r}."
+            f"{row}: {extras[token - target.size] if extras else token!r}."
         )
     return tokens
 
@@ -825,7 +837,7 @@ def _read_closed_set(outputs, target, banned):
         outputs = list(outputs)
     if not len(outputs):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
-    tokens = _read_text_or_ids(outputs, target, "allowed_outputs")
+    tokens, _ = _read_text_or_ids(outputs, target, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
     unknown = (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
     unknown = np.unique(rows[unknown])

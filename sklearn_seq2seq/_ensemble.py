@@ -78,7 +78,7 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
         No sequence of so many tokens occurs twice in a prediction.
-    banned_tokens : iterable of str (or of int), default=None
+    banned_tokens : iterable of str (or of int, or tuples), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None
         Closed set of targets; every prediction is one of them.

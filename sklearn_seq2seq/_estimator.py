@@ -226,8 +226,9 @@ class Seq2SeqTransformer(
         Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
         No sequence of so many tokens occurs twice in a prediction.
-    banned_tokens : iterable of str (or of int), default=None
-        Target tokens never to predict.
+    banned_tokens : iterable of str (or of int, or tuples), default=None
+        Target tokens never to predict; of a `ColumnVectorizer`'s targets in any column,
+        or as ``(column, token)`` in one.
     allowed_outputs : iterable, default=None
         Closed set of targets, of the kind of `y`; every prediction is one of them,
         whatever `max_length` and `no_repeat_ngram_size`. Those shorter than

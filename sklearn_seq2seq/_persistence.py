@@ -436,10 +436,13 @@ class _Packer:
             return {"type": "dict", "value": items}
         if isinstance(value, Mapping):
             return self._tagged("dict", map(list, value.items()), where)
-        if hasattr(value, "__array__"):
+        # A frame would lose the names of its columns.
+        if hasattr(value, "__array__") and not hasattr(value, "columns"):
             array = np.asarray(value)
-            if array.dtype.kind in "USTO" and array.ndim == 1:
+            if array.dtype.kind in "USTO":
                 array = array.astype(object)
+            if array.dtype == object and array.ndim > 1:
+                return self._collection(list(map(tuple, array.tolist())), where)
             if array.dtype.name in _DTYPES:
                 node = self._tagged("array", array.tolist(), where)
                 return node | {"dtype": array.dtype.name}

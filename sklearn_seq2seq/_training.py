@@ -190,12 +190,13 @@ class Training:
             spent=self.spent,
         )
         if tasks is not None:
-            callbacks.append(("tasks", tasks))
+            callbacks.append(tasks)
         if self.checkpoint is not None:
             minutes = params["checkpoint_minutes"]
             seconds = math.inf if minutes is None else 60 * minutes
-            write = Regularly(self._write, params["checkpoint_interval"], seconds)
-            callbacks.append(("checkpoint", write))
+            callbacks.append(
+                Regularly(self._write, params["checkpoint_interval"], seconds)
+            )
         return callbacks
 
     def _run(self, net, callbacks):

@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import (
     RealNotInt,
     StrOptions,
 )
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from sklearn_seq2seq._raw import check_raw, describe, is_raw
 from sklearn_seq2seq._subwords import (
@@ -730,7 +730,8 @@ def check_ids(tokens, size):
         check_array(
             tokens,
             accept_sparse="csr",
-            ensure_non_negative=True,
+            # Of no rows there is no least number to look at.
+            ensure_non_negative=_num_samples(tokens) > 0,
             ensure_min_samples=0,
             input_name="tokens",
         )

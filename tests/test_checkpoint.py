@@ -456,11 +456,13 @@ def test_a_callback_that_stops_early_has_finished_the_fit(words, shouted, tmp_pa
 
 
 def test_callbacks_may_have_any_name(words, shouted, tmp_path):
-    for name in ("best", "schedule", "decoded"):
+    for name in ("best", "schedule", "decoded", "clip", "progress", "checkpoint"):
         model = small(
-            callbacks=[(name, Steps([]))],
+            callbacks=[(name, Steps([])), Steps([]), Steps([])],
             checkpoint=tmp_path / f"{name}.pt",
-            lr_schedule="constant",
+            early_stopping=True,
+            scoring="accuracy",
+            verbose=1,
         )
         assert model.fit(words, shouted).n_iter_ == 6
 

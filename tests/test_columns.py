@@ -393,3 +393,63 @@ def test_a_model_reads_frames_of_several_columns(frame):
         source_vectorizer=make("word", "feats"), hidden_size=4, max_epochs=1
     )
     assert len(model.fit(X, list(lemmas)).predict(X)) == len(ROWS)
+
+
+@pytest.fixture(scope="module")
+def of_columns():
+    model = Seq2SeqTransformer(
+        target_vectorizer=make("word", "feats"),
+        hidden_size=4,
+        max_epochs=1,
+        random_state=0,
+    )
+    return model.fit(["a", "b", "c", "d"], as_frame(ROWS))
+
+
+def as_frame(rows):
+    return pd.DataFrame(rows, columns=["word", "feats"])
+
+
+def test_targets_of_several_columns_begin_as_they_are_told(of_columns):
+    got = of_columns.predict(["a", "b"], prefix=as_frame([("go", ""), ("on", "N PL")]))
+    assert got[0][0].startswith("go")
+    assert got[1][0] == "on"
+    assert got[1][1].startswith("N")
+    with pytest.raises(ValueError, match="vocabulary, in row 1: 'x'"):
+        of_columns.predict(["a", "b"], prefix=as_frame([("go", ""), ("ox", "")]))
+
+
+def test_targets_of_several_columns_may_be_a_closed_set(of_columns):
+    model = copy.deepcopy(of_columns).set_params(allowed_outputs=as_frame(ROWS[:2]))
+    assert set(model.predict(["a", "b", "c", "d"])) <= set(ROWS[:2])
+
+
+@pytest.mark.parametrize("banned", [["N"], [("tags", "N")], {"N", ("tags", "N")}])
+def test_tokens_of_one_column_or_of_any_are_banned(of_columns, banned):
+    model = copy.deepcopy(of_columns)
+    model.set_params(banned_tokens=banned, max_length=4, replace_unknown="keep")
+    X = ["a", "b", "c", "d"]
+    free = {cell for row in of_columns.predict_nbest(X, 99).sequence for cell in row}
+    assert any("N" in cell for cell in free)
+    assert not any("N" in tags for _, tags in model.predict_nbest(X, 99).sequence)
+
+
+def test_banned_string_is_banned_in_every_column():
+    model = Seq2SeqTransformer(target_vectorizer=make(), hidden_size=4, max_epochs=1)
+    model.fit(["a", "b"], [("nN", "N n"), ("n", "n")]).set_params(max_length=3)
+    model.set_params(banned_tokens=["n"])
+    table = model.predict_nbest(["a"], 99)
+    assert {cell for row in table.sequence for cell in row} <= {
+        text for n in range(4) for text in ("N" * n, " ".join("N" * n))
+    }
+    model.set_params(banned_tokens=[("lemma", "n")])
+    words, tags = zip(*model.predict_nbest(["a"], 99).sequence, strict=True)
+    assert not any("n" in word for word in words)
+    assert any("n" in tag for tag in tags)
+
+
+def test_inverse_transform_of_no_rows():
+    vectorizer = make().fit(ROWS)
+    none = vectorizer.transform(ROWS)[:0]
+    for tokens in (none, none.toarray()):
+        assert len(vectorizer.inverse_transform(tokens)) == 0

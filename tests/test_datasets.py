@@ -204,6 +204,9 @@ def test_make_number_words_never_repeats_a_number():
     assert sorted(map(int, target)) == list(range(5, 105))
     with pytest.raises(ValueError, match=r"n_samples=101 .* low=5 to high=105"):
         datasets.make_number_words(101, low=5, high=105)
+    with pytest.raises(ValueError, match=r"must hold fewer than 2\*\*63 numbers"):
+        datasets.make_number_words(2, high=2**63)
+    assert len(datasets.make_number_words(2, high=2**63 - 1).target) == 2
 
 
 @pytest.mark.parametrize("language", ["klingon", "estonian", "DE"])

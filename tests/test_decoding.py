@@ -283,6 +283,8 @@ def test_banned_tokens_are_never_predicted(fitted, width):
     got = model.predict(WORDS)
     assert not any(set(p) & set("AD") for p in got)
     assert {token for p in got for token in p} <= set("BC")
+    with pytest.raises(ValueError, match=r"must be strings, .* got 3"):
+        model.set_params(banned_tokens=["A", 3]).predict(WORDS)
     model.set_params(banned_tokens=[], min_length=0)
     assert (
         model.predict(WORDS).tolist()
@@ -674,6 +676,9 @@ def test_targets_of_ids(of_ids, width):
         model.set_params(allowed_outputs=[[3, 4, 4, 4]]).predict(X)
     with pytest.raises(ValueError, match="banned_tokens must be token ids from 1"):
         model.set_params(allowed_outputs=None, banned_tokens=[0]).predict(X)
+    for banned in (2.5, "3", np.nan):
+        with pytest.raises(ValueError, match=f"from 1; got {banned!r}"):
+            model.set_params(banned_tokens=[banned]).predict(X)
 
 
 def test_abstaining_with_ids_takes_a_whole_number(of_ids):

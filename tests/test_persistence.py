@@ -7,6 +7,7 @@ import zipfile
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load as read_tensors
@@ -202,6 +203,23 @@ def test_loaded_pipeline_of_columns(path):
     loaded.fit(rows, ["a", "b", "c"])
 
 
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        [("went", "V"), ("gnus", "N")],
+        {("went", "V"), ("gnus", "N")},
+        np.array([("went", "V"), ("gnus", "N")]),
+        np.array([("went", "V"), ("gnus", "N")], dtype=object),
+    ],
+)
+def test_loaded_closed_set_of_several_columns(allowed, path):
+    columns = [(name, SequenceVectorizer(), k) for k, name in enumerate("ab")]
+    model = tiny(target_vectorizer=ColumnVectorizer(columns), allowed_outputs=allowed)
+    model.fit(["go", "gnu"], [("went", "V"), ("gnus", "N")])
+    model.save(path)
+    assert_same_predictions(model, Seq2SeqTransformer.load(path), ["go", "gnu"])
+
+
 @pytest.mark.parametrize("strategy", ["most_frequent", "copy", "lookup", "nearest"])
 @pytest.mark.parametrize(
     "X", [WORDS, [list(word) for word in WORDS], [[2, 3], [3, 0], [2, 0]]]
@@ -365,6 +383,7 @@ class Odd(SequenceVectorizer):
         (tiny(random_state=np.random.RandomState(0)), "random_state=0"),
         (tiny(scoring={"a": len, "b": lambda e, X, y: 0}), "scoring is .*lambda"),
         (tiny(abstain=object()), "abstain is a builtins.object"),
+        (tiny(allowed_outputs=pd.DataFrame({"a": ["b"]})), "outputs is a pandas"),
         (CountVectorizer(), "CountVectorizer"),
         (Pipeline([("a", CountVectorizer()), ("b", tiny())]), "CountVectorizer"),
         (Odd(), "Odd"),

@@ -209,7 +209,7 @@ def make_number_words(
     ------
     ValueError
         If the language is unknown or does not have a number that was drawn, or fewer
-        than `n_samples` numbers lie in the range.
+        than `n_samples` numbers lie in the range, or more than can be drawn from.
     ImportError
         If the extra ``datasets`` is not installed.
 
@@ -231,6 +231,11 @@ def make_number_words(
         raise ValueError(
             f"n_samples={n_samples} different numbers do not fit in the range from "
             f"low={low} to high={high}, the latter excluded."
+        )
+    if high - low > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"The range from low={low} to high={high} is too wide to draw from: it "
+            "must hold fewer than 2**63 numbers."
         )
     # num2words itself goes by the first two letters, and takes "estonian" for Spanish.
     if language not in library.CONVERTER_CLASSES:
