@@ -247,6 +247,15 @@ class ColumnVectorizer(
             for name, vectorizer, column in self.transformers_
         ]
 
+    def _as_read(self, X):
+        """Rows as they read, each cell by itself: what a right prediction equals."""
+        parts = self._each(X, SequenceVectorizer._transform_open)
+        columns = [
+            vectorizer._inverse_open(*part)
+            for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
+        ]
+        return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
+
     def _transform_open(self, X):
         """Transform without unknown tokens, as SequenceVectorizer does."""
         parts, extras = [], {}

@@ -11,7 +11,11 @@ import numpy as np
 import torch
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_is_fitted,
+)
 
 from sklearn_seq2seq import _inference, _search
 from sklearn_seq2seq._pieces import chunked, marks_of, truncated
@@ -57,7 +61,7 @@ class DecodingMixin:
         "min_length": [Interval(Integral, 0, None, closed="left")],
         "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
         "banned_tokens": ["array-like", set, None],
-        "allowed_outputs": ["array-like", set, None],
+        "allowed_outputs": ["array-like", "sparse matrix", set, None],
         "replace_unknown": [StrOptions({"copy", "keep"}), None],
         "min_confidence": [Interval(Real, 0, 1, closed="both")],
         "abstain": "no_validation",
@@ -76,7 +80,7 @@ class DecodingMixin:
             Sources, of the kind given to `fit`.
         prefix : iterable, default=None
             What each target must begin with, one for each row and of the kind of `y`;
-            "" or [] leaves a row free.
+            "" or [], or zeros for ids, leaves a row free.
 
         Returns
         -------
@@ -145,7 +149,7 @@ class DecodingMixin:
         X, y = listed(X, y)
         y_pred, unsure = self._predict(X, quiet=True)
         if self._side.has_columns:
-            y = self._side.write(*self._side.read(y, "y", open_vocabulary=True))
+            y = self._side.vectorizer._as_read(y)
         elif self._side.is_text:
             y = check_raw(y, "y")
         else:
@@ -283,10 +287,10 @@ class DecodingMixin:
     def log_likelihood(self, X, y=None, *, per_token=False):
         """Log-probability of given targets.
 
-        The same number that `predict_nbest` reports for a target that it finds. Use it
-        to rank candidates, to compute perplexity
-        (`sklearn_seq2seq.metrics.perplexity`), or to find the training pairs that the
-        model believes least.
+        The same number that `predict_nbest` reports for a target that it finds, unless
+        `replace_unknown` has put known tokens in it. Use it to rank candidates, to
+        compute perplexity (`sklearn_seq2seq.metrics.perplexity`), or to find the
+        training pairs that the model believes least.
 
         Parameters
         ----------
@@ -835,7 +839,7 @@ def _read_closed_set(outputs, target, banned):
     """Token array of the allowed outputs that can be predicted."""
     if not hasattr(outputs, "shape"):  # a set has no order that could be read twice
         outputs = list(outputs)
-    if not len(outputs):
+    if not _num_samples(outputs):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens, _ = _read_text_or_ids(outputs, target, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))

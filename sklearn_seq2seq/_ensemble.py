@@ -77,7 +77,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     min_length : int, default=0
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
-        No sequence of so many tokens occurs twice in a prediction.
+        No sequence of so many tokens occurs twice in a prediction, as it is before
+        `replace_unknown`.
     banned_tokens : iterable of str (or of int, or tuples), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None

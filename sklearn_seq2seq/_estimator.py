@@ -225,7 +225,8 @@ class Seq2SeqTransformer(
     min_length : int, default=0
         Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
-        No sequence of so many tokens occurs twice in a prediction.
+        No sequence of so many tokens occurs twice in a prediction, as it is before
+        `replace_unknown`.
     banned_tokens : iterable of str (or of int, or tuples), default=None
         Target tokens never to predict; of a `ColumnVectorizer`'s targets in any column,
         or as ``(column, token)`` in one.
@@ -779,7 +780,7 @@ class Seq2SeqTransformer(
     def _new_net(self, params, training):
         sizes = {"source_size": self._source.size, "target_size": self._target.size}
         net = make_net(params, **sizes, seed=training.seed)
-        start_from_counts(net, training.dataset.count_targets())
+        start_from_counts(net, training.dataset)
         start = self._start()
         if start is not None:
             take_weights(

@@ -14,7 +14,7 @@ import torch
 from sklearn_seq2seq import _search
 from sklearn_seq2seq._batches import cut, pair_order, prediction_batches, to_device
 from sklearn_seq2seq._objectives import log_probabilities, position_mask
-from sklearn_seq2seq._tokens import pad, unpad
+from sklearn_seq2seq._tokens import canonical_order, pad, unpad
 
 # Without gradients to keep, so many times the rows of a training batch fit as well. On
 # a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
@@ -254,7 +254,11 @@ def _source_batches(dataset, n_rows):
 def _pair_batches(dataset, batch_size):
     n_rows = ROWS_FACTOR * batch_size
     sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
-    order = pair_order(*sizes.T)
+    # Among pairs of the same lengths their content decides, not the order they came in.
+    ties = (
+        np.argsort(canonical_order(side)) for side in (dataset.target, dataset.source)
+    )
+    order = pair_order(*sizes.T, *ties)
     return cut(order, sizes, n_rows, 2 * ROW_POSITIONS * n_rows)
 
 

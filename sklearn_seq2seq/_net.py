@@ -261,7 +261,7 @@ class Seq2SeqNet(NeuralNet):
         if iterator.start == 0:
             self.module_.randomness.seed(int(dropout))
         first, last = self.teacher_forcing
-        done = (epoch - 1) / max(self.max_epochs - 1, 1)
+        done = (epoch - 1 - self.first_epoch_) / max(self.max_epochs - 1, 1)
         self.module_.teacher_forcing = first + (last - first) * min(done, 1.0)
         if self.graphs_ is not None:
             # A callback may have changed them.
@@ -297,10 +297,13 @@ class Seq2SeqNet(NeuralNet):
 
     def __setstate__(self, state):
         vars(self).update(state)
-        if not available(self.device):
-            self.device = "cpu"
-        self.module_.to(self.device)
-        self.criterion_.to(self.device)
+        self.use_device(self.device if available(self.device) else "cpu")
+
+    def use_device(self, device):
+        """Put the network on a device; an optimiser must be made anew after that."""
+        self.device = device
+        self.module_.to(device)
+        self.criterion_.to(device)
 
     def __deepcopy__(self, memo):
         twin = self.__class__.__new__(self.__class__)
@@ -447,6 +450,9 @@ def make_net(params, *, source_size, target_size, seed):
 
 def apply_training_params(net, params):
     """Set what may change between one training of a net and the next."""
+    # Another optimiser may not know what the last one was given.
+    for name in [name for name in vars(net) if name.startswith("optimizer__")]:
+        delattr(net, name)
     forcing, steps = params["teacher_forcing"], params["gradient_accumulation_steps"]
     tokens = params["max_tokens"]
     for name, value in {
@@ -511,7 +517,7 @@ def load_vectors(net, side, ids, matrix, freeze):
     weight.requires_grad_(not freeze)
 
 
-def start_from_counts(net, counts):
+def start_from_counts(net, dataset):
     """Let the network begin with how often each target token occurs.
 
     The output's bias becomes the logarithm of the tokens' frequencies, as in NeuralTalk
@@ -522,8 +528,11 @@ def start_from_counts(net, counts):
     Parameters
     ----------
     net : Seq2SeqNet
-    counts : ndarray of float64, shape (target vocabulary size,)
+    dataset : PairDataset
+        Rows to train on, all of them with a positive weight.
     """
+    # Every token once more; of small weights, whose data are no smaller, the least.
+    once = 1.0 if dataset.weight is None else min(1.0, dataset.weight.min())
+    counts = dataset.count_targets() + once
     bias = net.module_.decoder.output.bias
-    frequencies = torch.from_numpy((counts + 1) / (counts + 1).sum())
-    bias.data.copy_(frequencies.log())
+    bias.data.copy_(torch.from_numpy(counts / counts.sum()).log())

@@ -109,9 +109,11 @@ class OneHot(nn.Module):
     def __init__(self, vocabulary_size: int):
         super().__init__()
         self.num_embeddings = self.embedding_dim = vocabulary_size
+        # Has the network's precision and device, as a table would.
+        self.register_buffer("like", torch.empty(0), persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return F.one_hot(tokens, self.embedding_dim).to(torch.get_default_dtype())
+        return F.one_hot(tokens, self.embedding_dim).to(self.like.dtype)
 
 
 @dataclass
@@ -327,7 +329,10 @@ class Recurrent(nn.Module):
             r, z, n = gates.chunk(3, dim=1)
             hr, hz, hn = own.chunk(3, dim=1)
             n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
-            new.hidden.append(torch.lerp(n, state.hidden[k], torch.sigmoid(z + hz)))
+            # Autocast has products in half precision, but leaves states in float32.
+            h = state.hidden[k]
+            z = torch.sigmoid(z + hz).to(h.dtype)
+            new.hidden.append(torch.lerp(n.to(h.dtype), h, z))
         else:
             new.hidden.append(torch.tanh(gates))
 

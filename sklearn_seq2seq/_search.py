@@ -340,7 +340,8 @@ class BeamSearch:
         return done
 
     def _penalty(self, sizes):
-        return ((5 + sizes) / 6) ** self.length_penalty
+        # Infinity would make a number of what can never be.
+        return (((5 + sizes) / 6) ** self.length_penalty).clamp(max=1e30)
 
 
 class Sampler:
@@ -376,7 +377,8 @@ class Sampler:
             scores = log_probs.flatten(0, 1)
             # The likeliest at 0, so that a temperature near 0 leaves it there.
             scores = scores - scores.amax(dim=1, keepdim=True)
-            weights = self._filter(scores / self.temperature)
+            # What float32 cannot hold would make 0 / 0 of it.
+            weights = self._filter(scores / min(max(self.temperature, 1e-30), 1e30))
             tokens = torch.multinomial(
                 weights, draws, replacement=True, generator=self.generator
             ).view(n_rows, k * draws)
@@ -396,7 +398,9 @@ class Sampler:
         if self.top_p is not None:
             ordered, order = probs.sort(dim=1, descending=True)
             before = ordered.cumsum(dim=1) - ordered
-            ordered = ordered.masked_fill(before >= self.top_p, 0.0)
+            # Never all of them: float32 takes the least numbers for 0.
+            beyond = (before >= self.top_p) & (before > 0)
+            ordered = ordered.masked_fill(beyond, 0.0)
             probs = torch.zeros_like(probs).scatter_(1, order, ordered)
         return probs
 

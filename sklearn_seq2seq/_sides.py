@@ -309,7 +309,8 @@ def vectors_by_id(vectors, side, width, name):
     ValueError
         If the shape does not fit, a number is not finite, or no token has a vector.
     """
-    if hasattr(vectors, "keys"):
+    # A frame has keys too, those of its columns.
+    if hasattr(vectors, "keys") and getattr(vectors, "ndim", 1) != 2:
         known = side.vectorizer.vocabulary_ if side.is_text else range(side.size)
         tokens = [token for token in known if token in vectors]
         if not tokens:
@@ -383,6 +384,11 @@ class CopyTable:
                 "copy=True needs both sides as text or both as token ids: what a "
                 "source id of another step's vocabulary stands for is not known here. "
                 "Pass the raw text, with source_vectorizer= instead of a Pipeline step."
+            )
+        if target.has_columns:
+            raise ValueError(
+                "copy=True needs targets of one column: of which of several a copied "
+                "token would be, nothing says."
             )
         check_same_pieces(source, target, "copy=True")
         self.target_size = target.size

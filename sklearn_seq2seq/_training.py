@@ -27,7 +27,12 @@ from sklearn_seq2seq._checkpoint import (
     network_digest,
     pairs_digest,
 )
-from sklearn_seq2seq._net import DivergenceError, apply_training_params, has_precision
+from sklearn_seq2seq._net import (
+    DivergenceError,
+    apply_training_params,
+    choose_device,
+    has_precision,
+)
 
 # Parameters that may change between a killed fit and the call that goes on with it.
 NOT_OF_THE_FIT = (
@@ -161,13 +166,21 @@ class Training:
 
     def _prepare(self, net):
         params = self.params
+        if params["encoder_loss_weight"] and net.module_.words is None:
+            raise ValueError(
+                f"encoder_loss_weight={params['encoder_loss_weight']} needs a network "
+                "that predicts words from the memory, and the one to go on with was "
+                "made without. Fit anew, with warm_start=False."
+            )
+        net.use_device(choose_device(params["device"]))
         apply_training_params(net, params)
-        cells = {params["cell"], params["decoder_cell"] or params["cell"]}
+        cells = {net.module__cell, net.module_.decoder_cell}
         precision = params["precision"]
-        if not all(has_precision(cell, precision, net.device) for cell in cells):
+        lacking = [c for c in cells if not has_precision(c, precision, net.device)]
+        if lacking:
             warnings.warn(
-                f"This device ({net.device}) has no {params['cell']} in {precision}; "
-                "training is in float32.",
+                f"This device ({net.device}) has no {' and no '.join(lacking)} in "
+                f"{precision}; training is in float32.",
                 stacklevel=6,
             )
             net.precision = "float32"

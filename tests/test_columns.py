@@ -434,6 +434,33 @@ def test_tokens_of_one_column_or_of_any_are_banned(of_columns, banned):
     assert not any("N" in tags for _, tags in model.predict_nbest(X, 99).sequence)
 
 
+def test_score_of_columns_knows_which_column_is_unknown():
+    names = ["abcd", "efgh", "hgfe", "dcba", "fade", "fade"]
+    y = [(name, tag) for name in names for tag in "VN"]
+    words = SequenceVectorizer(analyzer="word", min_df=3, handle_unknown="silent")
+    tags = SequenceVectorizer(analyzer="word")
+    columns = ColumnVectorizer([("word", words, 0), ("tag", tags, 1)])
+    model = Seq2SeqTransformer(
+        source_vectorizer=clone(words).set_params(min_df=1),
+        target_vectorizer=columns,
+        replace_unknown="copy",
+        hidden_size=8,
+        max_epochs=5,
+        random_state=0,
+    )
+    X = [" ".join(pair) for pair in y]
+    predicted = model.fit(X, y).predict(X).tolist()
+    assert any("" in pair for pair in predicted)
+    right = [pair == target for pair, target in zip(predicted, y, strict=True)]
+    assert model.score(X, y) == np.mean(right)
+
+
+def test_targets_of_several_columns_are_not_copied_to():
+    model = Seq2SeqTransformer(target_vectorizer=make(), copy=True, hidden_size=4)
+    with pytest.raises(ValueError, match="copy=True needs targets of one column"):
+        model.fit([go for go, _ in ROWS], ROWS)
+
+
 def test_banned_string_is_banned_in_every_column():
     model = Seq2SeqTransformer(target_vectorizer=make(), hidden_size=4, max_epochs=1)
     model.fit(["a", "b"], [("nN", "N n"), ("n", "n")]).set_params(max_length=3)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -672,6 +673,9 @@ def test_targets_of_ids(of_ids, width):
     assert not (model.predict(X) == 3).any()
     model.set_params(banned_tokens=None, allowed_outputs=[[3, 4, 0], [5, 0, 0]])
     assert {tuple(r) for r in model.predict(X).tolist()} <= {(3, 4, 0), (5, 0, 0)}
+    closed = sparse.csr_array([[3, 4, 0], [5, 0, 0]])
+    model.set_params(allowed_outputs=closed)
+    assert {tuple(r) for r in model.predict(X).tolist()} <= {(3, 4, 0), (5, 0, 0)}
     with pytest.raises(ValueError, match="Row 0 of allowed_outputs has 4 tokens"):
         model.set_params(allowed_outputs=[[3, 4, 4, 4]]).predict(X)
     with pytest.raises(ValueError, match="banned_tokens must be token ids from 1"):
@@ -838,10 +842,38 @@ def test_a_bad_prefix_is_named_whatever_holds_it(fitted, kind):
         fitted().predict(NEW[:2], prefix=kind(["A", "z"]))
 
 
-def test_any_temperature_near_zero_is_greedy(fitted):
+@pytest.mark.parametrize(
+    "options", [{"temperature": 1e-39}, {"temperature": 1e-300}, {"top_p": 1e-300}]
+)
+def test_any_temperature_near_zero_is_greedy(fitted, options):
     model = fitted()
-    drawn = model.sample(NEW, temperature=1e-39, random_state=0)["sequence"]
+    drawn = model.sample(NEW, random_state=0, **options)["sequence"]
     assert drawn.tolist() == model.predict(NEW).tolist()
+
+
+def test_any_high_temperature_draws_evenly(fitted):
+    model = fitted(max_length=1)
+    drawn = model.sample(NEW[:1], 2000, temperature=1e300, random_state=0)["sequence"]
+    shares = np.unique(drawn, return_counts=True)[1] / 2000
+    assert shares == pytest.approx(np.full(5, 0.2), abs=0.05)
+
+
+def test_any_length_penalty_keeps_what_is_forbidden_away(fitted):
+    model = fitted(beam_width=3, banned_tokens=["A"], max_length=40, length_penalty=90)
+    table = model.predict_nbest(NEW, 3)
+    assert set(table.row) == set(range(len(NEW)))
+    assert {token for text in table.sequence for token in text} <= set("BCD")
+
+
+def test_log_likelihood_does_not_depend_on_the_order_of_rows(fitted, variant):
+    rng = np.random.default_rng(0)
+    X = ["".join(rng.choice(list("abcd"), 3)) for _ in range(300)]
+    y = [text[::-1] if variant == "copy" else text[::-1].upper() for text in X]
+    model = fitted(variant)
+    order = rng.permutation(len(X))
+    expected = model.log_likelihood(X, y)[order]
+    got = model.log_likelihood([X[i] for i in order], [y[i] for i in order])
+    assert got.tolist() == expected.tolist()
 
 
 def test_weights_of_abstentions_are_checked(fitted):

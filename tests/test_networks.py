@@ -215,13 +215,14 @@ def test_vectors_from_a_mapping_start_the_table(side, freeze):
         assert 1e-6 < moved < 0.1
 
 
-def test_vectors_from_an_array_are_the_table():
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_vectors_from_an_array_are_the_table(kind):
     vocabulary = SequenceVectorizer().fit(LEMMAS).vocabulary_
     vectors = np.random.default_rng(0).normal(size=(len(vocabulary) + 2, 6))
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = tiny(source_vectors=vectors, freeze_vectors=True)
+        model = tiny(source_vectors=kind(vectors), freeze_vectors=True)
         model.fit(LEMMAS, INFLECTED)
 
     assert table_of(model, "source").equal(torch.tensor(vectors, dtype=torch.float32))
@@ -345,3 +346,15 @@ def test_rows_of_several_columns_may_be_tuples():
     assert model._source.read(X, "X")[0].toarray().tolist() == (
         columns.fit(X).transform(X).toarray().tolist()
     )
+
+
+def test_one_hot_tokens_are_as_precise_as_the_network():
+    model = tiny(embedding_size=None).fit(LEMMAS, INFLECTED)
+    expected = model.log_likelihood(LEMMAS, INFLECTED)
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        got = model.log_likelihood(LEMMAS, INFLECTED)
+    finally:
+        torch.set_default_dtype(before)
+    assert got.tolist() == expected.tolist()

@@ -22,6 +22,7 @@ from sklearn_seq2seq._callbacks import BestModel, ClipGradients, TimeLimit
 from sklearn_seq2seq._net import (
     LOSS_SCALE,
     DivergenceError,
+    has_precision,
     looks_at_steps,
     parts,
 )
@@ -501,6 +502,59 @@ def test_warm_start_trains_so_many_epochs_more(words, shouted):
     assert len(first.history) == 5
 
 
+@pytest.mark.parametrize("optimizer", ["nadam", "rmsprop", torch.optim.Rprop])
+def test_another_optimizer_may_go_on(words, shouted, optimizer):
+    model = small(weight_decay=0.01).fit(words, shouted)
+    model.set_params(optimizer=optimizer).partial_fit(words, shouted)
+    assert model.n_iter_ == 10
+
+
+def test_teacher_forcing_begins_anew_with_each_call(words, shouted):
+    class Rates(Callback):
+        seen = []  # noqa: RUF012
+
+        def on_epoch_end(self, net, **kwargs):
+            self.seen.append(round(net.module_.teacher_forcing, 3))
+
+    params = {"teacher_forcing": (1.0, 0.4), "callbacks": [Rates()], "max_epochs": 3}
+    small(warm_start=True, **params).fit(words, shouted).fit(words, shouted)
+    assert Rates.seen == [1.0, 0.7, 0.4] * 2
+
+
+def test_encoder_loss_needs_a_network_that_was_made_for_it(words, shouted):
+    model = small().fit(words, shouted)
+    before = model.history_
+    with pytest.raises(ValueError, match=r"encoder_loss_weight=0.5 needs a network"):
+        model.set_params(encoder_loss_weight=0.5).partial_fit(words, shouted)
+    assert model.history_ is before
+
+
+def test_device_of_going_on_must_be_there(words, shouted):
+    model = small().fit(words, shouted).set_params(device="nonsense")
+    with pytest.raises(ValueError, match="device='nonsense' is not a device"):
+        model.partial_fit(words, shouted)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 60, 1e-4])
+def test_small_weights_start_from_the_same_frequencies(words, shouted, scale):
+    biases = []
+    for weight in (None, np.full(len(words), scale)):
+        model = small(max_epochs=1, learning_rate=1e-9)
+        model.fit(words, shouted, sample_weight=weight)
+        biases.append(model.net_.module_.decoder.output.bias)
+    assert torch.allclose(*biases, atol=1e-5)
+
+
+def test_the_cell_that_lacks_a_precision_is_named(words, shouted):
+    params = {"cell": "gru", "decoder_cell": "lstm", "precision": "bfloat16"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        small(device="cpu", **params).fit(words, shouted)
+    for cell in ("gru", "lstm"):
+        named = any(f"no {cell} in bfloat16" in str(w.message) for w in caught)
+        assert named != has_precision(cell, "bfloat16", "cpu")
+
+
 def test_two_halves_are_a_whole(words, shouted):
     whole = small(max_epochs=6).fit(words, shouted)
     model = small(max_epochs=3, warm_start=True).fit(words, shouted)
@@ -628,10 +682,18 @@ def test_divergence_of_a_second_fit_leaves_the_first(words, shouted):
 
 @pytest.mark.filterwarnings("ignore:This device .* training is in float32")
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_lower_precision_trains_and_predicts(words, shouted, cell, precision):
+@pytest.mark.parametrize(
+    ("cell", "params"),
+    [
+        ("lstm", {}),
+        ("gru", {}),
+        ("gru", {"bidirectional": False, "input_feeding": True}),
+        ("gru", {"bidirectional": False, "teacher_forcing": 0.9, "num_layers": 2}),
+    ],
+)
+def test_lower_precision_trains_and_predicts(words, shouted, cell, params, precision):
     model = small(cell=cell, precision=precision, max_epochs=15, early_stopping=True)
-    model.fit(words, shouted)
+    model.set_params(**params).fit(words, shouted)
     losses = model.history_[:, "train_loss"]
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0] - 0.3
