@@ -44,7 +44,7 @@ class PairAugmenter(BaseEstimator):
     copy : {"source", "target"}, default=None
         Side of which sequences become new pairs that are to be copied: targets
         [3]_ teach the decoder what targets look like, sources [4]_ the encoder.
-    unlabelled : iterable of str or of lists of str, default=None
+    unlabelled : list or array of str or of lists of str, default=None
         The sequences to be copied, of the kind of that side; None means those of the
         pairs given.
     tag : str, default=None

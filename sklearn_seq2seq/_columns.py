@@ -222,7 +222,8 @@ class ColumnVectorizer(
         Parameters
         ----------
         X : frame, 2-D array of object or str, or iterable of tuples
-            The rows, as for `fit`.
+            The rows, as for `fit`; or, where all columns are named, tuples of their
+            cells in the order of `transformers`, as `inverse_transform` writes them.
 
         Returns
         -------
@@ -242,9 +243,15 @@ class ColumnVectorizer(
     def _each(self, X, transform):
         check_is_fitted(self)
         X = _check_columns(X)
+        columns = [column for _, _, column in self.transformers_]
+        if not hasattr(X, "columns") and all(isinstance(c, str) for c in columns):
+            # Rows as `inverse_transform` writes them.
+            columns = range(len(columns))
         return [
             transform(vectorizer, _take(X, column, name), f"column {name!r}")
-            for name, vectorizer, column in self.transformers_
+            for (name, vectorizer, _), column in zip(
+                self.transformers_, columns, strict=True
+            )
         ]
 
     def _as_read(self, X):
@@ -401,6 +408,8 @@ class ColumnVectorizer(
 
 def _check_columns(X):
     """Bring data into a frame, a 2-D array, or a list of rows."""
+    if isinstance(X, np.ndarray) and X.ndim == 1 and isinstance(X[0], tuple):
+        X = X.tolist()
     if hasattr(X, "shape"):
         if len(X.shape) != 2:
             raise ValueError(f"X must have rows and columns; got shape {X.shape}.")

@@ -4,7 +4,6 @@
 """
 
 import math
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -28,6 +27,7 @@ from sklearn_seq2seq._sides import (
     take,
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad, unpad
+from sklearn_seq2seq._warnings import warn
 from sklearn_seq2seq.metrics import exact_match_score
 
 # Room beyond the longest training target before a prediction is cut off.
@@ -381,10 +381,12 @@ class DecodingMixin:
             batch_size=self.batch_size,
             options=options,
         )
-        if self._side.is_text and not quiet:
+        if not quiet:
             # Of what is sampled, all counts; of n best, the prediction.
             capped = decoded.capped[:, 0] if chooser is None else decoded.capped.any(1)
-            _warn_capped(capped, limits, pieces)
+            # Rows of ids cannot be longer than the arrays given to `fit`.
+            widest = np.inf if self._side.is_text else self._side.width
+            _warn_capped(capped & (limits > 0) & (limits < widest), limits, pieces)
         return decoded, strings, datasets, pieces
 
     def _shorten(self, X, datasets, *, whole=None, quiet=False):
@@ -493,6 +495,9 @@ class DecodingMixin:
                 for member, n in zip(self._members, n_source, strict=True)
             ]
             limits = np.max(limits, axis=0)
+            if not any(member._knows_empty for member in self._members):
+                # Of nothing comes nothing, unless training had it otherwise.
+                limits[np.max(n_source, axis=0) == 0] = 0
         elif isinstance(self.max_length, Integral):
             limits = np.full(len(n_source[0]), int(self.max_length))
         else:
@@ -683,11 +688,10 @@ def _warn_capped(capped, limits, pieces):
     if capped.any():
         rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
         first = int(np.flatnonzero(capped)[0])
-        warnings.warn(
+        warn(
             f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
             f"by max_length rather than by the model; the first is row {rows[first]}, "
             f"at {limits[first]} tokens.",
-            stacklevel=5,
         )
 
 
@@ -724,11 +728,10 @@ def _warn_long(rows, n_tokens, limit, long_source, n_pieces):
         "truncate_start": "cut at the start",
         "chunk": f"read in {n_pieces - len(n_tokens) + len(rows)} chunks",
     }[long_source]
-    warnings.warn(
+    warn(
         f"{len(rows)} of {len(n_tokens)} sources are longer than "
         f"max_source_length={limit} and were {done}; the first is row {rows[0]}, of "
         f"{n_tokens[rows[0]]} tokens.",
-        stacklevel=6,
     )
 
 
@@ -750,8 +753,7 @@ def _first_of_alike(row, sequences):
     """Places of the first of each row's equal sequences, in order."""
     first = {}
     for k, (i, sequence) in enumerate(zip(row.tolist(), sequences, strict=True)):
-        text = sequence if isinstance(sequence, str) else tuple(sequence)
-        first.setdefault((i, text), k)
+        first.setdefault((i, repr(sequence)), k)
     return np.fromiter(first.values(), dtype=np.int64, count=len(first))
 
 
@@ -853,10 +855,9 @@ def _read_closed_set(outputs, target, banned):
             "not in the target vocabulary, or a banned one."
         )
     if len(unknown):
-        warnings.warn(
+        warn(
             f"{len(unknown)} of {tokens.shape[0]} allowed_outputs hold tokens that are "
             "not in the target vocabulary and cannot be predicted.",
-            stacklevel=6,
         )
     return tokens[kept]
 

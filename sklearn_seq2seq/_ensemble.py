@@ -272,6 +272,8 @@ class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
     def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
         rng = generator_of(self.random_state)
         X, targets = listed(X, y)
+        if isinstance(validation_data, tuple | list) and len(validation_data) == 2:
+            validation_data = listed(*validation_data)
         # An autoencoder's members are to see that there are no targets.
         y = None if y is None else targets
         jobs = []

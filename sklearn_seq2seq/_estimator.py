@@ -1,7 +1,6 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -59,6 +58,7 @@ from sklearn_seq2seq._sides import (
 )
 from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
 from sklearn_seq2seq._training import Training
+from sklearn_seq2seq._warnings import warn
 
 _ID_CHECKS = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
 
@@ -209,9 +209,9 @@ class Seq2SeqTransformer(
         log-probability over ``((5 + n) / 6) ** a`` [8]_.
     max_length : "auto", int or float, default="auto"
         Most tokens of a prediction. "auto" is 1.25 times the longest training target,
-        and for sources longer than any in training proportionally more; a float is a
-        multiple of the source's tokens. Predictions that it ends are counted in a
-        warning.
+        and for sources longer than any in training proportionally more, for sources
+        without tokens none unless training had some; a float is a multiple of the
+        source's tokens. Predictions that it ends are counted in a warning.
     max_source_length : "auto" or int, default=None
         Most tokens of a source that is read at once. "auto" is the longest source of
         training, None sets no limit.
@@ -685,10 +685,9 @@ class Seq2SeqTransformer(
             check_width(tokens, side, name)
             new = tokens.data[tokens.data >= side.size]
             if len(new):
-                warnings.warn(
+                warn(
                     f"{len(new)} token(s) in {name} are not in the vocabulary, which "
                     f"ends at id {side.size - 1}; for example {new[0]}.",
-                    stacklevel=5,
                 )
 
     def _dataset(self, tokens, target=None, copies=None, weight=None):
@@ -719,6 +718,8 @@ class Seq2SeqTransformer(
             dataset = self._shorten_pairs(X, dataset)
         before = (1, 1) if net is None else self._longest
         sides = dataset.source_positions, dataset.target_positions
+        empty = bool((dataset.source_positions == 1).any())
+        self._knows_empty = empty or (net is not None and self._knows_empty)
         self._longest = tuple(
             max(n, int(positions.max()) - 1)
             for n, positions in zip(before, sides, strict=True)
@@ -938,7 +939,7 @@ class Seq2SeqTransformer(
                 for name, side in sides
             }
             parts[f"net_: {self.n_parameters_:,} parameters"] = (
-                f"{self.cell} encoder-decoder"
+                f"{self.net_.module__cell} encoder-decoder"
             )
         parts = {name: part for name, part in parts.items() if part is not None}
         kind = "parallel" if parts else "single"

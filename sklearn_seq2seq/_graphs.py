@@ -11,7 +11,6 @@ References
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_seq2seq._recurrent import Randomness
+from sklearn_seq2seq._warnings import warn
 
 # Graphs of one training, each of which takes memory of the GPU.
 MOST = 512
@@ -130,11 +130,10 @@ class StepGraphs:
                 self.clear()
                 # The generator waits in vain for the end of the recording.
                 self.randomness.load_state_dict(before)
-                warnings.warn(
+                warn(
                     f"A training step cannot be recorded as a CUDA graph ({error}); "
                     "training goes on without, and is slower. torch itself may be left "
                     "in disorder: start a new process before other work on the GPU.",
-                    stacklevel=2,
                 )
                 return None
         graph, own, loss = self.graphs[key]

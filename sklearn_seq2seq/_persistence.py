@@ -32,6 +32,7 @@ from sklearn.base import BaseEstimator
 from torch.optim.lr_scheduler import LRScheduler
 
 from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq.metrics._scorers import get_scorer, scorer_name
 
 FORMAT_VERSION = 1
 _KEY = "sklearn_seq2seq"
@@ -418,6 +419,9 @@ class _Packer:
                 f"{where} is a {type(value).__name__}, whose state is not saved; set "
                 "an int or None: set_params(random_state=0)."
             )
+        scorer = scorer_name(value)
+        if scorer is not None:
+            return {"type": "scorer", "value": scorer}
         if callable(value) and not isinstance(value, BaseEstimator):
             return {"type": "name", "value": qualified_name(value, where)}
         if isinstance(value, BaseEstimator):
@@ -538,6 +542,9 @@ class _Unpacker:
 
     def _device_value(self, node):
         return torch.device(_text(node["value"]))
+
+    def _scorer_value(self, node):
+        return get_scorer(_text(node["value"]))
 
     def _name_value(self, node):
         name = _text(node["value"])

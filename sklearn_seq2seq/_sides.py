@@ -4,7 +4,6 @@ A side is text (strings or token lists, with a fitted vectorizer) or ids. Where 
 network copies, `CopyTable` says which target token each source token stands for.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn_seq2seq._raw import check_raw, is_raw
 from sklearn_seq2seq._subwords import readable
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat, lengths
 from sklearn_seq2seq._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._warnings import warn
 
 
 @dataclass
@@ -156,6 +156,11 @@ def read_target_ids(y):
         input_name="y",
         ensure_min_samples=0,
     )
+    if y.dtype.kind in "mM":
+        raise ValueError(
+            f"y must be text or token ids; got {y.dtype}. Dates and times become text "
+            "with y.astype(str)."
+        )
     negative = (y < 0).nonzero()[0]
     if len(negative):
         raise ValueError(
@@ -184,12 +189,11 @@ def id_side(tokens, name, ndim=2):
     if size > 100_000:
         n_distinct = len(np.unique(tokens.data))
         if size > 10 * n_distinct:
-            warnings.warn(
+            warn(
                 f"Numbers in {name} are read as token ids, each a row of a table up to "
                 f"the largest: {size:,} rows, of which {n_distinct:,} occur. Number "
                 "the tokens from 2 on; or, if these are numbers to be read by their "
                 "digits, pass them as strings.",
-                stacklevel=6,
             )
     return Side(None, size, tokens.shape[1], ndim)
 
@@ -223,10 +227,29 @@ def listed(X, y=None):
 
 def _listed(data, name):
     if len(getattr(data, "shape", (0,))) == 1 and is_raw(data):
-        if isinstance(data, list) and any(map(_has_columns, data)):
-            return data
+        rows = data.tolist() if isinstance(data, np.ndarray) else data
+        if isinstance(rows, list) and any(map(_has_columns, rows)):
+            return rows
         return check_raw(data, name)
-    return indexable(data)[0]
+    data = indexable(data)[0]
+    _check_even(data, name)
+    return data
+
+
+def _check_even(data, name):
+    """Refuse rows of ids that are of unlike length, and so no array."""
+    if len(getattr(data, "shape", ())) == 1:  # a column, of lists or of numbers
+        data = list(data)
+    if not isinstance(data, list | tuple):
+        return
+    sizes = [len(row) if hasattr(row, "__len__") else None for row in data]
+    for i, size in enumerate(sizes):
+        if size != sizes[0]:
+            raise ValueError(
+                f"Rows of token ids must be of one length: row {i} of {name} has "
+                f"{size} and row 0 has {sizes[0]}. Fill them up with zeros at the end, "
+                "which are no tokens."
+            )
 
 
 def _has_columns(row):
@@ -334,10 +357,9 @@ def vectors_by_id(vectors, side, width, name):
         raise ValueError(f"{name} must hold finite numbers; it has NaN or infinity.")
     missing = side.size - FIRST_TOKEN - int((np.asarray(ids) >= FIRST_TOKEN).sum())
     if missing:
-        warnings.warn(
+        warn(
             f"{missing} of {side.size - FIRST_TOKEN} tokens have no vector in {name} "
             "and keep their random start.",
-            stacklevel=5,
         )
     return np.asarray(ids, dtype=np.int64), matrix
 

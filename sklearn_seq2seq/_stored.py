@@ -3,7 +3,6 @@
 To add a class, call `register` once at the end of this module.
 """
 
-import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn_seq2seq._sides import CopyTable, Side
 from sklearn_seq2seq._subwords import piece_ids, read_tokenizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 from sklearn_seq2seq._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._warnings import warn
 
 _VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
 # Objects of the session or the machine, which only a further fit would use.
@@ -146,6 +146,7 @@ def _pack_transformer(model, tensors):
         "history": [dict(epoch) for epoch in net.history],
         "sides": [dict(vars(side)) for side in (model._source, model._target)],
         "longest": list(model._longest),
+        "knows_empty": model._knows_empty,
         "n_features_in": getattr(model, "n_features_in_", None),
         "feature_names_in": getattr(model, "feature_names_in_", None),
     }
@@ -168,6 +169,10 @@ def _unpack_transformer(model, state, tensors):
         and all(_is_int(n, 1) for n in longest),
         "it does not say how long its training pairs were.",
     )
+    _require(
+        type(state["knows_empty"]) is bool,
+        "it does not say whether its training pairs had empty sources.",
+    )
     _require(_is_int(state["seed"], 0), "its seed is no int.")
     _check_sizes(params, source.size, target.size, tensors)
     net = make_net(
@@ -179,6 +184,7 @@ def _unpack_transformer(model, state, tensors):
     model._source, model._target = source, target
     model._copies = CopyTable(source, target) if network["copy"] else None
     model._longest = tuple(longest)
+    model._knows_empty = state["knows_empty"]
     layers = params["num_layers"] * (2 if net.module_.decoder_cell == "lstm" else 1)
     model._n_features_out = layers * params["hidden_size"]
     model.source_vectorizer_ = source.vectorizer
@@ -206,10 +212,9 @@ def _available_device(device):
         here = wanted.index < getattr(backend, "device_count", lambda: 1)()
     if here:
         return device
-    warnings.warn(
+    warn(
         f"The model was saved with device={str(device)!r}, which is not available "
         "here; it has device='auto' now.",
-        stacklevel=2,
     )
     return "auto"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -33,6 +32,7 @@ from sklearn_seq2seq._net import (
     choose_device,
     has_precision,
 )
+from sklearn_seq2seq._warnings import warn
 
 # Parameters that may change between a killed fit and the call that goes on with it.
 NOT_OF_THE_FIT = (
@@ -178,10 +178,9 @@ class Training:
         precision = params["precision"]
         lacking = [c for c in cells if not has_precision(c, precision, net.device)]
         if lacking:
-            warnings.warn(
+            warn(
                 f"This device ({net.device}) has no {' and no '.join(lacking)} in "
                 f"{precision}; training is in float32.",
-                stacklevel=6,
             )
             net.precision = "float32"
         net.initialize_criterion()
@@ -311,7 +310,7 @@ def _report(net, trouble, epoch):
     if isinstance(trouble, DivergenceError):
         net.initialize_optimizer()  # what it remembers is as bad as the last weights
     what = str(trouble).rstrip(".") or f"Training was interrupted in epoch {epoch}"
-    warnings.warn(f"{what}; {kept}.", stacklevel=6)
+    warn(f"{what}; {kept}.")
 
 
 def weigh(dataset, sample_weight):
@@ -354,10 +353,9 @@ def split(n_samples, groups, fraction, seed):
     n_units = n_samples if groups is None else len(np.unique(groups))
     if n_units < 2:
         what = "n_samples" if groups is None else "the number of groups"
-        warnings.warn(
+        warn(
             "early_stopping needs something to split off for validation; "
             f"{what}=1, so training goes on without.",
-            stacklevel=6,
         )
         return np.arange(n_samples), np.arange(0)
     n_held = min(max(1, round(fraction * n_units)), n_units - 1)

@@ -4,7 +4,6 @@ import os
 import re
 import sys
 import unicodedata
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Set
 from functools import partial
@@ -38,6 +37,7 @@ from sklearn_seq2seq._subwords import (
     train_tokenizer,
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, from_flat
+from sklearn_seq2seq._warnings import warn
 
 DEFAULT_WIDTH = 2**14
 UNKNOWN_STRING = "\ufffd"
@@ -410,19 +410,17 @@ class SequenceVectorizer(
         unknown = tokens.data >= self.vocabulary_size_
         tokens.data[unknown] = UNKNOWN
         if self.handle_unknown == "use_unknown":
-            warnings.warn(
+            warn(
                 f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
                 f"became unknown; {len(extras)} distinct: {_few(extras)}.",
-                stacklevel=4,
             )
         return tokens
 
     def _warn_cut(self, cut, name):
         if cut:
-            warnings.warn(
+            warn(
                 f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
                 f"at the end; the first is row {cut[0]}.",
-                stacklevel=4,
             )
 
     def _check_rows(self, X, name):

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sklearn_seq2seq import Seq2SeqTransformer
 from sklearn_seq2seq._columns import ColumnVectorizer
 from sklearn_seq2seq._vectorizer import SequenceVectorizer, is_raw
+from sklearn_seq2seq.inspection import AttentionDisplay
+from sklearn_seq2seq.metrics import get_scorer
 
 ROWS = [("go", "V PST"), ("gnu", "N PL"), ("", "N"), ("on", "")]
 
@@ -432,6 +435,38 @@ def test_tokens_of_one_column_or_of_any_are_banned(of_columns, banned):
     free = {cell for row in of_columns.predict_nbest(X, 99).sequence for cell in row}
     assert any("N" in cell for cell in free)
     assert not any("N" in tags for _, tags in model.predict_nbest(X, 99).sequence)
+
+
+@pytest.mark.parametrize("places", [("word", "feats"), (0, 1)])
+@pytest.mark.parametrize("analyzer", ["word", "token"])
+def test_predictions_of_several_columns_are_targets_again(places, analyzer):
+    tags = [text.split() if analyzer == "token" else text for _, text in ROWS]
+    y = pd.DataFrame({"word": [word for word, _ in ROWS], "feats": tags})
+    parts = SequenceVectorizer(), SequenceVectorizer(analyzer=analyzer)
+    columns = ColumnVectorizer(
+        [(name, v, k) for name, v, k in zip("ab", parts, places, strict=True)]
+    )
+    model = Seq2SeqTransformer(
+        target_vectorizer=columns, hidden_size=4, max_epochs=1, random_state=0
+    )
+    X = ["a", "b", "c", "d"]
+    got = model.fit(X, y).predict(X)
+    assert model.score(X, got) == 1.0
+    np.testing.assert_allclose(
+        model.log_likelihood(X, got),
+        model.predict_nbest(X, 1)["log_probability"],
+        atol=1e-4,
+    )
+    assert len(model.attention_weights(X, got)) == len(X)
+    assert AttentionDisplay.from_estimator(model, X).target == [
+        *got[0][0],
+        *(got[0][1].split() if analyzer == "word" else got[0][1]),
+    ]
+    scorer = get_scorer("exact_match")
+    assert scorer(model, X, got) == 1.0
+    assert scorer(model, X, y) == model.score(X, y)
+    scores = cross_val_score(model, X, y, cv=2, scoring=scorer, error_score="raise")
+    assert len(scores) == 2
 
 
 def test_score_of_columns_knows_which_column_is_unknown():

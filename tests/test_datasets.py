@@ -198,6 +198,12 @@ def test_make_number_words_says_the_digits(language):
     ]
 
 
+@pytest.mark.parametrize("day", [2000, "soon", None])
+def test_make_dates_wants_days(day):
+    with pytest.raises(ValueError, match=r"start must be|parsing datetime string"):
+        datasets.make_dates(2, start=day)
+
+
 def test_make_number_words_never_repeats_a_number():
     target = datasets.make_number_words(100, low=5, high=105, random_state=0).target
 

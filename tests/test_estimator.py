@@ -13,8 +13,10 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer, load
 from tests.conftest import TINY
 
 BAD = float("nan")
@@ -179,8 +181,50 @@ def test_clean_run_warns_and_prints_nothing(words, shouted, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_empty_strings_are_rows(fitted, words, shouted):
-    assert len(fitted.predict(["", "ab", ""])) == 3
+@pytest.mark.parametrize("rows", [[[2, 3], [2]], pd.Series([[2, 3], [2]])])
+def test_rows_of_ids_of_unlike_length_are_named(rows):
+    with pytest.raises(ValueError, match="row 1 of y has 1 and row 0 has 2"):
+        small().fit(["a", "b"], rows)
+    with pytest.raises(ValueError, match="row 1 of X has 1 and row 0 has 2"):
+        small().fit([[2, 3], [2]], ["a", "b"])
+
+
+@pytest.mark.parametrize("kind", [pd.Series, np.asarray, pl.Series])
+def test_dates_as_targets_are_to_be_text(kind):
+    dates = kind(np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[ms]"))
+    with pytest.raises(ValueError, match=r"got .*[Dd]atetime.*y\.astype\(str\)"):
+        small().fit(["a", "b"], dates)
+
+
+def test_warnings_point_at_the_line_that_was_written(words, shouted):
+    model = small(max_length=1).fit(words, shouted)
+    pipe = make_pipeline(clone(model)).fit(words, shouted)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for fitted in (model, pipe[-1]):
+            fitted.predict(["xyz"])
+            fitted.predict_confidence(["xyz"])
+            fitted.transform(["xyz"])
+        pipe.predict(["xyz"])
+        pipe.score(["xyz"], ["A"])
+        cross_val_predict(model, words, shouted, cv=2)
+    assert len(caught) > 8
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.filterwarnings("error")
+def test_empty_strings_are_rows(words, shouted, tmp_path):
+    some = [list(filter(None, side)) for side in (words, shouted)]
+    fitted = small(max_epochs=40).fit(*some)
+    assert fitted.predict(["", "ab", ""])[[0, 2]].tolist() == ["", ""]
+    assert fitted.predict_nbest([""], 3)["sequence"].tolist() == [""]
+    assert fitted.predict([""], prefix=["A"])[0].startswith("A")
+    fitted.save(tmp_path / "a.model")
+    assert load(tmp_path / "a.model").predict([""]).tolist() == [""]
+    made = small(max_epochs=40).fit([*words, "", ""], [*shouted, "ab", "ab"])
+    assert made.predict([""])[0] == "ab"
+    made.save(tmp_path / "a.model")
+    assert load(tmp_path / "a.model").predict([""])[0] == "ab"
     model = small(max_epochs=40).fit([*words, "", ""], [*shouted, "", ""])
     assert model.predict([""])[0] == ""
     assert small(max_epochs=1).fit(["", ""], ["", ""]).predict([""]).tolist() == [""]

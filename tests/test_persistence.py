@@ -28,6 +28,7 @@ from sklearn_seq2seq import (
     save,
 )
 from sklearn_seq2seq._persistence import _NO_DIGEST, _SEAL, _digest
+from sklearn_seq2seq.metrics import get_scorer, scorers
 
 WORDS = ["ab", "ba", "abb", "", "bab", "cab"]
 SHOUTED = [word.upper() for word in WORDS]
@@ -201,6 +202,20 @@ def test_loaded_pipeline_of_columns(path):
     assert_same_predictions(pipeline, loaded, rows)
     assert loaded.get_params()["columns__tags__analyzer"] == "word"
     loaded.fit(rows, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        get_scorer("char_error_rate"),
+        clone(tiny(scoring=get_scorer("rouge2"))).scoring,
+        scorers("bleu", "chrf"),
+        [get_scorer("bleu"), "accuracy"],
+    ],
+)
+def test_loaded_scorers_are_those_of_the_package(scoring, path):
+    tiny(scoring=scoring).fit(WORDS, SHOUTED).save(path)
+    assert repr(load(path).scoring) == repr(scoring)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pairs drawn from a rule."""
 
 import string
+from datetime import date
 from numbers import Integral
 
 import numpy as np
@@ -103,7 +104,7 @@ def make_dates(
     if not len(locales):
         raise ValueError("locales is empty; name at least one, such as 'en'.")
     parsed = [_parse_locale(locale) for locale in locales]
-    start, end = np.datetime64(start, "D"), np.datetime64(end, "D")
+    start, end = _parse_day(start, "start"), _parse_day(end, "end")
     if not start <= end:
         raise ValueError(f"start must not be after end; got {start} and {end}.")
 
@@ -137,6 +138,12 @@ def _draw_different(n, n_draws, rng):
         # Those that are nearly all come nearly sorted.
         draws = rng.permutation(draws)
     return draws.tolist()
+
+
+def _parse_day(day, name):
+    if not isinstance(day, str | date):
+        raise ValueError(f"{name} must be a str or a date; got {day!r}.")
+    return np.datetime64(day, "D")
 
 
 def _parse_locale(locale):

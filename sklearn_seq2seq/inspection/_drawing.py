@@ -1,11 +1,11 @@
 """Axes, legends, and labels that can be read in any script."""
 
 import unicodedata
-import warnings
 
 import numpy as np
 
 from sklearn_seq2seq._optional import import_optional
+from sklearn_seq2seq._warnings import warn
 
 # Points: what can be read, what reads better than turned letters, what looks well.
 _SMALLEST, _UPRIGHT, _LARGEST = 5.0, 6.5, 10.0
@@ -114,12 +114,11 @@ def _drawable(labels):
     if missing:
         codes = ", ".join(_code_point(c) for c in sorted(missing)[:10])
         more = ", ..." if len(missing) > 10 else ""
-        warnings.warn(
+        warn(
             f"No installed font has {len(missing)} of the characters, {codes}{more}; "
             "code points stand for them. Install a font for that script, for example "
             "of the Noto family, or add a file with "
             "matplotlib.font_manager.fontManager.addfont(path).",
-            stacklevel=6,
         )
         shown = [_without(label, missing) for label in shown]
     return shown, families

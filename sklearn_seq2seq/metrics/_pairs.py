@@ -30,7 +30,32 @@ def check_pair(y_true, y_pred):
 
 
 def _check_sequences(y, name):
-    return check_raw(y, name) if is_raw(y) else _check_ids(y, name)
+    if not is_raw(y):
+        return _check_ids(y, name)
+    return check_raw(_join_cells(y), name)
+
+
+def _join_cells(y):
+    """Targets of several columns, frames or rows of cells, with each cell a token."""
+    shape = getattr(y, "shape", ())
+    if len(shape) == 2 and shape[1] > 1:
+        y = np.asarray(y).tolist()
+    elif isinstance(y, np.ndarray) and y.ndim == 1:
+        y = y.tolist()
+    if not isinstance(y, list) or not any(map(_has_lists, y)):
+        return y
+    return [
+        [" ".join(map(str, x)) if isinstance(x, list | tuple) else x for x in row]
+        if isinstance(row, list | tuple)
+        else row
+        for row in y
+    ]
+
+
+def _has_lists(row):
+    return isinstance(row, list | tuple) and any(
+        isinstance(cell, list | tuple) for cell in row
+    )
 
 
 def _check_ids(y, name):

@@ -99,6 +99,14 @@ def scorers(*names):
     return {name: get_scorer(name) for name in names}
 
 
+def scorer_name(scorer):
+    """The name under which `get_scorer` has the same scorer, or None."""
+    for name, own in SCORERS.items():
+        if type(scorer) is type(own) and vars(scorer) == vars(own):
+            return name
+    return None
+
+
 def _scorer_name(name):
     for full in (name, f"neg_{name}"):
         if full in SCORERS:
