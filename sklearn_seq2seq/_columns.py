@@ -408,8 +408,10 @@ class ColumnVectorizer(
 
 def _check_columns(X):
     """Bring data into a frame, a 2-D array, or a list of rows."""
-    if isinstance(X, np.ndarray) and X.ndim == 1 and isinstance(X[0], tuple):
-        X = X.tolist()
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        rows = X.tolist()
+        # As `inverse_transform` returns them.
+        X = rows if all(isinstance(row, tuple) for row in rows) else X
     if hasattr(X, "shape"):
         if len(X.shape) != 2:
             raise ValueError(f"X must have rows and columns; got shape {X.shape}.")

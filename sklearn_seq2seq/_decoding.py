@@ -495,7 +495,8 @@ class DecodingMixin:
                 for member, n in zip(self._members, n_source, strict=True)
             ]
             limits = np.max(limits, axis=0)
-            if not any(member._knows_empty for member in self._members):
+            known = any(member._knows_empty for member in self._members)
+            if not known and self._side.ndim == 2:
                 # Of nothing comes nothing, unless training had it otherwise.
                 limits[np.max(n_source, axis=0) == 0] = 0
         elif isinstance(self.max_length, Integral):

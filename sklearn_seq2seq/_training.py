@@ -174,7 +174,7 @@ class Training:
             )
         net.use_device(choose_device(params["device"]))
         apply_training_params(net, params)
-        cells = {net.module__cell, net.module_.decoder_cell}
+        cells = sorted({net.module__cell, net.module_.decoder_cell})
         precision = params["precision"]
         lacking = [c for c in cells if not has_precision(c, precision, net.device)]
         if lacking:
