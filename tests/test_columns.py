@@ -437,6 +437,7 @@ def test_tokens_of_one_column_or_of_any_are_banned(of_columns, banned):
     assert not any("N" in tags for _, tags in model.predict_nbest(X, 99).sequence)
 
 
+@pytest.mark.filterwarnings("ignore:.*not in the vocabulary|.*ended by max_length")
 @pytest.mark.parametrize("places", [("word", "feats"), (0, 1)])
 @pytest.mark.parametrize("analyzer", ["word", "token"])
 def test_predictions_of_several_columns_are_targets_again(places, analyzer):
