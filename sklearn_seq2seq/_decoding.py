@@ -496,7 +496,7 @@ class DecodingMixin:
             ]
             limits = np.max(limits, axis=0)
             known = any(member._knows_empty for member in self._members)
-            if not known and self._side.ndim == 2:
+            if not known and not self.min_length and self._side.ndim == 2:
                 # Of nothing comes nothing, unless training had it otherwise.
                 limits[np.max(n_source, axis=0) == 0] = 0
         elif isinstance(self.max_length, Integral):

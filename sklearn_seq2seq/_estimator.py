@@ -718,8 +718,6 @@ class Seq2SeqTransformer(
             dataset = self._shorten_pairs(X, dataset)
         before = (1, 1) if net is None else self._longest
         sides = dataset.source_positions, dataset.target_positions
-        empty = bool((dataset.source_positions == 1).any())
-        self._knows_empty = empty or (net is not None and self._knows_empty)
         self._longest = tuple(
             max(n, int(positions.max()) - 1)
             for n, positions in zip(before, sides, strict=True)
@@ -738,6 +736,12 @@ class Seq2SeqTransformer(
                 valid = self._shorten_pairs(X_valid, valid)
             except ValueError as error:
                 raise ValueError(f"In validation_data: {error}") from error
+        knew = net is not None and self._knows_empty
+        self._knows_empty = knew or any(
+            bool((data.source_positions == 1).any())
+            for data in (dataset, valid)
+            if data is not None
+        )
         training = Training(
             params,
             dataset,
