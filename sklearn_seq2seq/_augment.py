@@ -5,9 +5,10 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._raw import check_raw
 from sklearn_seq2seq._sides import learn_text
 from sklearn_seq2seq._tokens import from_flat, lengths
@@ -175,9 +176,7 @@ class PairAugmenter(BaseEstimator):
         source = _Text(X, self.source_vectorizer, "X")
         target = _Text(y, self.target_vectorizer, "y")
         check_consistent_length(source.rows, target.rows)
-        # scikit-learn's None would draw from numpy's global state, and so move it.
-        seed = self.random_state
-        rng = check_random_state(np.random.RandomState() if seed is None else seed)
+        rng = generator_of(self.random_state)
         n = len(source.rows)
         pairs = rng.randint(n, size=(round(self.joined * n), 2))
         rows = np.resize(rng.permutation(n), round(self.noisy * n))

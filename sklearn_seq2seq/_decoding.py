@@ -8,7 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import Bunch, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, check_consistent_length
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq import _inference, _search
+from sklearn_seq2seq._fitting import draw_seed
 from sklearn_seq2seq._pieces import chunked, marks_of, truncated
 from sklearn_seq2seq._raw import check_raw
 from sklearn_seq2seq._sides import (
@@ -654,21 +655,6 @@ def _longest_expected(longest_source, longest_target, n_source):
     """Room for a target, from the longest of training and the source at hand."""
     longer = np.maximum(n_source / longest_source, 1)
     return np.ceil(SLACK * longest_target * longer).astype(np.int64)
-
-
-def generator_of(random_state):
-    """The RandomState of a parameter `random_state`; None stands for fresh entropy.
-
-    scikit-learn's None draws from numpy's global state, and so moves it.
-    """
-    if random_state is None:
-        return np.random.RandomState()
-    return check_random_state(random_state)
-
-
-def draw_seed(random_state):
-    """Draw a seed from `random_state`."""
-    return int(generator_of(random_state).randint(np.iinfo(np.int32).max))
 
 
 def _width(decoded, target):

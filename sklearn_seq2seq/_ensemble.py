@@ -16,8 +16,9 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq._checkpoint import digest
-from sklearn_seq2seq._decoding import DecodingMixin, generator_of
+from sklearn_seq2seq._decoding import DecodingMixin
 from sklearn_seq2seq._estimator import Seq2SeqTransformer
+from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._sides import listed
 
 # Parameters of a vectorizer that leave the cutting into tokens as it is.

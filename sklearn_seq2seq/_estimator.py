@@ -30,8 +30,8 @@ from sklearn_seq2seq._callbacks import (
     FitTasks,
     with_callbacks,
 )
-from sklearn_seq2seq._decoding import DecodingMixin, draw_seed
-from sklearn_seq2seq._fitting import unchanged_on_failure
+from sklearn_seq2seq._decoding import DecodingMixin
+from sklearn_seq2seq._fitting import draw_seed, unchanged_on_failure
 from sklearn_seq2seq._net import (
     OPTIMIZERS,
     PRECISIONS,

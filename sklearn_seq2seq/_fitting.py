@@ -1,6 +1,9 @@
-"""What holds for every `fit`."""
+"""What holds for every `fit`: what a failure leaves, what `random_state` means."""
 
 from contextlib import contextmanager
+
+import numpy as np
+from sklearn.utils import check_random_state
 
 
 @contextmanager
@@ -13,3 +16,18 @@ def unchanged_on_failure(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def generator_of(random_state):
+    """The RandomState of a parameter `random_state`; None stands for fresh entropy.
+
+    scikit-learn's None draws from numpy's global state, and so moves it.
+    """
+    if random_state is None:
+        return np.random.RandomState()
+    return check_random_state(random_state)
+
+
+def draw_seed(random_state):
+    """Draw a seed from `random_state`."""
+    return int(generator_of(random_state).randint(np.iinfo(np.int32).max))

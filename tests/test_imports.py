@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "_batches": {"_tokens"},
     "_pieces": {"_tokens"},
     "_sides": {"_raw", "_subwords", "_tokens", "_vectorizer", "_warnings"},
-    "_augment": {"_raw", "_sides", "_tokens", "_vectorizer"},
+    "_augment": {"_fitting", "_raw", "_sides", "_tokens", "_vectorizer"},
     "_callbacks": {"_optional"},
     "_graphs": {"_recurrent", "_warnings"},
     "_net": {
@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "metrics._scores",
     },
     "_decoding": {
+        "_fitting",
         "_inference",
         "_pieces",
         "_raw",
@@ -98,7 +99,7 @@ MAY_IMPORT = {
         "_training",
         "_warnings",
     },
-    "_ensemble": {"_checkpoint", "_decoding", "_estimator", "_sides"},
+    "_ensemble": {"_checkpoint", "_decoding", "_estimator", "_fitting", "_sides"},
     "_persistence": {"_optional", "metrics._scorers"},
     "_stored": {
         "_baseline",

@@ -108,6 +108,7 @@ def test_empty_lists_are_of_every_list_kind():
     [
         (["a"], [["a"]], TypeError, "strings in y_true and token lists in y_pred"),
         ([["a"]], [[2]], TypeError, "token lists in y_true and token ids in y_pred"),
+        ([["a", ["b"]]], [["a", "b"]], ValueError, "token 1 in row 0 of y_true"),
         (["a"], ["a", "b"], ValueError, "inconsistent numbers of samples"),
         ([], [], ValueError, "0 sample"),
         (["a", None], ["a", "b"], ValueError, "Row 1 of y_true is missing"),

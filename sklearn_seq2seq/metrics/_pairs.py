@@ -39,23 +39,16 @@ def _join_cells(y):
     """Targets of several columns, frames or rows of cells, with each cell a token."""
     shape = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
-        y = np.asarray(y).tolist()
+        y = map(tuple, np.asarray(y).tolist())
     elif isinstance(y, np.ndarray) and y.ndim == 1:
         y = y.tolist()
-    if not isinstance(y, list) or not any(map(_has_lists, y)):
+    elif not isinstance(y, list):
         return y
-    return [
-        [" ".join(map(str, x)) if isinstance(x, list | tuple) else x for x in row]
-        if isinstance(row, list | tuple)
-        else row
-        for row in y
-    ]
+    return [tuple(map(_join, row)) if isinstance(row, tuple) else row for row in y]
 
 
-def _has_lists(row):
-    return isinstance(row, list | tuple) and any(
-        isinstance(cell, list | tuple) for cell in row
-    )
+def _join(cell):
+    return " ".join(map(str, cell)) if isinstance(cell, list | tuple) else cell
 
 
 def _check_ids(y, name):
