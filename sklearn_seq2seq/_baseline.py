@@ -1,6 +1,8 @@
 """The floor that a model must beat."""
 
-from itertools import chain, pairwise
+from collections import Counter, defaultdict
+from itertools import chain, pairwise, takewhile
+from operator import eq
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -23,7 +25,9 @@ _LEARNED = (
     "targets_",
     "most_frequent_",
     "sources_",
+    "rules_",
 )
+_ONE_KIND = ("copy", "suffix", "closest")
 
 
 class DummySeq2Seq(BaseEstimator):
@@ -33,19 +37,29 @@ class DummySeq2Seq(BaseEstimator):
 
     Parameters
     ----------
-    strategy : {"most_frequent", "copy", "lookup", "nearest"}, \
+    strategy : {"most_frequent", "copy", "lookup", "nearest", "suffix", "closest"}, \
 default="most_frequent"
         How to predict:
 
         * "most_frequent": the commonest training target, whatever the source.
-        * "copy": the source as it stands. Source and target must be of one kind.
+        * "copy": the source as it stands.
         * "lookup": the commonest target of the same training source; for sources that
           were not seen, the commonest of all.
         * "nearest": the commonest target of the training source that is most similar,
           by edit distance over the length of the longer of the two; among equally
           similar ones the first. Needs the extra ``metrics``.
+        * "suffix": the source with its longest suffix that was seen in training
+          rewritten as it most often was there; of equally common rewritings that which
+          cuts least. What changes must lie within the suffix. Without such a suffix,
+          the source as it stands.
+        * "closest": the member of `allowed_outputs` that is most similar to the source,
+          as for "nearest", but two neighbours that change places are one edit.
 
-        Of equally common targets the first in sorted order is taken.
+        Of equally common targets the first in sorted order is taken. For "copy",
+        "suffix" and "closest", source and target must be of one kind.
+    allowed_outputs : array-like or set, default=None
+        Closed list of targets for "closest", of the kind of `y`; among equally similar
+        ones the first is taken. None means the training targets, commonest first.
 
     Attributes
     ----------
@@ -56,13 +70,17 @@ default="most_frequent"
     n_outputs_ : int
         Columns of y. Only for token ids.
     targets_ : ndarray of object, shape (n_targets,)
-        The different training targets in sorted order: str, or tuples of tokens. Not
-        for "copy".
+        The different training targets in sorted order, or the closed list of "closest":
+        str, or tuples of tokens. Not for "copy" and "suffix".
     most_frequent_ : int
-        Place in `targets_` of the commonest. Not for "copy".
+        Place in `targets_` of the commonest. Not for "copy", "suffix" and "closest".
     sources_ : dict
         From each different training source, in order of appearance, to the place in
         `targets_` of its commonest target. Only for "lookup" and "nearest".
+    rules_ : dict
+        From suffixes of sources to pairs: how many tokens to cut off the end, and what
+        to put there. A suffix whose rule is that of a shorter one is left out. Only for
+        "suffix".
 
     See Also
     --------
@@ -70,8 +88,9 @@ default="most_frequent"
 
     Notes
     -----
-    "nearest" compares each new source with each training source: time is proportional
-    to the product of their numbers, memory is bounded.
+    "nearest" compares each new source with each training source, "closest" with each
+    member of the list: time is proportional to the product of their numbers, memory is
+    bounded. The others take time linear in the number of tokens.
 
     Examples
     --------
@@ -80,14 +99,19 @@ default="most_frequent"
     >>> model = DummySeq2Seq(strategy="nearest").fit(words, plurals)
     >>> model.predict(["house", "fox"])
     array(['mice', 'oxen'], dtype=object)
+    >>> words, plurals = ["berry", "car"], ["berries", "cars"]
+    >>> DummySeq2Seq(strategy="suffix").fit(words, plurals).predict(["pony", "bar"])
+    array(['ponies', 'bars'], dtype=object)
     """
 
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's way)
-        "strategy": [StrOptions({"most_frequent", "copy", "lookup", "nearest"})]
+        "strategy": [StrOptions({"most_frequent", "lookup", "nearest", *_ONE_KIND})],
+        "allowed_outputs": ["array-like", set, None],
     }
 
-    def __init__(self, *, strategy="most_frequent"):
+    def __init__(self, *, strategy="most_frequent", allowed_outputs=None):
         self.strategy = strategy
+        self.allowed_outputs = allowed_outputs
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
@@ -108,9 +132,11 @@ default="most_frequent"
         Raises
         ------
         TypeError
-            If the strategy is "copy" and sources are not of the targets' kind.
+            If the strategy is "copy", "suffix" or "closest" and sources, or the members
+            of `allowed_outputs`, are not of the targets' kind.
         ValueError
-            If X and y cannot be read, or are not equally many.
+            If X, y or `allowed_outputs` cannot be read, or X and y are not equally
+            many.
         """
         with unchanged_on_failure(self):
             for name in _LEARNED:
@@ -118,18 +144,22 @@ default="most_frequent"
             source_kind, sources = self._check_X(X, reset=True)
             target_kind, targets = self._check_y(y, reset=True)
             check_consistent_length(sources, targets)
-            if self.strategy == "copy" and source_kind != target_kind:
+            if self.strategy in _ONE_KIND and source_kind != target_kind:
                 raise TypeError(
-                    "strategy='copy' needs sources and targets of one kind; "
-                    f"got {source_kind} in X and {target_kind} in y."
+                    f"strategy={self.strategy!r} needs sources and targets of one "
+                    f"kind; got {source_kind} in X and {target_kind} in y."
                 )
             self.kinds_ = (source_kind, target_kind)
             self._strategy = self.strategy
-            if self._strategy != "copy":
+            if self._strategy == "suffix":
+                self.rules_ = _suffix_rules(sources, targets)
+            elif self._strategy == "closest":
+                self.targets_ = self._closed_list(targets)
+            elif self._strategy != "copy":
                 self.targets_, codes = _encode(targets)
                 self.most_frequent_ = int(np.argmax(np.bincount(codes)))
-            if self._strategy in ("lookup", "nearest"):
-                self.sources_ = _commonest(sources, codes)
+                if self._strategy in ("lookup", "nearest"):
+                    self.sources_ = _commonest(sources, codes)
         return self
 
     def predict(self, X):
@@ -160,6 +190,8 @@ default="most_frequent"
             )
         if self._strategy == "copy":
             return self._as_target(sources)
+        if self._strategy == "suffix":
+            return self._as_target(_rewrite(sources, self.rules_))
         return self._as_target(self.targets_[self._choose(sources)])
 
     def score(self, X, y, sample_weight=None):
@@ -196,30 +228,56 @@ default="most_frequent"
         )
         return "token ids", _rows(ids)
 
-    def _check_y(self, y, *, reset):
+    def _check_y(self, y, *, reset, name="y"):
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
                 "None."
             )
         if is_raw(y):
-            return _hashable(check_raw(y, "y"))
+            return _hashable(check_raw(y, name))
         ids = check_array(
             y,
             ensure_2d=False,
             ensure_min_features=0,
             ensure_non_negative=True,
-            input_name="y",
+            input_name=name,
         )
         ids = ids.reshape(len(ids), -1)
         if reset:
             self.n_outputs_ = ids.shape[1]
         return "token ids", _rows(ids)
 
+    def _closed_list(self, targets):
+        """Members of the closed list as an array, the first of equals first."""
+        if self.allowed_outputs is None:
+            members = [target for target, _ in Counter(sorted(targets)).most_common()]
+            return np.fromiter(members, object, len(members))
+        outputs = self.allowed_outputs
+        if isinstance(outputs, set):
+            outputs = sorted(outputs)
+        kind, outputs = self._check_y(outputs, reset=False, name="allowed_outputs")
+        if kind != self.kinds_[1]:
+            raise TypeError(
+                f"allowed_outputs must be of the kind of y, {self.kinds_[1]}; got "
+                f"{kind}."
+            )
+        if kind == "token ids" and max(map(len, outputs)) > self.n_outputs_:
+            raise ValueError(
+                f"allowed_outputs must have no more than the {self.n_outputs_} columns "
+                f"of y; got {max(map(len, outputs))}."
+            )
+        members = list(dict.fromkeys(outputs))
+        return np.fromiter(members, object, len(members))
+
     def _choose(self, sources):
         """Place in `targets_` of the prediction for each source."""
         if self._strategy == "most_frequent":
             return np.full(len(sources), self.most_frequent_)
+        if self._strategy == "closest":
+            distinct = list(dict.fromkeys(sources))
+            nearest = _nearest(distinct, self.targets_, distance="OSA")
+            return nearest[_places(sources, distinct)]
         chosen = [self.sources_.get(source, -1) for source in sources]
         unseen = {s for s, place in zip(sources, chosen, strict=True) if place < 0}
         unseen = dict.fromkeys(unseen, self.most_frequent_)
@@ -294,19 +352,59 @@ def _commonest(sources, codes):
     return dict(zip(distinct, codes[order[first]].tolist(), strict=True))
 
 
-def _nearest(queries, choices):
+def _nearest(queries, choices, distance="Levenshtein"):
     """Place of the most similar choice of each query, the first of equals."""
     process = import_optional("rapidfuzz.process", "metrics")
-    levenshtein = import_optional("rapidfuzz.distance", "metrics").Levenshtein
+    distances = import_optional("rapidfuzz.distance", "metrics")
     step = max(1, _TABLE_BYTES // (8 * len(choices)))
     return np.concatenate(
         [
             process.cdist(
                 queries[start : start + step],
                 choices,
-                scorer=levenshtein.normalized_similarity,
+                scorer=getattr(distances, distance).normalized_similarity,
                 dtype=np.float64,
             ).argmax(axis=1)
             for start in range(0, len(queries), step)
         ]
     )
+
+
+def _suffix_rules(sources, targets):
+    """Map suffixes to their commonest rewriting: (tokens to cut, tokens to add).
+
+    It is one of those that cut no more than the suffix.
+    """
+    rules, rewritings = {}, []
+    for source, target in zip(sources, targets, strict=True):
+        kept = sum(takewhile(bool, map(eq, source, target)))  # the common beginning
+        rewritings.append((len(source) - kept, target[kept:]))
+    # Rows that share a suffix of some length, and the rule of the next shorter one.
+    waiting = [(0, range(len(sources)), (0, sources[0][:0]))]
+    while waiting:
+        length, rows, rule = waiting.pop()
+        found = Counter(rewritings[row] for row in rows if rewritings[row][0] <= length)
+        best = min(found, key=lambda new: (-found[new], new), default=rule)
+        if best != rule:
+            rules[_suffix(sources[rows[0]], length)] = rule = best
+        if found[rule] == len(rows):
+            continue  # longer suffixes have the same rule
+        longer = defaultdict(list)
+        for row in rows:
+            if len(sources[row]) > length:
+                longer[sources[row][-1 - length]].append(row)
+        waiting += [(length + 1, group, rule) for group in longer.values()]
+    return rules
+
+
+def _rewrite(sources, rules):
+    """Apply to each source the rule of its longest suffix."""
+    lengths = sorted(set(map(len, rules)), reverse=True)
+    for source in sources:
+        suffixes = (_suffix(source, n) for n in lengths if n <= len(source))
+        cut, added = next(filter(None, map(rules.get, suffixes)), (0, source[:0]))
+        yield source[: len(source) - cut] + added
+
+
+def _suffix(tokens, length):
+    return tokens[len(tokens) - length :]

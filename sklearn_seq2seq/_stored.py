@@ -334,6 +334,7 @@ _DUMMY = (
     "targets_",
     "most_frequent_",
     "sources_",
+    "rules_",
     "n_outputs_",
     "n_features_in_",
     "feature_names_in_",
@@ -358,7 +359,9 @@ def _unpack_dummy(model, state, tensors):
     DummySeq2Seq(strategy=strategy)._validate_params()
     if kinds[1] == "token ids":
         _require(_is_int(state["n_outputs_"], 0), "it has no number of outputs.")
-    if strategy != "copy":
+    if strategy == "suffix":
+        _check_rules(state["rules_"], rows[kinds[0]])
+    elif strategy != "copy":
         targets = state["targets_"]
         _require(
             isinstance(targets, np.ndarray)
@@ -366,7 +369,7 @@ def _unpack_dummy(model, state, tensors):
             and set(map(type, targets)) == {rows[kinds[1]]},
             "its targets are not of one kind.",
         )
-        places = [state["most_frequent_"]]
+        places = [] if strategy == "closest" else [state["most_frequent_"]]
         if strategy in ("lookup", "nearest"):
             sources = state["sources_"]
             _require(
@@ -380,6 +383,23 @@ def _unpack_dummy(model, state, tensors):
             "it points at no target.",
         )
     vars(model).update(state)
+
+
+def _check_rules(rules, row):
+    _require(
+        isinstance(rules, dict)
+        and set(map(type, rules)) <= {row}
+        and set(map(type, rules.values())) <= {tuple}
+        and all(
+            len(rule) == 2 and _is_int(rule[0], 0) and type(rule[1]) is row
+            for rule in rules.values()
+        ),
+        "its rules do not rewrite suffixes.",
+    )
+    _require(
+        all(rule[0] <= len(suffix) for suffix, rule in rules.items()),
+        "a rule cuts more than its suffix.",
+    )
 
 
 def _pack_pipeline(pipeline, tensors):

@@ -1,5 +1,6 @@
 import pickle
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ import sklearn_seq2seq._baseline as baseline
 from sklearn_seq2seq._baseline import DummySeq2Seq
 from tests.conftest import EXPECTED_FAILURES
 
-STRATEGIES = ["most_frequent", "copy", "lookup", "nearest"]
+STRATEGIES = ["most_frequent", "copy", "lookup", "nearest", "suffix", "closest"]
 WORDS = ["cat", "mouse", "ox", "cat", "cat"]
+CLOSED = {"strategy": "closest"}
 PLURALS = ["cats", "mice", "oxen", "felines", "cats"]
 
 
@@ -35,6 +37,8 @@ def test_dummy_passes_scikit_learns_checks(estimator, check):
         ("copy", ["cat", "oxe", "house"]),
         ("lookup", ["cats", "cats", "cats"]),
         ("nearest", ["cats", "oxen", "mice"]),
+        ("suffix", ["cats", "oxes", "hice"]),
+        ("closest", ["cats", "oxen", "cats"]),
     ],
 )
 def test_dummy_predicts_as_its_strategy_says(strategy, expected):
@@ -89,6 +93,7 @@ def test_dummy_gives_ids_of_the_targets_width(strategy, container):
     expected = {
         "most_frequent": [[2, 3, 0]] * 3,
         "copy": [[2, 3, 4], [6, 0, 0], [2, 3, 0]],
+        "closest": [[2, 3, 0]] * 3,
     }.get(strategy, y)
 
     predictions = DummySeq2Seq(strategy=strategy).fit(X, y).predict(X)
@@ -108,8 +113,9 @@ def test_dummy_mixes_kinds_of_source_and_target():
 def test_dummy_copy_refuses_unlike_kinds():
     with pytest.raises(TypeError, match="got strings in X and token ids in y"):
         DummySeq2Seq(strategy="copy").fit(["ab"], [[2, 3]])
-    with pytest.raises(TypeError, match="got token lists in X and strings in y"):
-        DummySeq2Seq(strategy="copy").fit([["a", "b"]], ["ab"])
+    for strategy in ("copy", "suffix", "closest"):
+        with pytest.raises(TypeError, match="got token lists in X and strings in y"):
+            DummySeq2Seq(strategy=strategy).fit([["a", "b"]], ["ab"])
 
 
 def test_dummy_predict_refuses_another_kind_of_source():
@@ -150,6 +156,10 @@ def test_dummy_score_counts_whole_id_rows():
         ({}, ["a", None], ["c", "d"], ValueError, "Row 1 of X"),
         ({}, ["a"], [[-1]], ValueError, "Negative values"),
         ({}, [[2.5]], ["a"], ValueError, "whole numbers"),
+        (CLOSED | {"allowed_outputs": []}, ["a"], ["b"], ValueError, "0 sample"),
+        (CLOSED | {"allowed_outputs": "ab"}, ["a"], ["b"], ValueError, "'allowed_out"),
+        (CLOSED | {"allowed_outputs": [["a"]]}, ["a"], ["b"], TypeError, "kind of y"),
+        (CLOSED | {"allowed_outputs": [[2, 3]]}, [[2]], [[2]], ValueError, "1 columns"),
     ],
 )
 def test_dummy_fit_says_what_is_wrong(params, X, y, error, message):
@@ -169,7 +179,7 @@ def test_dummy_strategy_is_searched_in_parallel_on_ragged_lists():
     search.fit(X, X)
 
     scores = dict(zip(STRATEGIES, search.cv_results_["mean_test_score"], strict=True))
-    assert scores == {"most_frequent": 0.25, "copy": 1, "lookup": 1, "nearest": 1}
+    assert scores == dict.fromkeys(STRATEGIES, 1) | {"most_frequent": 0.25}
     assert search.predict([["ab", "cde"]]).tolist() == [["ab", "cde"]]
 
 
@@ -180,20 +190,22 @@ def test_dummy_pickle_predicts_the_same():
     assert copy.predict(["house"]).tolist() == model.predict(["house"]).tolist()
 
 
-def _distance(a, b):
-    table = list(range(len(b) + 1))
-    for i, left in enumerate(a, 1):
-        last, table[0] = table[0], i
-        for j, right in enumerate(b, 1):
-            last, table[j] = (
-                table[j],
-                min(table[j] + 1, table[j - 1] + 1, last + (left != right)),
-            )
-    return table[-1]
+@cache
+def _distance(a, b, swaps):
+    if not a or not b:
+        return len(a) + len(b)
+    ways = [
+        _distance(a[1:], b, swaps) + 1,
+        _distance(a, b[1:], swaps) + 1,
+        _distance(a[1:], b[1:], swaps) + (a[0] != b[0]),
+    ]
+    if swaps and a[:2] == b[1::-1]:
+        ways.append(_distance(a[2:], b[2:], swaps) + 1)
+    return min(ways)
 
 
-def _similarity(a, b):
-    return 1 - _distance(a, b) / max(len(a), len(b), 1)
+def _similarity(a, b, swaps=False):
+    return 1 - _distance(a, b, swaps) / max(len(a), len(b), 1)
 
 
 _strings = st.text(alphabet="abé", max_size=5)
@@ -219,6 +231,85 @@ def test_dummy_agrees_with_plain_loops(pairs, queries):
     fitted = {name: DummySeq2Seq(strategy=name).fit(X, y) for name in STRATEGIES}
     assert fitted["lookup"].predict(queries).tolist() == lookup
     assert fitted["nearest"].predict(queries).tolist() == nearest
+
+
+def _shared(a, b):
+    """Length of the common beginning."""
+    return max(n for n in range(len(a) + 1) if a[:n] == b[:n])
+
+
+def _suffix_rule(pairs, query):
+    """What "suffix" predicts, by trying all suffixes on all pairs."""
+    for start in range(len(query) + 1):
+        suffix, counts = query[start:], Counter()
+        for x, y in pairs:
+            kept = _shared(x, y)
+            if x.endswith(suffix) and len(x) - kept <= len(suffix):
+                counts[len(x) - kept, y[kept:]] += 1
+        if counts:
+            cut, added = min(counts, key=lambda new: (-counts[new], new))
+            return query[: len(query) - cut] + added
+    return query
+
+
+@given(
+    pairs=st.lists(st.tuples(_strings, _strings), min_size=1, max_size=12),
+    queries=st.lists(_strings, min_size=1, max_size=5),
+)
+def test_dummy_suffix_and_closest_agree_with_plain_loops(pairs, queries):
+    X, y = map(list, zip(*pairs, strict=True))
+    suffix = [_suffix_rule(pairs, query) for query in queries]
+    common = sorted(set(y), key=lambda target: (-y.count(target), target))
+    closest = [
+        max(common, key=lambda t: _similarity(q, t, swaps=True)) for q in queries
+    ]
+    given = [max(X, key=lambda t: _similarity(q, t, swaps=True)) for q in queries]
+
+    model = DummySeq2Seq(strategy="suffix").fit(X, y)
+    assert model.predict(queries).tolist() == suffix
+    tokens = model.fit(list(map(list, X)), list(map(list, y))).predict(
+        list(map(list, queries))
+    )
+    assert list(map("".join, tokens)) == suffix
+    model = DummySeq2Seq(strategy="closest").fit(X, y)
+    assert model.predict(queries).tolist() == closest
+    model.set_params(allowed_outputs=X).fit(X, y)
+    assert model.predict(queries).tolist() == given
+
+
+def test_dummy_suffix_keeps_no_rule_that_a_shorter_suffix_has():
+    X = ["walk", "talk", "pony", "berry", "boy", "man"]
+    y = ["walks", "talks", "ponies", "berries", "boys", "men"]
+
+    model = DummySeq2Seq(strategy="suffix").fit(X, y)
+
+    assert model.rules_ == {
+        "": (0, "s"),
+        "y": (1, "ies"),
+        "oy": (0, "s"),
+        "an": (2, "en"),
+    }
+    assert model.predict(["chalk", "sherry", "toy", "woman", "chin"]).tolist() == [
+        "chalks",
+        "sherries",
+        "toys",
+        "women",
+        "chins",
+    ]
+
+
+def test_dummy_suffix_leaves_sources_without_a_rule_alone():
+    model = DummySeq2Seq(strategy="suffix").fit(["abc"], ["xbc"])
+
+    assert model.predict(["zabc", "bc", ""]).tolist() == ["zxbc", "bc", ""]
+
+
+def test_dummy_closest_reads_a_set_and_ids_as_closed_lists():
+    model = DummySeq2Seq(strategy="closest", allowed_outputs={"receive", "believe"})
+    assert model.fit(["a"], ["b"]).predict(["recieve"]).tolist() == ["receive"]
+
+    model.set_params(allowed_outputs=[[2, 3, 0], [4, 5, 6]]).fit([[2]], [[1, 1, 1]])
+    assert model.predict([[4]]).tolist() == [[4, 5, 6]]
 
 
 def test_dummy_nearest_is_the_same_in_small_chunks(monkeypatch):

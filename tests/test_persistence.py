@@ -235,12 +235,14 @@ def test_loaded_closed_set_of_several_columns(allowed, path):
     assert_same_predictions(model, Seq2SeqTransformer.load(path), ["go", "gnu"])
 
 
-@pytest.mark.parametrize("strategy", ["most_frequent", "copy", "lookup", "nearest"])
+@pytest.mark.parametrize(
+    "strategy", ["most_frequent", "copy", "lookup", "nearest", "suffix", "closest"]
+)
 @pytest.mark.parametrize(
     "X", [WORDS, [list(word) for word in WORDS], [[2, 3], [3, 0], [2, 0]]]
 )
 def test_loaded_baseline(strategy, X, path):
-    model = DummySeq2Seq(strategy=strategy).fit(X, X)
+    model = DummySeq2Seq(strategy=strategy, allowed_outputs=X).fit(X, X[::-1])
     save(model, path)
     new = X[::-1]
     assert load(path).predict(new).tolist() == model.predict(new).tolist()
@@ -662,6 +664,22 @@ def test_hostile_baseline(strategy, place, value, path):
     document["model"]["state"][place] = value
     write(path, document, tensors)
     with pytest.raises(ModelFileError, match=r"a\.model"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [([2, "x"], "more than its suffix"), ([0, 1], "suffixes"), ([0], "suffixes")],
+)
+def test_hostile_rules_of_a_baseline(rule, error, path):
+    save(DummySeq2Seq(strategy="suffix").fit(["ab"], ["ac"]), path)
+    document, tensors = read(path)
+    text = json.dumps(document["model"]["state"]["rules_"])
+    assert '[1, "c"]' in text
+    text = text.replace('[1, "c"]', json.dumps(rule))
+    document["model"]["state"]["rules_"] = json.loads(text)
+    write(path, document, tensors)
+    with pytest.raises(ModelFileError, match=error):
         load(path)
 
 
