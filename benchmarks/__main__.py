@@ -20,7 +20,7 @@ from benchmarks.growth import measure_growth, measure_memory
 from benchmarks.search import measure_search
 from benchmarks.training import measure_overhead, measure_padding, measure_training
 from benchmarks.vectorizer import measure_vectorizer
-from sklearn_seq2seq._net import choose_device
+from sklearn_seq2seq._training._devices import choose_device
 
 PARTS = {
     "padding": measure_padding,

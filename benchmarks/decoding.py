@@ -10,7 +10,7 @@ from benchmarks._data import words
 from benchmarks._measure import Row, by_turns, median_ratio, seconds
 from benchmarks.bare_loop import AS_PARAMETERS, bare_decoder
 from sklearn_seq2seq import Seq2SeqTransformer
-from sklearn_seq2seq._inference import rows_at_once
+from sklearn_seq2seq._decoding._inference import rows_at_once
 
 
 def measure_decoding(settings):

@@ -36,7 +36,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks._tasks import TASKS
 from benchmarks.accuracy import LANGUAGES, fit
-from sklearn_seq2seq import SequenceVectorizer, _batches, _estimator
+from sklearn_seq2seq import SequenceVectorizer, _seq2seq_transformer
+from sklearn_seq2seq._pairs import _batches
 from sklearn_seq2seq.datasets import read_pairs
 from sklearn_seq2seq.metrics import token_error_rate
 
@@ -130,7 +131,9 @@ PATCHES = {
     ),
     "pairs in random order": patch.object(_batches, "pair_order", pools_of(0)),
     "the output's bias at random": (
-        patch.object(_estimator, "start_from_counts", lambda net, counts: None)
+        patch.object(
+            _seq2seq_transformer, "start_from_counts", lambda net, counts: None
+        )
     ),
 }
 ONE_TABLE = "the output's bias at random, one table of embeddings"

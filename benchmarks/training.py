@@ -21,9 +21,10 @@ from benchmarks._data import languages, sentences, words
 from benchmarks._measure import Row, by_turns, median_ratio
 from benchmarks.bare_loop import AS_PARAMETERS, BareLoop, BarePairs
 from sklearn_seq2seq import Seq2SeqTransformer
-from sklearn_seq2seq._batches import PairDataset, TrainingBatches
-from sklearn_seq2seq._model import EncoderDecoder
-from sklearn_seq2seq._objectives import SequenceLoss
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
+from sklearn_seq2seq._network._losses import SequenceLoss
+from sklearn_seq2seq._pairs._batches import TrainingBatches
+from sklearn_seq2seq._pairs._dataset import PairDataset
 
 
 class EpochClock(Callback):

@@ -1,14 +1,15 @@
 """Sequence-to-sequence learning with the manners of scikit-learn."""
 
 # Imported for its effect: `load` and `save` then know the classes.
-from sklearn_seq2seq import _stored  # noqa: F401
+from sklearn_seq2seq import _saved_estimators  # noqa: F401
 from sklearn_seq2seq._augment import PairAugmenter
-from sklearn_seq2seq._baseline import DummySeq2Seq
-from sklearn_seq2seq._columns import ColumnVectorizer
+from sklearn_seq2seq._dummy import DummySeq2Seq
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
-from sklearn_seq2seq._estimator import Seq2SeqTransformer
-from sklearn_seq2seq._persistence import ModelFileError, load, save
-from sklearn_seq2seq._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._persistence._file import ModelFileError
+from sklearn_seq2seq._persistence._save_load import load, save
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 
 __version__ = "0.1.0"
 

@@ -9,10 +9,10 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklearn_seq2seq._fitting import generator_of
-from sklearn_seq2seq._raw import check_raw
-from sklearn_seq2seq._sides import learn_text
+from sklearn_seq2seq._pairs._sides import learn_text
+from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import from_flat, lengths
-from sklearn_seq2seq._vectorizer import SequenceVectorizer
 
 NOISES = ("swap", "drop", "repeat", "replace")
 

@@ -15,11 +15,11 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sklearn_seq2seq._checkpoint import digest
-from sklearn_seq2seq._decoding import DecodingMixin
-from sklearn_seq2seq._estimator import Seq2SeqTransformer
+from sklearn_seq2seq._decoding._mixin import DecodingMixin
 from sklearn_seq2seq._fitting import generator_of
-from sklearn_seq2seq._sides import listed
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._check_input import listed
+from sklearn_seq2seq._training._fingerprint import digest
 
 # Parameters of a vectorizer that leave the cutting into tokens as it is.
 # `tokenizer` does, but what was read from it stands in the fitted `tokenizer_`.

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_seq2seq import _attention
-from sklearn_seq2seq._attention import ATTENTIONS
-from sklearn_seq2seq._recurrent import initialise
+from sklearn_seq2seq._network import _attention
+from sklearn_seq2seq._network._attention import ATTENTIONS
+from sklearn_seq2seq._network._layers import initialise
 
 B, Q, S, H = 3, 2, 5, 4
 N_POSITIONS = [5, 1, 3]

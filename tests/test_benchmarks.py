@@ -23,7 +23,7 @@ from benchmarks.bare_loop import BarePairs, bare_decoder, bare_twin
 from benchmarks.growth import _slopes, fit_strings
 from benchmarks.training import LoopFromFile, OurLoop, TheirLoop, measure_overhead
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq._batches import PairDataset
+from sklearn_seq2seq._pairs._dataset import PairDataset
 
 QUICK = Settings(quick=True)
 X = ["abc", "b", "cab", "ba", "acca", "bb"]

@@ -17,7 +17,8 @@ import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from sklearn_seq2seq import Seq2SeqTransformer
-from sklearn_seq2seq._checkpoint import Checkpoint, digest
+from sklearn_seq2seq._training._checkpoint import Checkpoint
+from sklearn_seq2seq._training._fingerprint import digest
 
 # Models that have hardly learned anything do not know when to end.
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")

@@ -17,8 +17,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from sklearn_seq2seq import Seq2SeqTransformer
-from sklearn_seq2seq._columns import ColumnVectorizer
-from sklearn_seq2seq._vectorizer import SequenceVectorizer, is_raw
+from sklearn_seq2seq._text._check_input import is_raw
+from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq.inspection import AttentionDisplay
 from sklearn_seq2seq.metrics import get_scorer
 

@@ -18,7 +18,7 @@ from sklearn_seq2seq import (
     Seq2SeqTransformer,
     SequenceVectorizer,
 )
-from sklearn_seq2seq._inference import attention_weights
+from sklearn_seq2seq._decoding._inference import attention_weights
 from sklearn_seq2seq._tokens import from_flat
 from sklearn_seq2seq.metrics import exact_match_score
 

@@ -13,10 +13,11 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_seq2seq import Seq2SeqTransformer, load
-from sklearn_seq2seq._graphs import StepGraphs
-from sklearn_seq2seq._model import EncoderDecoder
-from sklearn_seq2seq._net import Seq2SeqNet
-from sklearn_seq2seq._recurrent import Dropout, Randomness, Recurrent, State, initialise
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
+from sklearn_seq2seq._network._layers import Dropout, Randomness, initialise
+from sklearn_seq2seq._network._recurrent import Recurrent, State
+from sklearn_seq2seq._training._cuda_graphs import StepGraphs
+from sklearn_seq2seq._training._net import Seq2SeqNet
 
 pytestmark = [
     pytest.mark.gpu,

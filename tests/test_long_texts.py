@@ -16,7 +16,7 @@ from sklearn_seq2seq import (
     load,
     save,
 )
-from sklearn_seq2seq._pieces import Pieces, chunked, marks_of, truncated
+from sklearn_seq2seq._pairs._long_sources import Pieces, chunked, marks_of, truncated
 from sklearn_seq2seq._tokens import from_flat, lengths
 from sklearn_seq2seq.inspection import AttentionDisplay
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_seq2seq import _decoder
-from sklearn_seq2seq._model import EncoderDecoder
-from sklearn_seq2seq._objectives import SequenceLoss, log_probabilities
+from sklearn_seq2seq._network import _decoder
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
+from sklearn_seq2seq._network._losses import SequenceLoss, log_probabilities
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 V_SOURCE, V = 9, 7

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_seq2seq import Seq2SeqTransformer, _search
-from sklearn_seq2seq._batches import local_ids
-from sklearn_seq2seq._model import EncoderDecoder, Output
-from sklearn_seq2seq._objectives import (
+from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq._decoding import _search
+from sklearn_seq2seq._decoding._strategies import Greedy
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder, Output
+from sklearn_seq2seq._network._losses import (
     SequenceLoss,
     decoder_loss,
     encoder_loss,
@@ -14,6 +15,7 @@ from sklearn_seq2seq._objectives import (
     position_mask,
     training_loss,
 )
+from sklearn_seq2seq._pairs._dataset import local_ids
 from sklearn_seq2seq._tokens import UNKNOWN
 
 B, T, S, V = 4, 5, 3, 6
@@ -235,9 +237,7 @@ def greedy(network, batch, limit):
     """Tokens of a greedy search, zero-terminated rows."""
     state = network.start(**batch)
     n_rows = len(batch["source"])
-    found = _search.search(
-        network.step, state, torch.full((n_rows,), limit), _search.Greedy()
-    )
+    found = _search.search(network.step, state, torch.full((n_rows,), limit), Greedy())
     return found.tokens[:, 0]
 
 

@@ -27,7 +27,7 @@ from sklearn_seq2seq import (
     load,
     save,
 )
-from sklearn_seq2seq._persistence import _NO_DIGEST, _SEAL, _digest
+from sklearn_seq2seq._persistence._file import NO_DIGEST, SEAL, digest
 from sklearn_seq2seq.metrics import get_scorer, scorers
 
 WORDS = ["ab", "ba", "abb", "", "bab", "cab"]
@@ -71,10 +71,10 @@ def write(path, text, tensors, version=1):
     if not isinstance(text, str):
         text = json.dumps(text)
     document = torch.tensor(list(text.encode()), dtype=torch.uint8)
-    seal = {"sklearn_seq2seq": f"{version}:{_NO_DIGEST}"}
+    seal = {"sklearn_seq2seq": f"{version}:{NO_DIGEST}"}
     data = bytearray(write_tensors(tensors | {"document": document}, seal))
-    start = _SEAL.search(data).start(2)
-    data[start : start + 64] = _digest(data, start).encode()
+    start = SEAL.search(data).start(2)
+    data[start : start + 64] = digest(data, start).encode()
     path.write_bytes(data)
 
 

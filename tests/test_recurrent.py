@@ -8,20 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_seq2seq._encoder import Bridge, Encoder
-from sklearn_seq2seq._model import EncoderDecoder
-from sklearn_seq2seq._recurrent import (
-    CELLS,
-    Dropout,
-    OneHot,
-    Randomness,
-    Recurrent,
-    State,
-    initialise,
+from sklearn_seq2seq._network._encoder import (
+    Bridge,
+    Encoder,
     reorder,
     reversal,
     run_layer,
 )
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
+from sklearn_seq2seq._network._layers import Dropout, OneHot, Randomness, initialise
+from sklearn_seq2seq._network._recurrent import CELLS, Recurrent, State
 
 CELL_NAMES = sorted(CELLS)
 CPU = torch.device("cpu")

@@ -7,8 +7,17 @@ import pytest
 import torch
 from scipy import stats
 
-from sklearn_seq2seq import _search
-from sklearn_seq2seq._decoding import trie_edges
+from sklearn_seq2seq._decoding import _search
+from sklearn_seq2seq._decoding._constraints import (
+    Ban,
+    Constraint,
+    Copies,
+    NoRepeat,
+    Prefix,
+    Trie,
+    trie_edges,
+)
+from sklearn_seq2seq._decoding._strategies import BeamSearch, Greedy, Sampler
 from sklearn_seq2seq._tokens import BOUNDARY, FIRST_TOKEN, UNKNOWN, from_flat
 
 NEVER = -np.inf
@@ -63,10 +72,10 @@ class TableState:
         return TableState([self.rows[i] for i in hypotheses.tolist()])
 
 
-def run(table, chooser, n_sources=3, limit=4, sources=None, **options):
+def run(table, strategy, n_sources=3, limit=4, sources=None, **options):
     sources = range(n_sources) if sources is None else sources
     limits = torch.as_tensor(limit).expand(len(sources)).clone()
-    return _search.search(table.step, table.start(sources), limits, chooser, **options)
+    return _search.search(table.step, table.start(sources), limits, strategy, **options)
 
 
 def listed(found, source):
@@ -108,7 +117,7 @@ WIDE = 1500
 @pytest.mark.parametrize("seed", [0, 1])
 def test_beam_ranks_as_brute_force(n_tokens, limit, penalty, seed):
     table = Table(n_tokens, seed)
-    found = run(table, _search.BeamSearch(WIDE, WIDE, penalty), limit=limit)
+    found = run(table, BeamSearch(WIDE, WIDE, penalty), limit=limit)
     for source in range(3):
         expected = brute_force(table, source, limit, penalty=penalty)
         assert check_ranking(found, expected, source) == len(expected)
@@ -118,7 +127,7 @@ def test_beam_ranks_as_brute_force(n_tokens, limit, penalty, seed):
 @pytest.mark.parametrize("n_best", [1, 7])
 def test_beam_may_stop_early_without_losing_the_best(n_best, penalty):
     table = Table(3, seed=5)
-    found = run(table, _search.BeamSearch(400, n_best, penalty), n_sources=8, limit=4)
+    found = run(table, BeamSearch(400, n_best, penalty), n_sources=8, limit=4)
     for source in range(8):
         expected = brute_force(table, source, 4, penalty=penalty)[:n_best]
         assert check_ranking(found, expected, source) == n_best
@@ -126,7 +135,7 @@ def test_beam_may_stop_early_without_losing_the_best(n_best, penalty):
 
 def test_beam_over_five_steps_finds_the_most_probable_sequence():
     table = Table(4, seed=3)
-    found = run(table, _search.BeamSearch(WIDE), n_sources=2, limit=5)
+    found = run(table, BeamSearch(WIDE), n_sources=2, limit=5)
     for source in range(2):
         check_ranking(found, brute_force(table, source, 5)[:1], source)
 
@@ -144,18 +153,18 @@ MEMBERS = [(2,), (2, 3), (2, 3, 4), (4, 4, 2, 2), (3, 2), ()]
 
 
 def prefixes():
-    return _search.Prefix(torch.tensor([[2, 3], [0, 0], [4, 0]]))
+    return Prefix(torch.tensor([[2, 3], [0, 0], [4, 0]]))
 
 
 def trie(members, n_sources=3):
     flat = [token for member in members for token in member]
     tokens = from_flat(flat, [len(member) for member in members], 5)
-    return _search.Trie(torch.from_numpy(trie_edges(tokens)), n_sources)
+    return Trie(torch.from_numpy(trie_edges(tokens)), n_sources)
 
 
 CASES = {
     "ban": (
-        lambda: [_search.Ban(torch.tensor([3]))],
+        lambda: [Ban(torch.tensor([3]))],
         lambda source: lambda tokens: 3 not in tokens,
     ),
     "prefix": (
@@ -169,7 +178,7 @@ CASES = {
         lambda source: lambda tokens: tokens in MEMBERS,
     ),
     "trie and ban": (
-        lambda: [trie(MEMBERS), _search.Ban(torch.tensor([3]))],
+        lambda: [trie(MEMBERS), Ban(torch.tensor([3]))],
         lambda source: lambda tokens: tokens in MEMBERS and 3 not in tokens,
     ),
     "trie and prefix": (
@@ -181,8 +190,8 @@ CASES = {
             )
         ),
     ),
-    "no repeat 1": (lambda: [_search.NoRepeat(1)], lambda source: no_repeat(1)),
-    "no repeat 2": (lambda: [_search.NoRepeat(2)], lambda source: no_repeat(2)),
+    "no repeat 1": (lambda: [NoRepeat(1)], lambda source: no_repeat(1)),
+    "no repeat 2": (lambda: [NoRepeat(2)], lambda source: no_repeat(2)),
     "min length": (list, lambda source: lambda tokens: len(tokens) >= 2),
 }
 
@@ -194,7 +203,7 @@ def test_constrained_beam_ranks_as_brute_force(case, penalty):
     table = Table(3, seed=11)
     found = run(
         table,
-        _search.BeamSearch(WIDE, WIDE, penalty),
+        BeamSearch(WIDE, WIDE, penalty),
         constraints=constraints(),
         min_length=2 if case == "min length" else 0,
     )
@@ -207,18 +216,18 @@ def test_constrained_beam_ranks_as_brute_force(case, penalty):
 def test_constraints_hold_for_greedy_narrow_beams_and_samples(case):
     constraints, allowed = CASES[case]
     table = Table(3, seed=12)
-    choosers = [
-        _search.Greedy(),
-        _search.BeamSearch(2),
-        _search.Sampler(20, torch.Generator().manual_seed(0)),
+    strategies = [
+        Greedy(),
+        BeamSearch(2),
+        Sampler(20, torch.Generator().manual_seed(0)),
     ]
     if case == "trie and ban":
         # What starts well can come to a dead end, unless the beam is wide enough.
-        choosers = [_search.BeamSearch(20)]
-    for chooser in choosers:
+        strategies = [BeamSearch(20)]
+    for strategy in strategies:
         found = run(
             table,
-            chooser,
+            strategy,
             constraints=constraints(),
             min_length=2 if case == "min length" else 0,
         )
@@ -230,9 +239,9 @@ def test_constraints_hold_for_greedy_narrow_beams_and_samples(case):
 
 def test_greedy_is_a_beam_of_width_one():
     table = Table(4, seed=2)
-    greedy = run(table, _search.Greedy(), n_sources=40, limit=6)
-    beam = run(table, _search.BeamSearch(1), n_sources=40, limit=6)
-    penalised = run(table, _search.BeamSearch(1, 1, 0.7), n_sources=40, limit=6)
+    greedy = run(table, Greedy(), n_sources=40, limit=6)
+    beam = run(table, BeamSearch(1), n_sources=40, limit=6)
+    penalised = run(table, BeamSearch(1, 1, 0.7), n_sources=40, limit=6)
     for source in range(40):
         tokens = ()
         while len(tokens) < 6:
@@ -251,57 +260,55 @@ def test_greedy_is_a_beam_of_width_one():
 
 def test_scores_are_the_sum_of_the_steps_with_the_end():
     table = Table(3, seed=4)
-    found = run(table, _search.BeamSearch(5, 5), n_sources=10, limit=4)
+    found = run(table, BeamSearch(5, 5), n_sources=10, limit=4)
     for source in range(10):
         for tokens, log_prob in listed(found, source):
             assert log_prob == pytest.approx(table.price(source, tokens), abs=1e-4)
 
 
 @pytest.mark.parametrize("least_share", [_search.LEAST_SHARE, 0.0, 0.75, 1.0])
-@pytest.mark.parametrize(
-    "chooser", [_search.Greedy(), _search.BeamSearch(5, 5), _search.BeamSearch(3, 1, 1)]
-)
-def test_company_changes_nothing(chooser, least_share, monkeypatch):
+@pytest.mark.parametrize("strategy", [Greedy(), BeamSearch(5, 5), BeamSearch(3, 1, 1)])
+def test_company_changes_nothing(strategy, least_share, monkeypatch):
     monkeypatch.setattr(_search, "LEAST_SHARE", least_share)
     table = Table(4, seed=6)
     sources = [7, 3, 3, 11, 0, 5, 21, 22, 23, 24]
     limits = torch.tensor([4, 9, 9, 1, 0, 5, 8, 8, 8, 8])
     members = [(2,), (2, 3, 3), (4, 5), (5,) * 8]
-    batch = run(table, chooser, sources=sources, limit=limits)
+    batch = run(table, strategy, sources=sources, limit=limits)
     closed = run(
         table,
-        chooser,
+        strategy,
         sources=sources,
         limit=torch.full((10,), 8),
-        constraints=[trie(members, 10), _search.NoRepeat(3)],
+        constraints=[trie(members, 10), NoRepeat(3)],
     )
     for k, source in enumerate(sources):
-        alone = run(table, chooser, sources=[source], limit=limits[k : k + 1])
+        alone = run(table, strategy, sources=[source], limit=limits[k : k + 1])
         assert listed(batch, k) == listed(alone, 0)
         alone = run(
             table,
-            chooser,
+            strategy,
             sources=[source],
             limit=8,
-            constraints=[trie(members, 1), _search.NoRepeat(3)],
+            constraints=[trie(members, 1), NoRepeat(3)],
         )
         assert listed(closed, k) == listed(alone, 0)
 
 
 def test_two_tokens_give_as_many_hypotheses_as_there_are():
     table = Table(1, seed=0)
-    found = run(table, _search.BeamSearch(10, 10), limit=2)
+    found = run(table, BeamSearch(10, 10), limit=2)
     for source in range(3):
         expected = brute_force(table, source, 2)
         assert check_ranking(found, expected, source) == len(expected) == 3
         assert len(listed(found, source)) == 3
 
 
-@pytest.mark.parametrize("chooser", [_search.Greedy(), _search.BeamSearch(4, 4)])
-def test_a_model_that_never_ends_is_capped_and_marked(chooser):
+@pytest.mark.parametrize("strategy", [Greedy(), BeamSearch(4, 4)])
+def test_a_model_that_never_ends_is_capped_and_marked(strategy):
     table = Table(3, seed=1, ends=False)
     limits = torch.tensor([3, 5, 2])
-    found = run(table, chooser, limit=limits)
+    found = run(table, strategy, limit=limits)
     assert found.capped[:, 0].all()
     for source, limit in enumerate(limits.tolist()):
         tokens, log_prob = listed(found, source)[0]
@@ -311,19 +318,19 @@ def test_a_model_that_never_ends_is_capped_and_marked(chooser):
 
 def test_an_end_of_the_models_own_is_not_marked():
     table = Table(2, seed=1)
-    found = run(table, _search.Greedy(), n_sources=50, limit=30)
+    found = run(table, Greedy(), n_sources=50, limit=30)
     assert not found.capped.any()
 
 
 def test_unknown_token_only_on_request():
     table = Table(2, seed=8)
-    quiet = run(table, _search.BeamSearch(30, 30), n_sources=20)
-    spoken = run(table, _search.BeamSearch(30, 30), n_sources=20, emit_unknown=True)
+    quiet = run(table, BeamSearch(30, 30), n_sources=20)
+    spoken = run(table, BeamSearch(30, 30), n_sources=20, emit_unknown=True)
     assert not (quiet.tokens == UNKNOWN).any()
     assert (spoken.tokens == UNKNOWN).any()
 
 
-class Wall(_search.Constraint):
+class Wall(Constraint):
     """Forbids everything from a step on."""
 
     def __init__(self, step):
@@ -336,23 +343,23 @@ class Wall(_search.Constraint):
 
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize(
-    "chooser",
+    "strategy",
     [
-        _search.Greedy(),
-        _search.BeamSearch(3),
-        _search.Sampler(3, torch.Generator().manual_seed(0)),
+        Greedy(),
+        BeamSearch(3),
+        Sampler(3, torch.Generator().manual_seed(0)),
     ],
 )
-def test_where_everything_is_blocked_the_best_so_far_is_returned(chooser, step):
+def test_where_everything_is_blocked_the_best_so_far_is_returned(strategy, step):
     table = Table(3, seed=9, ends=False)
-    found = run(table, chooser, limit=5, constraints=[Wall(step)])
+    found = run(table, strategy, limit=5, constraints=[Wall(step)])
     assert found.capped[:, 0].all()
     for source in range(3):
         tokens, log_prob = listed(found, source)[0]
         assert len(tokens) == step
         assert UNKNOWN not in tokens
         assert log_prob == pytest.approx(table.price(source, tokens), abs=1e-3)
-        if isinstance(chooser, _search.BeamSearch):
+        if isinstance(strategy, BeamSearch):
             every = brute_force(table, source, step, lambda s: len(s) == step)
             assert tokens == every[0][0]
 
@@ -360,11 +367,11 @@ def test_where_everything_is_blocked_the_best_so_far_is_returned(chooser, step):
 def test_prefix_wins_over_bans_and_repeats():
     table = Table(3, seed=10)
     constraints = [
-        _search.NoRepeat(1),
-        _search.Ban(torch.tensor([2])),
-        _search.Prefix(torch.tensor([[2, 2, 2]] * 3)),
+        NoRepeat(1),
+        Ban(torch.tensor([2])),
+        Prefix(torch.tensor([[2, 2, 2]] * 3)),
     ]
-    found = run(table, _search.BeamSearch(3), constraints=constraints)
+    found = run(table, BeamSearch(3), constraints=constraints)
     for source in range(3):
         tokens, log_prob = listed(found, source)[0]
         assert tokens[:3] == (2, 2, 2)
@@ -374,11 +381,9 @@ def test_prefix_wins_over_bans_and_repeats():
 
 def test_copies_of_nothing_are_never_made():
     # Vocabulary of 3, sources of 3 positions: 5 is a token first seen at position 2.
-    copies = _search.Copies(torch.tensor([[2, 5, 5], [2, 2, 0]]), 3)
+    copies = Copies(torch.tensor([[2, 5, 5], [2, 2, 0]]), 3)
     table = Table(4, seed=0)
-    found = run(
-        table, _search.BeamSearch(9, 9), n_sources=2, limit=1, constraints=[copies]
-    )
+    found = run(table, BeamSearch(9, 9), n_sources=2, limit=1, constraints=[copies])
     assert {tokens for tokens, _ in listed(found, 0)} == {(), (2,), (5,)}
     assert {tokens for tokens, _ in listed(found, 1)} == {(), (2,)}
 
@@ -387,8 +392,8 @@ def test_copies_of_nothing_are_never_made():
 
 
 def draw(table, n_samples, seed=0, limit=3, **options):
-    chooser = _search.Sampler(n_samples, torch.Generator().manual_seed(seed), **options)
-    return run(table, chooser, limit=limit)
+    strategy = Sampler(n_samples, torch.Generator().manual_seed(seed), **options)
+    return run(table, strategy, limit=limit)
 
 
 def expected_frequencies(table, source, limit, reshape):
@@ -474,7 +479,7 @@ def test_samples_report_the_models_own_probability():
 @pytest.mark.parametrize("options", [{"temperature": 0}, {"top_k": 1}, {"top_p": 1e-9}])
 def test_sampling_without_chance_is_greedy(options):
     table = Table(3, seed=22)
-    greedy = run(table, _search.Greedy(), limit=3)
+    greedy = run(table, Greedy(), limit=3)
     found = draw(table, 3, **options)
     for source in range(3):
         assert listed(found, source) == listed(greedy, source) * 3

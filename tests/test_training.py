@@ -18,11 +18,11 @@ from skorch.callbacks import Callback, EpochScoring, EpochTimer, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq._callbacks import BestModel, ClipGradients, TimeLimit
-from sklearn_seq2seq._net import (
+from sklearn_seq2seq._training._callbacks import BestModel, ClipGradients, TimeLimit
+from sklearn_seq2seq._training._devices import has_precision
+from sklearn_seq2seq._training._net import (
     LOSS_SCALE,
     DivergenceError,
-    has_precision,
     looks_at_steps,
     parts,
 )

@@ -24,7 +24,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
-from sklearn_seq2seq._vectorizer import SequenceVectorizer, check_raw, is_raw
+from sklearn_seq2seq._text._check_input import check_raw, is_raw
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 
 ANALYZERS = ["char", "word", "token", "subword", str.split]
 WORDS = ["banana split", "", "a cab", "cabbage  patch", "b"]

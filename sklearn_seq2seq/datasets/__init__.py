@@ -9,11 +9,13 @@ from sklearn_seq2seq.datasets._catalogues import load_ui_translations
 from sklearn_seq2seq.datasets._docstrings import load_docstring_summaries
 from sklearn_seq2seq.datasets._files import read_pairs
 from sklearn_seq2seq.datasets._generators import (
-    make_addition,
-    make_copy,
     make_dates,
     make_names,
     make_number_words,
+)
+from sklearn_seq2seq.datasets._string_tasks import (
+    make_addition,
+    make_copy,
     make_reverse,
     make_sort,
 )

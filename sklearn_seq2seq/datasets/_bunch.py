@@ -10,7 +10,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn_seq2seq._optional import import_optional
 
 COUNT = Interval(Integral, 1, None, closed="left")
+
 FORMAT = {"return_X_y": ["boolean"], "as_frame": ["boolean"]}
+
+GENERATOR = {"n_samples": [COUNT], "random_state": ["random_state"], **FORMAT}
 
 
 def object_array(values):

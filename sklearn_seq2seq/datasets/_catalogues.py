@@ -8,13 +8,13 @@ from sklearn.utils._param_validation import validate_params
 
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.datasets._bunch import FORMAT, make_bunch, object_array
-from sklearn_seq2seq.datasets._distributions import (
+from sklearn_seq2seq.datasets._duplicates import group_near_duplicates
+from sklearn_seq2seq.datasets._installed_packages import (
     files_of,
     find_distribution,
     licenses_of,
     need_distributions,
 )
-from sklearn_seq2seq.datasets._duplicates import group_near_duplicates
 
 _KNOWN = ("Django", "jupyterlab-language-pack-{}", "wagtail", "Weblate")
 _READERS = {".mo": "mofile.read_mo", ".po": "pofile.read_po"}

@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.utils._param_validation import validate_params
 
 from sklearn_seq2seq.datasets._bunch import COUNT, FORMAT, make_bunch, object_array
-from sklearn_seq2seq.datasets._distributions import (
+from sklearn_seq2seq.datasets._duplicates import group_near_duplicates
+from sklearn_seq2seq.datasets._installed_packages import (
     files_of,
     licenses_of,
     need_distributions,
 )
-from sklearn_seq2seq.datasets._duplicates import group_near_duplicates
 
 # Folders of tests, and of other people's code.
 _LEFT_OUT = {"tests", "test", "testing", "_testing", "externals", "_vendor"}

@@ -10,16 +10,8 @@ already and stand as they are, whatever the unit. Functions that compare text (B
 chrF) join a list's tokens by one space.
 """
 
-from sklearn_seq2seq.metrics._edits import (
-    GAP,
-    confusion_counts,
-    edit_operations,
-)
-from sklearn_seq2seq.metrics._overlap import (
-    bleu_score,
-    chrf_score,
-    rouge_score,
-)
+from sklearn_seq2seq.metrics._edits import GAP, confusion_counts, edit_operations
+from sklearn_seq2seq.metrics._overlap import bleu_score, chrf_score, rouge_score
 from sklearn_seq2seq.metrics._report import sequence_report
 from sklearn_seq2seq.metrics._scorers import (
     SCORERS,

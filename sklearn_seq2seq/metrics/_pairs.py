@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 
-from sklearn_seq2seq._raw import check_raw, is_raw
+from sklearn_seq2seq._text._check_input import check_raw, is_raw
 from sklearn_seq2seq._tokens import BOUNDARY
 
 _UNITS = ("token", "word", "char")

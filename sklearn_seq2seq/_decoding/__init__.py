@@ -1,0 +1,1 @@
+"""What a fitted estimator does with new sources."""

@@ -1,0 +1,270 @@
+"""Running a trained network over a data set: numpy in, numpy out, batch by batch.
+
+Batches are formed in an order that depends on the rows alone and results are scattered
+back, so that a row's result is the same in any order and company.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklearn_seq2seq._decoding import _constraints, _search, _strategies
+from sklearn_seq2seq._network._losses import log_probabilities, position_mask
+from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
+from sklearn_seq2seq._pairs._dataset import to_device
+from sklearn_seq2seq._tokens import canonical_order, pad, unpad
+
+# Without gradients to keep, so many times the rows of a training batch fit as well. On
+# a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
+ROWS_FACTOR = 4
+
+# A GPU takes as long for a few as for so many.
+ROWS_ON_GPU = 512
+
+# Most source positions of such a batch, padding included, for each of its rows.
+ROW_POSITIONS = 64
+
+
+@dataclass
+class Decoded:
+    """Result of a search over a data set, best first.
+
+    Attributes
+    ----------
+    tokens : ndarray of int64, shape (n_samples, n_best, n_steps)
+        Zero-terminated.
+    log_probs : ndarray of float, shape (n_samples, n_best)
+        Minus infinity where a row has fewer hypotheses.
+    capped : ndarray of bool, shape (n_samples, n_best)
+        Whether the limit, not the model, ended the sequence.
+    """
+
+    tokens: np.ndarray
+    log_probs: np.ndarray
+    capped: np.ndarray
+
+    def best(self, width):
+        """Token array of every row's best hypothesis."""
+        return unpad(self.tokens[:, 0], width)
+
+
+def decode(networks, dataset, *, limits, strategy, n_best, batch_size, options=None):
+    """Search for each row's best targets.
+
+    Parameters
+    ----------
+    networks : list of EncoderDecoder
+        Decode together, by the mean of their next-token probabilities.
+    dataset : list of PairDataset
+        One for each network, of the same rows.
+    limits : ndarray of int, shape (n_samples,)
+        Most tokens of each target.
+    strategy : callable
+        Makes the search's strategy, a fresh one for each batch.
+    n_best : int
+        Hypotheses to return.
+    batch_size : int
+        Training rows of a batch; some times as many are decoded at once.
+    options : callable, default=None
+        From rows to further keyword arguments of `_search.search`.
+
+    Returns
+    -------
+    Decoded
+    """
+    first = dataset[0]
+    device = device_of(networks[0])
+    limits = np.asarray(limits, dtype=np.int64)
+    parts = []
+    for rows in _source_batches(first, rows_at_once(batch_size, device)):
+        batches = [to_device(data.sources(rows), device) for data in dataset]
+        with torch.inference_mode():
+            states = [
+                network.start(**batch)
+                for network, batch in zip(networks, batches, strict=True)
+            ]
+        step, state = networks[0].step, states[0]
+        if len(networks) > 1:
+            step, state = _mean_step(networks), MemberStates(states)
+        keywords = options(rows) if options else {}
+        if "copy_ids" in batches[0]:
+            copies = _constraints.Copies(batches[0]["copy_ids"], first.target_size)
+            keywords["constraints"] = [copies, *keywords.get("constraints", ())]
+        found = _search.search(
+            step,
+            state,
+            torch.from_numpy(limits[rows]).to(device),
+            strategy(),
+            **keywords,
+        )
+        tokens = _name_copies(found.tokens[:, :n_best].cpu().numpy(), first, rows)
+        log_probs = found.log_probs[:, :n_best].cpu().numpy()
+        parts.append((rows, tokens, log_probs, found.capped[:, :n_best].cpu().numpy()))
+    return _scatter(parts, len(first))
+
+
+def _scatter(parts, n_samples):
+    n_best = max(part[1].shape[1] for part in parts)
+    n_steps = max(part[1].shape[2] for part in parts)
+    tokens = np.zeros((n_samples, n_best, n_steps), dtype=np.int64)
+    log_probs = np.full((n_samples, n_best), -np.inf, dtype=np.float64)
+    capped = np.zeros((n_samples, n_best), dtype=bool)
+    for rows, some, scores, caps in parts:
+        tokens[rows, : some.shape[1], : some.shape[2]] = some
+        log_probs[rows, : scores.shape[1]] = scores
+        capped[rows, : caps.shape[1]] = caps
+    return Decoded(tokens, log_probs, capped)
+
+
+def _name_copies(tokens, dataset, rows):
+    """Replace V + s, a source position, by the number of the token there."""
+    if dataset.copies is None:
+        return tokens
+    copies, _ = pad(dataset.copies, rows)
+    copied = tokens >= dataset.target_size
+    place = np.where(copied, tokens - dataset.target_size, 0)
+    named = np.take_along_axis(copies[:, None], place, axis=2)
+    return np.where(copied, named, tokens)
+
+
+@dataclass
+class MemberStates:
+    """The states of networks that decode together."""
+
+    states: list
+
+    def select(self, hypotheses, sources=None):
+        return MemberStates([s.select(hypotheses, sources) for s in self.states])
+
+
+def _mean_step(networks):
+    """One step of several networks: the mean of their probabilities."""
+
+    def step(state, previous):
+        steps = [
+            network.step(member, previous)
+            for network, member in zip(networks, state.states, strict=True)
+        ]
+        log_probs = torch.stack([log_prob for log_prob, _ in steps])
+        mean = torch.logsumexp(log_probs, dim=0) - np.log(len(networks))
+        return mean, MemberStates([member for _, member in steps])
+
+    return step
+
+
+def decode_vectors(network, vectors, *, limit, batch_size, width):
+    """Greedily decode fixed-length vectors; return the token array."""
+    tokens = np.zeros((len(vectors), limit + 1), dtype=np.int64)
+    device = device_of(network)
+    for rows in cut(np.arange(len(vectors)), None, rows_at_once(batch_size, device)):
+        # A plain torch.from_numpy would share, and warn of, read-only memory.
+        some = torch.tensor(vectors[rows], dtype=torch.float32, device=device)
+        with torch.inference_mode():
+            state = network.start_from_vector(some)
+        limits = torch.full((len(rows),), limit, device=device)
+        found = _search.search(network.step, state, limits, _strategies.Greedy())
+        tokens[rows, : found.tokens.shape[2]] = found.tokens[:, 0].cpu().numpy()
+    return unpad(tokens, width)
+
+
+@torch.inference_mode()
+def encode(network, dataset, *, batch_size):
+    """The fixed-length vector of every row, float32 of shape (n_samples, F)."""
+    vectors, device = None, device_of(network)
+    for rows in _source_batches(dataset, rows_at_once(batch_size, device)):
+        batch = to_device(dataset.sources(rows), device)
+        _, state = network.encode(batch["source"], batch["source_positions"])
+        some = state.to_vector().float().cpu().numpy()
+        if vectors is None:
+            vectors = np.empty((len(dataset), some.shape[1]), dtype=np.float32)
+        vectors[rows] = some
+    return vectors
+
+
+@torch.inference_mode()
+def token_log_probs(networks, dataset, *, batch_size):
+    """Log-probability of each position of given targets.
+
+    Parameters
+    ----------
+    networks : list of EncoderDecoder
+    dataset : list of PairDataset
+        With targets; one for each network.
+    batch_size : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_positions,)
+        All rows' positions one after the other, each row's end included.
+    """
+    n_positions = dataset[0].target_positions
+    starts = np.cumsum(n_positions) - n_positions
+    result = np.empty(int(n_positions.sum()))
+    device = device_of(networks[0])
+    for rows in _pair_batches(dataset[0], batch_size):
+        members = []
+        for network, data in zip(networks, dataset, strict=True):
+            inputs, outputs = data.__getitems__(rows)
+            inputs = to_device(inputs, device)
+            logits = network(**inputs).logits
+            log_probs = log_probabilities(logits.float(), network.copies)
+            members.append(log_probs.gather(2, inputs["target"][:, :, None])[..., 0])
+        mean = torch.logsumexp(torch.stack(members), dim=0) - np.log(len(members))
+        mask = position_mask(outputs["positions"], mean.shape[1]).numpy()
+        place = starts[rows][:, None] + np.arange(mask.shape[1])
+        result[place[mask]] = mean.cpu().numpy()[mask]
+    return result
+
+
+@torch.inference_mode()
+def attention_weights(network, dataset, *, batch_size):
+    """Where the decoder looks for each position of given targets.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (target positions, source positions)
+        Boundaries included; rows sum to 1.
+    """
+    weights, device = [None] * len(dataset), device_of(network)
+    for rows in _pair_batches(dataset, batch_size):
+        inputs, outputs = dataset.__getitems__(rows)
+        inputs = to_device(inputs, device)
+        batch = network(**inputs).weights.float().cpu().numpy()
+        sizes = zip(
+            rows.tolist(),
+            outputs["positions"].tolist(),
+            inputs["source_positions"].tolist(),
+            strict=True,
+        )
+        for k, (row, n_target, n_source) in enumerate(sizes):
+            weights[row] = batch[k, :n_target, :n_source].copy()
+    return weights
+
+
+def rows_at_once(batch_size, device):
+    """Rows that are decoded at once, by those of a training batch."""
+    n_rows = ROWS_FACTOR * batch_size
+    return n_rows if device.type == "cpu" else max(n_rows, ROWS_ON_GPU)
+
+
+def _source_batches(dataset, n_rows):
+    return prediction_batches(dataset.source, n_rows, ROW_POSITIONS * n_rows)
+
+
+def _pair_batches(dataset, batch_size):
+    n_rows = ROWS_FACTOR * batch_size
+    sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
+    # Among pairs of the same lengths their content decides, not the order they came in.
+    ties = (
+        np.argsort(canonical_order(side)) for side in (dataset.target, dataset.source)
+    )
+    order = pair_order(*sizes.T, *ties)
+    return cut(order, sizes, n_rows, 2 * ROW_POSITIONS * n_rows)
+
+
+def device_of(network):
+    """Device of a network's weights."""
+    return next(network.parameters()).device

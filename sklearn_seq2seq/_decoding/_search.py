@@ -1,0 +1,273 @@
+"""Search: from a model's next-token probabilities to whole sequences.
+
+Everything here sees a model as one function, ``step(state, previous) -> (log_probs,
+state)``, and a state with ``select(hypotheses, sources)``: a single network, an
+ensemble or a table in a test.
+
+Shapes: B sources still in the batch, K hypotheses of each, W tokens to choose from
+(the vocabulary, and source positions to copy from), t steps taken.
+
+References
+----------
+.. [1] Wu et al., "Google's neural machine translation system", 2016.
+   :arxiv:`1609.08144`
+.. [2] Holtzman et al., "The curious case of neural text degeneration", ICLR, 2020.
+   :arxiv:`1904.09751`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
+
+NEVER = float("-inf")
+
+# Share of a batch that must be done before it leaves, which takes some copying. On a
+# GPU that takes dozens of kernels, and a step is as fast with hundreds of rows as with
+# a few.
+LEAST_SHARE = 1 / 4
+
+LEAST_SHARE_ON_GPU = 3 / 4
+
+
+class Hypotheses(NamedTuple):
+    """What a search found, best first.
+
+    Attributes
+    ----------
+    tokens : Tensor of int64 ``(N, K, T)``
+        Zero-terminated rows.
+    log_probs : Tensor ``(N, K)``
+        The model's log-probability of the whole sequence, its end included, in nats;
+        minus infinity where a source has fewer than K hypotheses.
+    capped : Tensor of bool ``(N, K)``
+        Whether the limit, or constraints that left no way to go on, ended the sequence
+        rather than the model.
+    """
+
+    tokens: Tensor
+    log_probs: Tensor
+    capped: Tensor
+
+
+@dataclass
+class Beam:
+    """The hypotheses of the sources still in the batch.
+
+    Attributes
+    ----------
+    sources : Tensor of int64 ``(B,)``
+    totals : Tensor ``(B, K)``
+        Log-probability so far.
+    finished : Tensor of bool ``(B, K)``
+    capped : Tensor of bool ``(B, K)``
+    history : Tensor of int64 ``(B, K, t)``
+    """
+
+    sources: Tensor
+    totals: Tensor
+    finished: Tensor
+    capped: Tensor
+    history: Tensor
+
+    @classmethod
+    def of(cls, n_sources: int, like: Tensor) -> Beam:
+        """One empty hypothesis for each source."""
+        device = like.device
+        whole = torch.zeros((n_sources, 1), dtype=torch.int64, device=device)
+        return cls(
+            torch.arange(n_sources, device=device),
+            torch.zeros((n_sources, 1), device=device),
+            whole > 0,
+            whole > 0,
+            whole[:, :, None][:, :, :0],
+        )
+
+    @property
+    def sizes(self) -> Tensor:
+        """Positions taken, the end included: int64 ``(B, K)``."""
+        return (self.history != BOUNDARY).sum(dim=2) + self.finished
+
+    def keep(self, rows: Tensor) -> Beam:
+        """Keep some sources only."""
+        return Beam(*(getattr(self, name)[rows] for name in self.__annotations__))
+
+
+@torch.inference_mode()
+def search(
+    step,
+    state,
+    limits: Tensor,
+    strategy,
+    *,
+    min_length: int = 0,
+    emit_unknown: bool = False,
+    constraints=(),
+) -> Hypotheses:
+    """Decode a batch of sources; those that are done leave it.
+
+    Parameters
+    ----------
+    step : callable
+        ``(state, previous (B * K,)) -> (log_probs (B * K, W), state)``.
+    state : object
+        Of one hypothesis a source, with ``select(hypotheses, sources=None)``.
+    limits : Tensor of int64 ``(N,)``
+        Most tokens that each source's target may have. A hypothesis that reaches its
+        limit is ended there, at the model's own price for the end.
+    strategy : Greedy, BeamSearch or Sampler
+        What to go on with.
+    min_length : int, default=0
+        Fewest tokens of a target.
+    emit_unknown : bool, default=False
+        Whether the unknown token may be chosen.
+    constraints : sequence of Constraint, default=()
+        Applied one after the other.
+
+    Returns
+    -------
+    Hypotheses
+    """
+    beam = Beam.of(len(limits), limits)
+    numbers = beam.sources
+    previous = torch.zeros_like(limits)
+    first_limit = int(limits.min())
+    device = limits.device
+    least_share = LEAST_SHARE if device.type == "cpu" else LEAST_SHARE_ON_GPU
+    found: list[Beam] = []
+    some_finished = False
+    while True:
+        log_probs, state = step(state, previous)
+        log_probs = log_probs.view(*beam.totals.shape, -1)
+        free = log_probs.clone() if constraints else log_probs
+        if not emit_unknown:
+            log_probs[..., UNKNOWN] = NEVER
+        for constraint in constraints:
+            constraint.forbid(log_probs, free, beam)
+        t = beam.history.shape[2]
+        if t < min_length:
+            _postpone_end(log_probs, limits[beam.sources] > t)
+        capped = beam.capped
+        if constraints:
+            capped = capped | _end_stuck(log_probs, free, beam, strategy)
+        if t >= first_limit:
+            capped = capped | _end_due(log_probs, beam, limits)
+        if some_finished:
+            # A finished hypothesis stays as it is, at no cost.
+            log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
+            log_probs[:, :, BOUNDARY].masked_fill_(beam.finished, 0.0)
+        beam, parents = _extend(beam, log_probs, capped, strategy, numbers)
+        tokens = beam.history[:, :, -1]
+        for constraint in constraints:
+            constraint.select(parents, tokens)
+        done = strategy.done(beam, limits).cpu()  # the one wait for a GPU in most steps
+        n_done = int(done.sum())
+        if n_done == len(done):
+            return _gather([*found, beam], len(limits), strategy)
+        keep, leave = None, n_done >= least_share * len(done)
+        if leave:
+            gone, keep = (torch.nonzero(x)[:, 0].to(device) for x in (done, ~done))
+            found.append(beam.keep(gone))
+            k = beam.totals.shape[1]
+            slots = (keep[:, None] * k + torch.arange(k, device=device)).view(-1)
+            parents = slots if parents is None else parents[slots]
+            for constraint in constraints:
+                constraint.select(slots, None)
+            beam = beam.keep(keep)
+            tokens = tokens[keep]
+        if beam.totals.shape[1] == 1:
+            some_finished = n_done > 0 and not leave  # the done ones, if still here
+        elif not some_finished:  # to ask again would be another wait
+            some_finished = bool(beam.finished.any())
+        if parents is not None:
+            state = state.select(parents, keep)
+        previous = tokens.reshape(-1)
+
+
+def _postpone_end(log_probs, may_go_on):
+    """Forbid the end in these rows, where there is something else to go on with."""
+    price = log_probs[..., BOUNDARY].clone()
+    log_probs[..., BOUNDARY] = NEVER
+    stuck = (log_probs == NEVER).all(dim=2)
+    log_probs[..., BOUNDARY] = price.masked_fill(~stuck & may_go_on[:, None], NEVER)
+
+
+def _end_stuck(log_probs, free, beam, strategy):
+    """End hypotheses that have no way to go on; return which.
+
+    In a beam only where the source has no other hypothesis either.
+    """
+    live = beam.totals > NEVER
+    stuck = (log_probs == NEVER).all(dim=2) & ~beam.finished & live
+    if strategy.compares:
+        stuck &= (stuck | ~live).all(dim=1, keepdim=True)
+    ends = log_probs[..., BOUNDARY]
+    ends.copy_(torch.where(stuck, free[..., BOUNDARY], ends))
+    return stuck
+
+
+def _end_due(log_probs, beam, limits):
+    """End hypotheses at their limit; return those that the model would not have."""
+    due = limits[beam.sources] <= beam.history.shape[2]
+    more = log_probs.argmax(dim=2) != BOUNDARY
+    price = log_probs[..., BOUNDARY].clone()
+    log_probs[due] = NEVER
+    log_probs[..., BOUNDARY] = price
+    return more & due[:, None] & ~beam.finished
+
+
+def _extend(beam, log_probs, capped, strategy, numbers):
+    """Let the strategy extend the beam; also return each new row's parent row.
+
+    `numbers` are 0, 1, 2 and so on, at least as many as there are sources.
+    """
+    parents, tokens, totals = strategy(beam, log_probs)
+
+    def inherit(x):
+        return x if parents is None else x.gather(1, parents)
+
+    history = beam.history
+    if parents is not None:
+        history = history.gather(
+            1, parents[:, :, None].expand(-1, -1, history.shape[2])
+        )
+    was_finished = inherit(beam.finished)
+    new = Beam(
+        beam.sources,
+        totals,
+        was_finished | (tokens == BOUNDARY),
+        inherit(capped),
+        torch.cat((history, tokens[:, :, None]), dim=2),
+    )
+    if parents is None:
+        return new, None
+    first = numbers[: len(parents), None]
+    return new, torch.add(parents, first, alpha=beam.totals.shape[1]).view(-1)
+
+
+def _gather(found, n_sources, strategy):
+    """Put what left the batch at different steps into one table, best first."""
+    k = max(beam.totals.shape[1] for beam in found)
+    steps = max(beam.history.shape[2] for beam in found)
+    like = found[0]
+    tokens = like.history.new_zeros((n_sources, k, steps))
+    log_probs = like.totals.new_full((n_sources, k), NEVER)
+    capped = like.capped.new_zeros((n_sources, k))
+    for beam in found:
+        _, width, length = beam.history.shape
+        parts = beam.history, beam.totals, beam.capped
+        if width > 1:
+            scores = strategy.scores(beam)
+            order = scores.sort(dim=1, descending=True, stable=True).indices
+            index = order[:, :, None].expand(-1, -1, length)
+            history, *others = parts
+            parts = history.gather(1, index), *(x.gather(1, order) for x in others)
+        tokens[beam.sources, :width, :length] = parts[0]
+        log_probs[beam.sources, :width] = parts[1]
+        capped[beam.sources, :width] = parts[2]
+    return Hypotheses(tokens, log_probs, capped)

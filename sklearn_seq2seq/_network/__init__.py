@@ -1,0 +1,1 @@
+"""The encoder-decoder: torch modules only."""

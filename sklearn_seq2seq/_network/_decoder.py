@@ -1,0 +1,261 @@
+"""The decoder: one state, and perhaps a memory, to a distribution over target tokens.
+
+Shapes: B rows, T target positions, S source positions, K hypotheses a row (1 but in a
+beam), E embedding size, H hidden size, M memory size, V vocabulary size, G gates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import skip_init
+
+from sklearn_seq2seq._network._attention import ATTENTIONS, Memory
+from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._recurrent import Recurrent, State
+from sklearn_seq2seq._tokens import UNKNOWN
+
+# Up to this vocabulary size a search looks the embedding's share of the gates up in a
+# table made once, instead of computing it at every step.
+TABLE_ROWS = 4096
+
+
+@dataclass
+class DecoderState:
+    """All that a search carries from step to step.
+
+    Attributes
+    ----------
+    recurrent : State
+        Of ``B * K`` rows, the K hypotheses of a source side by side.
+    memory : Memory or None
+        Of ``B`` rows; None without attention.
+    context : Tensor ``(B * K, M)`` or None
+        The last step's context, when it is fed back.
+    copy_ids : Tensor of int64 ``(B, S)`` or None
+        Which token the copying of each source position yields.
+    table : Tensor ``(V, G)`` or None
+        The share of each token's embedding in the first layer's gates.
+    """
+
+    recurrent: State
+    memory: Memory | None = None
+    context: Tensor | None = None
+    copy_ids: Tensor | None = None
+    table: Tensor | None = None
+
+    def select(self, hypotheses: Tensor, sources: Tensor | None = None) -> DecoderState:
+        """Take some hypotheses (in any order, repeats allowed), of some sources.
+
+        Parameters
+        ----------
+        hypotheses : Tensor of int64 ``(B' * K',)``
+            Indices into the ``B * K`` rows.
+        sources : Tensor of int64 ``(B',)``, default=None
+            Indices into the ``B`` sources; None keeps them all as they are.
+        """
+
+        def take(x):
+            return None if x is None else x[hypotheses]
+
+        memory, copy_ids = self.memory, self.copy_ids
+        if sources is not None:
+            memory = None if memory is None else memory.keep(sources)
+            copy_ids = None if copy_ids is None else copy_ids[sources]
+        return replace(
+            self,
+            recurrent=self.recurrent.map(take),
+            memory=memory,
+            context=take(self.context),
+            copy_ids=copy_ids,
+        )
+
+
+class Decoder(nn.Module):
+    """Recurrent decoder with optional attention, input feeding and copying.
+
+    Without input feeding nothing but the recurrent state feeds back, and a whole
+    target is one fused call; with it the steps are taken one by one.
+    """
+
+    def __init__(
+        self,
+        embedding,
+        *,
+        vocabulary_size,
+        cell,
+        hidden_size,
+        num_layers,
+        directions,
+        attention,
+        input_feeding,
+        copy,
+        tie_output,
+        dropout: Dropout,
+    ):
+        super().__init__()
+        self.embedding = embedding
+        self.vocabulary_size = vocabulary_size
+        self.input_feeding = input_feeding
+        self.dropout = dropout
+        size = embedding.embedding_dim
+        memory_size = 0 if attention is None else directions * hidden_size
+        self.attention = None
+        if attention is not None:
+            self.attention = ATTENTIONS[attention](hidden_size, directions)
+        fed_back = memory_size if input_feeding else 0
+        self.memory_size = memory_size
+        self.recurrent = Recurrent(
+            cell, size + fed_back, hidden_size, num_layers, dropout
+        )
+        read_size = size if tie_output else hidden_size
+        self.combine = None
+        if attention is not None or read_size != hidden_size:
+            self.combine = skip_init(nn.Linear, hidden_size + memory_size, read_size)
+        self.output = skip_init(nn.Linear, read_size, vocabulary_size)
+        if tie_output:
+            self.output.weight = embedding.weight
+        self.copy_gate = None
+        if copy:
+            self.copy_gate = skip_init(nn.Linear, hidden_size + memory_size + size, 1)
+
+    def start(self, recurrent: State, memory: Memory | None, copy_ids) -> DecoderState:
+        """State of a search before its first step, one hypothesis a row."""
+        context = None
+        if self.input_feeding:
+            hidden = recurrent.hidden[0]
+            context = hidden.new_zeros((len(hidden), self.memory_size))
+        table = None
+        if not self.training and self.vocabulary_size <= TABLE_ROWS:
+            tokens = torch.arange(
+                self.vocabulary_size, device=recurrent.hidden[0].device
+            )
+            table = self.recurrent.input_gates(self.embedding(tokens))
+        return DecoderState(recurrent, memory, context, copy_ids, table)
+
+    def step(
+        self, state: DecoderState, previous: Tensor
+    ) -> tuple[Tensor, DecoderState]:
+        """Take one step.
+
+        Parameters
+        ----------
+        state : DecoderState
+            Of ``B * K`` hypotheses.
+        previous : Tensor of int64 ``(B * K,)``
+            The token before: 0 at the start; V + s for one copied from position s.
+
+        Returns
+        -------
+        log_probs : Tensor ``(B * K, V)``, or ``(B * K, V + S)`` with copying
+        state : DecoderState
+        """
+        previous = self._known(previous)
+        if state.table is not None:
+            gates = state.table[previous]
+            embedded = None if self.copy_gate is None else self.embedding(previous)
+        else:
+            embedded = self.dropout(self.embedding(previous))
+            gates = self.recurrent.input_gates(embedded)
+        recurrent = self.recurrent.step(gates, state.context, state.recurrent)
+        hidden = recurrent.hidden[-1]
+        memory = state.memory
+        if self.attention is None or memory is None:
+            log_probs = torch.log_softmax(self._logits(hidden, None), dim=-1)
+            return log_probs, replace(state, recurrent=recurrent)
+        query = hidden.view(len(memory.values), -1, hidden.shape[1])
+        context, weights = self.attention(query, memory)
+        logits = self._logits(query, context)
+        if self.copy_gate is None or embedded is None:
+            log_probs = torch.log_softmax(logits, dim=-1)
+        else:
+            embedded = embedded.view(*query.shape[:2], -1)
+            log_probs = self._mix_copies(
+                logits, query, context, weights, embedded, state.copy_ids
+            )
+        state = replace(
+            state,
+            recurrent=recurrent,
+            context=context.flatten(0, 1) if self.input_feeding else None,
+        )
+        return log_probs.flatten(0, 1), state
+
+    def forward(
+        self, inputs: Tensor, recurrent: State, memory: Memory | None, copy_ids
+    ) -> tuple[Tensor, Tensor | None]:
+        """Teacher-forced pass over whole targets.
+
+        Parameters
+        ----------
+        inputs : Tensor of int64 ``(B, T)``
+            The boundary, then the target without its last position.
+        recurrent : State
+        memory : Memory or None
+        copy_ids : Tensor of int64 ``(B, S)`` or None
+
+        Returns
+        -------
+        logits : Tensor ``(B, T, V)``; with copying log-probabilities ``(B, T, V + S)``
+        weights : Tensor ``(B, T, S)`` or None
+            The attention weights.
+        """
+        embedded = self.dropout(self.embedding(self._known(inputs)))
+        if self.input_feeding:
+            hidden, context, weights = self._unroll(embedded, recurrent, memory)
+        else:
+            hidden = self.recurrent(embedded, recurrent)
+            if self.attention is None:
+                return self._logits(hidden, None), None
+            context, weights = self.attention(hidden, memory)
+        logits = self._logits(hidden, context)
+        if self.copy_gate is not None:
+            logits = self._mix_copies(
+                logits, hidden, context, weights, embedded, copy_ids
+            )
+        return logits, weights
+
+    def _unroll(self, embedded, state, memory):
+        """Step by step, the last context being an input of each step."""
+        context = embedded.new_zeros((len(embedded), self.memory_size))
+        hiddens, contexts, weights = [], [], []
+        for step in self.recurrent.steps(embedded):
+            state = step(context, state)
+            hiddens.append(state.hidden[-1])
+            read, weight = self.attention(state.hidden[-1][:, None], memory)
+            context = read[:, 0]
+            contexts.append(context)
+            weights.append(weight[:, 0])
+        return tuple(torch.stack(x, dim=1) for x in (hiddens, contexts, weights))
+
+    def _known(self, tokens):
+        """Feed copied tokens that are in no vocabulary as the unknown token."""
+        if self.copy_gate is None:
+            return tokens
+        return tokens.masked_fill(tokens >= self.vocabulary_size, UNKNOWN)
+
+    def _logits(self, hidden, context):
+        x = hidden
+        if self.combine is not None:
+            if context is not None:
+                x = torch.cat((hidden, context), dim=-1)
+            x = torch.tanh(self.combine(x))
+        return self.output(self.dropout(x))
+
+    def _mix_copies(self, logits, hidden, context, weights, embedded, copy_ids):
+        """Pointer-generator (See et al., 2017): generate, or copy where one looks.
+
+        Columns V + s are tokens known to no vocabulary, as they stand at source
+        position s.
+        """
+        gate = self.copy_gate(torch.cat((hidden, context, embedded), dim=-1))
+        # Probabilities are mixed in full precision, whatever the network's.
+        generate = torch.sigmoid(gate.float())
+        probs = generate * torch.softmax(logits.float(), dim=-1)
+        probs = F.pad(probs, (0, copy_ids.shape[1]))
+        index = copy_ids[:, None].expand_as(weights)
+        probs = probs.scatter_add(2, index, (1 - generate) * weights.float())
+        # The smallest normal number stands for zero, whose logarithm has no gradient.
+        return torch.log(probs.clamp(min=torch.finfo(probs.dtype).tiny))

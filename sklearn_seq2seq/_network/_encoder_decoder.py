@@ -1,0 +1,214 @@
+"""The encoder-decoder: every network of this package is one setting of this module.
+
+Shapes: B rows, S source positions, T target positions, V target vocabulary size, F
+length of the fixed-length vector.
+
+References
+----------
+.. [1] Sutskever, Vinyals and Le, "Sequence to sequence learning with neural networks",
+   NeurIPS, 2014. :arxiv:`1409.3215`
+.. [2] Bengio, Vinyals, Jaitly and Shazeer, "Scheduled sampling for sequence prediction
+   with recurrent neural networks", NeurIPS, 2015. :arxiv:`1506.03099`
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import skip_init
+
+from sklearn_seq2seq._network._decoder import Decoder, DecoderState
+from sklearn_seq2seq._network._encoder import Bridge, Encoder
+from sklearn_seq2seq._network._layers import (
+    Dropout,
+    Randomness,
+    initialise,
+    new_embedding,
+)
+from sklearn_seq2seq._network._recurrent import State
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
+
+
+class Output(NamedTuple):
+    """What a teacher-forced pass gives.
+
+    Attributes
+    ----------
+    logits : Tensor ``(B, T, V)``; with copying log-probabilities ``(B, T, V + S)``
+    word_logits : Tensor ``(B, V)`` or None
+        The encoder's own guess of which target tokens occur.
+    weights : Tensor ``(B, T, S)`` or None
+        Attention weights.
+    """
+
+    logits: Tensor
+    word_logits: Tensor | None
+    weights: Tensor | None
+
+
+class EncoderDecoder(nn.Module):
+    """Encoder, bridge and decoder, with `start` and `step` for a search [1]_.
+
+    Attributes
+    ----------
+    randomness : Randomness
+        Draws the first weights and all dropout.
+    teacher_forcing : float
+        Probability that a training step is fed the reference rather than the model's
+        own guess [2]_.
+    """
+
+    def __init__(
+        self,
+        source_size,
+        target_size,
+        *,
+        cell="lstm",
+        decoder_cell=None,
+        hidden_size=128,
+        num_layers=1,
+        embedding_size=128,
+        bidirectional=True,
+        reverse_source=False,
+        attention="additive",
+        input_feeding=False,
+        copy=False,
+        share_embeddings=False,
+        tie_output=False,
+        dropout=0.0,
+        unknown_dropout=0.0,
+        predict_words=False,
+        seed=0,
+    ):
+        super().__init__()
+        decoder_cell = decoder_cell or cell
+        directions = 2 if bidirectional else 1
+        self.randomness = Randomness(seed)
+        self.teacher_forcing = 1.0
+        self.unknown_dropout = unknown_dropout
+        self.copies = copy
+        self.decoder_cell = decoder_cell
+        self.num_layers = num_layers
+        shape = {"hidden_size": hidden_size, "num_layers": num_layers}
+        drop = Dropout(dropout, self.randomness)
+        source_embedding = new_embedding(source_size, embedding_size)
+        target_embedding = source_embedding
+        if not share_embeddings:
+            target_embedding = new_embedding(target_size, embedding_size)
+        self.encoder = Encoder(
+            source_embedding,
+            cell=cell,
+            bidirectional=bidirectional,
+            reverse_source=reverse_source,
+            dropout=drop,
+            **shape,
+        )
+        self.bridge = Bridge(
+            encoder_cell=cell,
+            decoder_cell=decoder_cell,
+            directions=directions,
+            **shape,
+        )
+        self.decoder = Decoder(
+            target_embedding,
+            vocabulary_size=target_size,
+            cell=decoder_cell,
+            directions=directions,
+            attention=attention,
+            input_feeding=input_feeding,
+            copy=copy,
+            tie_output=tie_output,
+            dropout=drop,
+            **shape,
+        )
+        self.words = None
+        if predict_words:
+            width = num_layers * hidden_size * (2 if decoder_cell == "lstm" else 1)
+            self.words = skip_init(nn.Linear, width, target_size)
+        generator = self.randomness.generator(torch.device("cpu"))
+        initialise(self, generator)
+        if tie_output:
+            # A table that also scores outputs starts with rows of length one.
+            table = target_embedding.weight.data
+            table.normal_(std=table.shape[1] ** -0.5, generator=generator)
+
+    def encode(self, source: Tensor, n_positions: Tensor) -> tuple[Tensor, State]:
+        """Encode to ``(memory (B, S, M), the decoder's first state)``."""
+        values, final = self.encoder(source, n_positions)
+        return values, self.bridge(final)
+
+    def start(self, source, source_positions, copy_ids=None) -> DecoderState:
+        """Encode and return the state from which a search sets out."""
+        values, recurrent = self.encode(source, source_positions)
+        return self._start(values, recurrent, source_positions, copy_ids)
+
+    def start_from_vector(self, vector: Tensor) -> DecoderState:
+        """Return the state that a fixed-length vector ``(B, F)`` stands for."""
+        state = State.from_vector(vector, self.num_layers, self.decoder_cell)
+        return self.decoder.start(state, None, None)
+
+    def step(self, state, previous):
+        """Take one step of the decoder (see `Decoder.step`)."""
+        return self.decoder.step(state, previous)
+
+    def forward(self, source, source_positions, target, copy_ids=None) -> Output:
+        """Teacher-forced pass.
+
+        Parameters
+        ----------
+        source : Tensor of int64 ``(B, S)``
+        source_positions : Tensor of int64 ``(B,)``
+        target : Tensor of int64 ``(B, T)``
+            Ends in the boundary; V + s is a token copied from source position s.
+        copy_ids : Tensor of int64 ``(B, S)`` or None
+
+        Returns
+        -------
+        Output
+        """
+        if self.training and self.unknown_dropout:
+            source = self._drop_tokens(source)
+        values, recurrent = self.encode(source, source_positions)
+        words = None if self.words is None else self.words(recurrent.to_vector())
+        inputs = F.pad(target[:, :-1], (1, 0), value=BOUNDARY)
+        if self.training and self.teacher_forcing < 1:
+            state = self._start(values, recurrent, source_positions, copy_ids)
+            inputs = self._mix_own_guesses(inputs, state)
+        memory = self._remember(values, source_positions)
+        logits, weights = self.decoder(inputs, recurrent, memory, copy_ids)
+        return Output(logits, words, weights)
+
+    def _remember(self, values, n_positions):
+        attention = self.decoder.attention
+        return None if attention is None else attention.remember(values, n_positions)
+
+    def _start(self, values, recurrent, n_positions, copy_ids):
+        memory = self._remember(values, n_positions)
+        return self.decoder.start(recurrent, memory, copy_ids)
+
+    def _drop_tokens(self, source):
+        """Make some tokens unknown, so that the unknown token is trained."""
+        keep = self.randomness.keep_mask(
+            source.shape, self.unknown_dropout, self.decoder.output.bias
+        )
+        return source.masked_fill((keep == 0) & (source != BOUNDARY), UNKNOWN)
+
+    @torch.no_grad()
+    def _mix_own_guesses(self, inputs, state):
+        """Replace inputs by samples of the model with probability 1 - teacher_forcing.
+
+        No gradient flows through a sample, so that the pass over the mixed inputs can
+        afterwards be the usual one.
+        """
+        like = self.decoder.output.bias
+        own = self.randomness.keep_mask(inputs.shape, self.teacher_forcing, like)
+        generator = self.randomness.generator(inputs.device)
+        columns = [inputs[:, 0]]
+        for t in range(1, inputs.shape[1]):
+            log_probs, state = self.step(state, columns[-1])
+            guess = torch.multinomial(log_probs.exp(), 1, generator=generator)[:, 0]
+            columns.append(torch.where(own[:, t] > 0, guess, inputs[:, t]))
+        return torch.stack(columns, dim=1)

@@ -1,0 +1,1 @@
+"""Pairs of sources and targets as arrays."""

@@ -1,0 +1,117 @@
+"""Which rows make a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklearn_seq2seq._tokens import canonical_order, lengths
+
+
+class TrainingBatches:
+    """Batches of pairs of similar length, in an order of its own for every epoch.
+
+    Parameters
+    ----------
+    dataset : PairDataset
+    batch_size : int
+        Rows of a batch, at most.
+    max_tokens : int, default=None
+        Positions of a batch, source and target, padding included, at most.
+    shuffle : bool, default=True
+        False for validation: the same batches every time.
+
+    Attributes
+    ----------
+    seed : int
+        Determines the order.
+    start : int
+        Batches that are left out at the beginning.
+    """
+
+    def __init__(self, dataset, batch_size, max_tokens=None, shuffle=True):
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.shuffle = shuffle
+        self.seed = 0
+        self.start = 0
+
+    def __len__(self):
+        return len(self.plan())
+
+    def __iter__(self):
+        for rows in self.plan()[self.start :]:
+            yield self.dataset.__getitems__(rows)
+
+    def plan(self):
+        """Rows of each batch of the epoch that `seed` stands for."""
+        source = self.dataset.source_positions
+        target = self.dataset.target_positions
+        sizes = np.column_stack((source, target))
+        if not self.shuffle:
+            order = pair_order(source, target)
+            return cut(order, sizes, self.batch_size, self.max_tokens)
+        rng = np.random.default_rng(self.seed)
+        order = pair_order(source, target, rng.random(len(source)))
+        batches = cut(order, sizes, self.batch_size, self.max_tokens)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def pair_order(source, target, *ties):
+    """Order pairs so that neighbours are of similar length on both sides.
+
+    By target, and among targets of one length by source, up and down by turns: where
+    one length of target gives way to the next, sources need no padding either.
+
+    Parameters
+    ----------
+    source, target : ndarray of int, shape (n_samples,)
+        Positions.
+    *ties : ndarray, shape (n_samples,)
+        Order among pairs of the same lengths.
+
+    Returns
+    -------
+    ndarray of int, shape (n_samples,)
+    """
+    turn = np.unique(target, return_inverse=True)[1] % 2 == 1
+    return np.lexsort((*ties, np.where(turn, -source, source), target))
+
+
+def cut(order, sizes, batch_size, max_tokens=None):
+    """Cut an order of rows into batches.
+
+    Parameters
+    ----------
+    order : ndarray of int, shape (n_samples,)
+    sizes : ndarray of int, shape (n_samples,) or (n_samples, n_sides)
+        Positions of each row, of each of its sides; not read without `max_tokens`.
+    batch_size : int
+        Rows of a batch, at most.
+    max_tokens : int, default=None
+        Positions of a batch, at most: its rows times the sum of the sides' longest.
+        A single row may have more.
+
+    Returns
+    -------
+    list of ndarray of int
+    """
+    if max_tokens is None:
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches, i = [], 0
+    while i < len(order):
+        window = order[i : i + batch_size]
+        longest = np.maximum.accumulate(sizes[window].reshape(len(window), -1), axis=0)
+        total = np.arange(1, len(window) + 1) * longest.sum(axis=1)
+        n_rows = max(1, int(np.searchsorted(total, max_tokens, side="right")))
+        batches.append(window[:n_rows])
+        i += n_rows
+    return batches
+
+
+def prediction_batches(source, batch_size, max_tokens=None):
+    """Rows of each batch for prediction: by length, in an order of their own.
+
+    The batches of a set of rows do not depend on the order in which they came.
+    """
+    return cut(canonical_order(source), lengths(source) + 1, batch_size, max_tokens)

@@ -1,0 +1,93 @@
+"""Which target token each source token stands for, where the network copies."""
+
+import numpy as np
+
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+
+
+def check_same_pieces(source, target, what):
+    """Refuse to copy pieces of words where the target has others.
+
+    A piece is a token of its own tokenizer only: it may be a part of a character, or
+    begin with a space that other tokens do not have.
+    """
+    if not (source.is_text and target.is_text):
+        return
+    own = _tokenizers(source.vectorizer)
+    if own != _tokenizers(target.vectorizer) or len(own) > 1:
+        raise ValueError(
+            f"{what} needs the same tokens on both sides where one is cut into "
+            "subwords. Learn the pieces from the texts of both and give them to both: "
+            "tokenizer=SequenceVectorizer(analyzer='subword').fit(both).tokenizer_."
+        )
+
+
+def _tokenizers(vectorizer):
+    """The tokenizers of subwords that a vectorizer uses; empty if none."""
+    columns = getattr(vectorizer, "transformers_", [("", vectorizer, None)])
+    return {getattr(own, "tokenizer_", None) for _, own, *_ in columns} - {None}
+
+
+class CopyTable:
+    """Which target token each source token stands for: the one of the same string.
+
+    Target ids from the target vocabulary's size V upward number the strings that are
+    only in the source; those in its vocabulary come first, those of the rows at hand
+    after them.
+
+    Parameters
+    ----------
+    source, target : Side
+        Both text, or both ids, which then stand for themselves.
+    """
+
+    def __init__(self, source, target):
+        if source.is_text != target.is_text:
+            raise ValueError(
+                "copy=True needs both sides as text or both as token ids: what a "
+                "source id of another step's vocabulary stands for is not known here. "
+                "Pass the raw text, with source_vectorizer= instead of a Pipeline step."
+            )
+        if target.has_columns:
+            raise ValueError(
+                "copy=True needs targets of one column: of which of several a copied "
+                "token would be, nothing says."
+            )
+        check_same_pieces(source, target, "copy=True")
+        self.target_size = target.size
+        self.strings = []
+        self.table = None
+        if source.is_text:
+            self.known = target.vectorizer.vocabulary_
+            self.strings = []
+            self.table = self._number(source.vectorizer._token_strings(), self.strings)
+            self.table[:FIRST_TOKEN] = range(FIRST_TOKEN)
+
+    def _number(self, tokens, strings):
+        """Target ids of strings; new ones are appended to `strings`."""
+        numbers = {string: self.target_size + k for k, string in enumerate(strings)}
+        ids = np.empty(len(tokens), dtype=np.int64)
+        for k, token in enumerate(tokens):
+            ids[k] = self.known.get(token) or numbers.setdefault(
+                token, self.target_size + len(numbers)
+            )
+        strings[:] = numbers
+        return ids
+
+    def of_source(self, tokens, extras):
+        """Copies of an openly read source: ``(csr_array, strings of new ids)``."""
+        if self.table is None:
+            return tokens, []
+        strings = list(self.strings)
+        table = np.concatenate((self.table, self._number(extras, strings)))
+        copies = from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])
+        return copies, strings
+
+    def of_target(self, tokens, extras, strings):
+        """Openly read targets, their unknown tokens numbered as in the source."""
+        if self.table is None:
+            return tokens
+        numbers = {string: self.target_size + k for k, string in enumerate(strings)}
+        table = np.arange(self.target_size + len(extras))
+        table[self.target_size :] = [numbers.get(x, UNKNOWN) for x in extras]
+        return from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])

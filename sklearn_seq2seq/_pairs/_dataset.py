@@ -1,0 +1,192 @@
+"""The data set of pairs: padded tensors of any of its rows."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, lengths, pad
+
+
+class PairDataset(Dataset):
+    """Pairs of token rows; a whole batch is one slice.
+
+    Parameters
+    ----------
+    source : csr_array of int32, shape (n_samples, width)
+    target : csr_array of int32, shape (n_samples, width), default=None
+        None when there is only something to predict from.
+    source_size, target_size : int
+        Vocabulary sizes; source ids beyond are unknown.
+    copies : csr_array of int32, shape (n_samples, width), default=None
+        What the copying of each source token yields: a target id, or, from
+        `target_size` upward, the number of a token that no vocabulary holds.
+    weight : ndarray of float, shape (n_samples,), default=None
+        1 by default.
+    """
+
+    def __init__(
+        self, source, target=None, *, source_size, target_size, copies=None, weight=None
+    ):
+        self.source = source
+        self.target = target
+        self.source_size = source_size
+        self.target_size = target_size
+        self.copies = copies
+        self.weight = weight
+        self.source_positions = lengths(source) + 1
+        self.target_positions = None if target is None else lengths(target) + 1
+
+    def __len__(self):
+        return self.source.shape[0]
+
+    def take(self, rows):
+        """Leave only `rows`, in that order."""
+        return PairDataset(
+            *(None if x is None else x[rows] for x in (self.source, self.target)),
+            source_size=self.source_size,
+            target_size=self.target_size,
+            copies=None if self.copies is None else self.copies[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
+
+    def count_targets(self):
+        """Count each target token, the boundary included, by its rows' weights.
+
+        Returns
+        -------
+        ndarray of float64, shape (target_size,)
+        """
+        weight = np.ones(len(self)) if self.weight is None else self.weight
+        weights = np.repeat(weight, lengths(self.target))
+        counts = np.bincount(self.target.data, weights, minlength=self.target_size)
+        counts[BOUNDARY] = weight.sum()
+        # What no vocabulary holds is only ever copied.
+        return counts[: self.target_size]
+
+    def sources(self, rows):
+        """Source half of a batch: the arguments of the network's `start`.
+
+        Parameters
+        ----------
+        rows : array of int, shape (B,)
+
+        Returns
+        -------
+        dict of Tensor
+            ``source (B, S)``, ``source_positions (B,)``, ``copy_ids (B, S)`` or None.
+        """
+        return self._tensors(*self._read_sources(rows))
+
+    def __getitems__(self, rows):
+        """Take one batch, ready for the network and its loss.
+
+        Parameters
+        ----------
+        rows : array of int, shape (B,)
+
+        Returns
+        -------
+        inputs : dict
+            The arguments of the network's `forward`.
+        outputs : dict
+            ``target (B, T)``, ``positions (B,)``, ``weight (B,)`` and ``size (2,)``,
+            the target positions and the rows, each as heavy as the data set's mean.
+        """
+        source, positions, copies = self._read_sources(rows)
+        target, target_positions = pad(self.target, rows)
+        if copies is not None:
+            target = local_ids(target, copies, self.target_size)
+        weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
+        size = np.array([target_positions.sum(), len(rows)]) * self._mean_weights
+        inputs = self._tensors(source, positions, copies)
+        inputs["target"] = torch.from_numpy(target)
+        outputs = {
+            "target": inputs["target"],
+            "positions": torch.from_numpy(target_positions),
+            "weight": torch.from_numpy(weight.astype(np.float32)),
+            "size": torch.from_numpy(size.astype(np.float32)),
+        }
+        return inputs, outputs
+
+    @property
+    def heaviest(self):
+        """How many times the mean weight of a position the largest weight is."""
+        return 1.0 if self.weight is None else self.weight.max() / self._mean_weights[0]
+
+    @cached_property
+    def _mean_weights(self):
+        """Mean weight of a target position, and of a row.
+
+        Batches are of one length: their own means would take away again what long rows
+        weigh more than short ones.
+        """
+        if self.weight is None:
+            return np.ones(2)
+        parts = self.target_positions, None
+        return np.array([np.average(self.weight, weights=part) for part in parts])
+
+    def _read_sources(self, rows):
+        source, positions = pad(self.source, rows)
+        source[source >= self.source_size] = UNKNOWN
+        copies = None if self.copies is None else pad(self.copies, rows)[0]
+        return source, positions, copies
+
+    def _tensors(self, source, positions, copies):
+        tensors = {
+            "source": torch.from_numpy(source),
+            "source_positions": torch.from_numpy(positions),
+        }
+        if copies is not None:
+            local = local_ids(copies, copies, self.target_size)
+            tensors["copy_ids"] = torch.from_numpy(local)
+        return tensors
+
+
+def to_device(tensors, device):
+    """Move a half of a batch to where it is wanted."""
+    # Elsewhere than on the way to CUDA, not to wait would be to read too soon.
+    go_on = torch.device(device).type == "cuda"
+    return {
+        name: tensor.to(device, non_blocking=go_on) for name, tensor in tensors.items()
+    }
+
+
+def local_ids(tokens, copies, target_size):
+    """Refer tokens that no vocabulary holds to the source position that has them first.
+
+    Parameters
+    ----------
+    tokens : ndarray of int64, shape (B, T)
+        The targets, or `copies` itself.
+    copies : ndarray of int64, shape (B, S)
+        What the copying of each source position yields.
+    target_size : int
+        V.
+
+    Returns
+    -------
+    ndarray of int64, shape (B, T)
+        Ids from V upward replaced by V + the source position of their first occurrence,
+        or by the unknown token where the source has none.
+    """
+    rows, places = np.nonzero(tokens >= target_size)
+    if not len(rows):
+        return tokens
+    span = max(tokens.max(), copies.max()) + 1
+    source_rows, source_places = np.nonzero(copies >= target_size)
+    # Sorted keys of (row, token), each with its first place.
+    keys, first = np.unique(
+        source_rows * span + copies[source_rows, source_places], return_index=True
+    )
+    wanted = rows * span + tokens[rows, places]
+    found = np.isin(wanted, keys)
+    ids = np.full(len(rows), UNKNOWN)
+    at = np.searchsorted(keys, wanted[found])
+    ids[found] = target_size + source_places[first[at]]
+    local = tokens.copy()
+    local[rows, places] = ids
+    return local

@@ -1,0 +1,297 @@
+"""The two sides of the data: what a user passes, as token arrays, and back.
+
+A side is text (strings or token lists, with a fitted vectorizer) or ids. Where the
+network copies, `CopyTable` says which target token each source token stands for.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_array
+
+from sklearn_seq2seq._text._check_input import check_raw, holds_text
+from sklearn_seq2seq._text._subwords import readable
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, lengths
+from sklearn_seq2seq._warnings import warn
+
+
+def grow_source(side, tokens, old, X):
+    """Put the vocabulary of another source side in front of a side's own.
+
+    Parameters
+    ----------
+    side : Side
+        Just learned; its vectorizer is changed in place.
+    tokens : csr_array of int32
+        The sources as `side` reads them.
+    old : Side
+    X : text or token ids
+        The sources.
+
+    Returns
+    -------
+    side : Side
+    tokens : csr_array of int32
+
+    Raises
+    ------
+    ValueError
+        If one side is text and the other ids, or they cut text differently.
+    """
+    if side.is_text != old.is_text:
+        kinds = {True: "text", False: "token ids"}
+        raise ValueError(
+            f"pretrained was fitted on {kinds[old.is_text]}; X holds "
+            f"{kinds[side.is_text]}. Give both the same."
+        )
+    if not side.is_text:
+        return Side(None, max(side.size, old.size), side.width), tokens
+    vectorizer = side.vectorizer
+    if type(vectorizer) is not type(old.vectorizer):
+        raise ValueError(
+            f"pretrained reads sources with a {type(old.vectorizer).__name__}; "
+            f"source_vectorizer is a {type(vectorizer).__name__}."
+        )
+    vectorizer._grow(old.vectorizer)
+    tokens, _ = vectorizer._transform_open(X)
+    # Those that the vectorizer leaves out on purpose are no news.
+    tokens.data[tokens.data >= vectorizer.vocabulary_size_] = UNKNOWN
+    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
+
+
+@dataclass
+class Side:
+    """How one side of the data becomes ids.
+
+    Attributes
+    ----------
+    vectorizer : estimator or None
+        The fitted vectorizer; None for ids.
+    size : int
+        Vocabulary size: ids below it are known.
+    width : int
+        Columns of the token array.
+    ndim : int
+        2, or 1 where target ids came as a vector of single tokens.
+    """
+
+    vectorizer: BaseEstimator | None
+    size: int
+    width: int
+    ndim: int = 2
+
+    @property
+    def is_text(self):
+        """Whether the side is text rather than ids."""
+        return self.vectorizer is not None
+
+    def read(self, rows, name, open_vocabulary=False):
+        """Text to ``(tokens, extras)``; `name` is what messages call it.
+
+        With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
+        are their strings; otherwise they are the unknown token.
+        """
+        names = (name,) if isinstance(self.vectorizer, SequenceVectorizer) else ()
+        if open_vocabulary:
+            return self.vectorizer._transform_open(rows, *names)
+        if names:
+            return self.vectorizer._transform(rows, name), []
+        return self.vectorizer.transform(rows), []
+
+    def write(self, tokens, extras=()):
+        """Token array to what the user passed to `fit`: text, or dense ids."""
+        if self.is_text:
+            return self.vectorizer._inverse_open(tokens, list(extras))
+        dense = tokens.toarray().astype(np.int64)
+        return dense if self.ndim == 2 else dense[:, 0]
+
+    @property
+    def has_columns(self):
+        """Whether several columns make one sequence."""
+        return self.is_text and not isinstance(self.vectorizer, SequenceVectorizer)
+
+    @property
+    def joiner(self):
+        """What stands between two tokens; None where rows are no strings."""
+        if not self.is_text or self.has_columns:
+            return None
+        return "" if self._has_pieces else self.vectorizer._joiner()
+
+    @property
+    def _has_pieces(self):
+        return getattr(self.vectorizer, "analyzer", None) == "subword"
+
+    def strings(self, extras=()):
+        """How each token reads, those beyond the vocabulary last; of text only."""
+        strings = self.vectorizer._token_strings()
+        return [*(readable(strings) if self._has_pieces else strings), *extras]
+
+    def without_space(self):
+        """The id of each token, or of the same without the white space before it."""
+        ids = np.arange(self.size)
+        if self._has_pieces:
+            vocabulary = self.vectorizer.vocabulary_
+            for id_, (piece, text) in enumerate(
+                zip(self.vectorizer._token_strings(), self.strings(), strict=True)
+            ):
+                bare = piece[len(text) - len(text.lstrip()) :]
+                ids[id_] = vocabulary.get(bare, id_)
+        return ids
+
+
+def learn_text(rows, vectorizer, name):
+    """Fit a side of text.
+
+    Parameters
+    ----------
+    rows : text
+    vectorizer : estimator or None
+        Cloned before it is fitted. None: single characters of strings, items of lists.
+    name : str
+        How messages call the data.
+
+    Returns
+    -------
+    side : Side
+    tokens : csr_array of int32
+    """
+    if vectorizer is None:
+        rows = check_raw(rows, name)
+        lists = isinstance(rows[0], list)
+        vectorizer = SequenceVectorizer(analyzer="token" if lists else "char")
+    if not hasattr(vectorizer, "_transform_open"):
+        raise TypeError(
+            f"{name} needs a SequenceVectorizer or a ColumnVectorizer, which keep the "
+            f"order of tokens; got {vectorizer!r}."
+        )
+    vectorizer = clone(vectorizer)
+    if isinstance(vectorizer, SequenceVectorizer):
+        tokens = vectorizer._learn_transform(rows, name)
+    else:
+        tokens = vectorizer.fit_transform(rows)
+    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
+
+
+def read_target_ids(y):
+    """Validate target ids.
+
+    Parameters
+    ----------
+    y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
+
+    Returns
+    -------
+    tokens : csr_array of int32, shape (n_samples, width)
+    ndim : int
+        Dimensions of `y`.
+
+    Raises
+    ------
+    ValueError
+        If an id is negative, fractional or not finite.
+    """
+    y = check_array(
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        dtype="numeric",
+        input_name="y",
+        ensure_min_samples=0,
+    )
+    if y.dtype.kind in "mM":
+        raise ValueError(
+            f"y must be text or token ids; got {y.dtype}. Dates and times become text "
+            "with y.astype(str)."
+        )
+    negative = (y < 0).nonzero()[0]
+    if len(negative):
+        raise ValueError(
+            f"Negative values in y: token ids are >= 0; see row {negative.min()}."
+        )
+    return as_tokens(y[:, None] if y.ndim == 1 else y), y.ndim
+
+
+def check_width(tokens, side, name):
+    """Refuse rows of more ids than the arrays given to `fit` had columns."""
+    too_long = lengths(tokens) > side.width
+    if too_long.any():
+        row = int(np.flatnonzero(too_long)[0])
+        raise ValueError(
+            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
+            f"{side.width} columns of the data given to fit."
+        )
+
+
+def id_side(tokens, name, ndim=2):
+    """Side of ids, with a vocabulary up to the largest.
+
+    Where few of those ids occur, a warning says what that costs.
+    """
+    size = max(int(tokens.data.max(initial=0)) + 1, FIRST_TOKEN)
+    if size > 100_000:
+        n_distinct = len(np.unique(tokens.data))
+        if size > 10 * n_distinct:
+            warn(
+                f"Numbers in {name} are read as token ids, each a row of a table up to "
+                f"the largest: {size:,} rows, of which {n_distinct:,} occur. Number "
+                "the tokens from 2 on; or, if these are numbers to be read by their "
+                "digits, pass them as strings.",
+            )
+    return Side(None, size, tokens.shape[1], ndim)
+
+
+def learn_target(y, vectorizer):
+    """Learn the target side, text or ids: ``(side, tokens)``."""
+    if holds_text(y, vectorizer):
+        return learn_text(y, vectorizer, "y")
+    tokens, ndim = read_target_ids(y)
+    return id_side(tokens, "y", ndim), tokens
+
+
+def shared_sides(source, target):
+    """Give both sides one vocabulary, the union of theirs.
+
+    Returns
+    -------
+    source, target : Side
+        Text sides have new vectorizers, not fitted yet but with the vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If one side is ids and the other text, or a vectorizer cannot take a given
+        vocabulary.
+    """
+    if source.is_text != target.is_text:
+        raise ValueError(
+            "share_embeddings=True needs one vocabulary for both sides; here one side "
+            "is text and the other token ids."
+        )
+    if not source.is_text:
+        size = max(source.size, target.size)
+        return replace(source, size=size), replace(target, size=size)
+    own = [s.vectorizer for s in (source, target)]
+    if own[0].vocabulary_ == own[1].vocabulary_:
+        return source, target
+    for vectorizer in own:
+        simple = isinstance(vectorizer, SequenceVectorizer)
+        if not simple or vectorizer.analyzer == "subword":
+            raise ValueError(
+                "share_embeddings=True needs two vectorizers that can share one "
+                f"vocabulary; {vectorizer!r} has its own. Give both sides the same "
+                "trained tokenizer, or set share_embeddings=False."
+            )
+    tokens = sorted({*own[0].vocabulary_, *own[1].vocabulary_})
+    return tuple(
+        replace(
+            side,
+            # What min_df has left out is no news, as it is none without sharing.
+            vectorizer=clone(side.vectorizer).set_params(
+                vocabulary=tokens, handle_unknown="silent"
+            ),
+            size=len(tokens) + FIRST_TOKEN,
+        )
+        for side in (source, target)
+    )

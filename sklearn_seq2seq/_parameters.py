@@ -1,0 +1,65 @@
+"""Which parameters of `Seq2SeqTransformer` go together."""
+
+from numbers import Integral
+
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import Interval
+from torch.optim import Optimizer
+
+
+def positive(kind=Integral):
+    return Interval(kind, 0, None, closed="neither")
+
+
+def non_negative(kind=Integral):
+    return Interval(kind, 0, None, closed="left")
+
+
+def check_combinations(params):
+    """Refuse settings that do not go together, with the reason."""
+    if params["attention"] is None:
+        for name, what in (
+            ("input_feeding", "feeds the attention's context back"),
+            ("copy", "copies the source token that attention looks at"),
+        ):
+            if params[name]:
+                raise ValueError(
+                    f"{name}=True {what}, so it needs attention; got attention=None."
+                )
+    if params["embedding_size"] is None:
+        for name in ("share_embeddings", "tie_output"):
+            if params[name]:
+                raise ValueError(
+                    f"{name}=True needs an embedding table; embedding_size=None feeds "
+                    "one-hot vectors, which have none. Change one of the two."
+                )
+    for name in ("source_vectors", "target_vectors"):
+        if params[name] is not None and params["embedding_size"] is None:
+            raise ValueError(f"{name} needs embedding_size, the vectors' width.")
+    both = params["source_vectors"] is not None and params["target_vectors"] is not None
+    if params["share_embeddings"] and both:
+        raise ValueError(
+            "share_embeddings=True has one table for both sides; give source_vectors "
+            "or target_vectors, not both."
+        )
+    scoring = params["scoring"]
+    known = {"loss", "exact_match", *get_scorer_names()}
+    if isinstance(scoring, str) and scoring not in known:
+        raise ValueError(
+            f"scoring={scoring!r} is neither 'loss' nor 'exact_match' nor a name that "
+            "sklearn.metrics.get_scorer_names() lists. For scores of this package pass "
+            "what sklearn_seq2seq.metrics.get_scorer gives."
+        )
+    optimizer = params["optimizer"]
+    if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
+        raise ValueError(
+            f"optimizer must be a name or an optimiser class of torch; got {optimizer}."
+        )
+    forcing = params["teacher_forcing"]
+    if isinstance(forcing, tuple) and not (
+        len(forcing) == 2 and all(0 <= p <= 1 for p in forcing)
+    ):
+        raise ValueError(
+            "teacher_forcing must be a number in [0, 1] or a pair of such numbers, for "
+            f"the first and the last epoch; got {forcing!r}."
+        )

@@ -1,0 +1,1 @@
+"""One safe file for a fitted estimator."""

@@ -1,0 +1,110 @@
+"""The model file: its seal, format and atomic writing."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import stat
+
+import torch
+
+FORMAT_VERSION = 1
+
+KEY = "sklearn_seq2seq"
+
+DOCUMENT = "document"
+
+NO_DIGEST = "0" * 64
+
+SEAL = re.compile(rf'"{KEY}":"(\d+):([0-9a-f]{{64}})"'.encode())
+
+_LARGEST_HEADER = 100_000_000  # safetensors' own limit
+
+
+class ModelFileError(ValueError):
+    """A file holds no valid model, or asks for what is not allowed."""
+
+
+def digest(data, start):
+    """SHA-256 of `data` with zeros for the 64 digits from `start` on."""
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:start])
+    digest.update(NO_DIGEST.encode())
+    digest.update(view[start + 64 :])
+    return digest.hexdigest()
+
+
+def write(path, data):
+    """Write all or nothing."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ModelFileError(f"{os.fspath(path)!r} is no regular file.")
+        return file.read()
+
+
+def check_seal(data):
+    """Check the format, its version and the checksum."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or not 2 <= size <= min(len(data) - 8, _LARGEST_HEADER):
+        raise ModelFileError(f"this is no whole model file; it {_looks_like(data)}.")
+    seal = SEAL.search(data, 8, 8 + size)
+    if seal is None:
+        raise ModelFileError("this is not a model file that sklearn_seq2seq wrote.")
+    number = int(seal[1][:9])
+    if number > FORMAT_VERSION:
+        raise ModelFileError(
+            f"the file has format {number}, this version of sklearn_seq2seq reads "
+            f"formats up to {FORMAT_VERSION}. Install a newer sklearn_seq2seq."
+        )
+    if number < 1 or digest(data, seal.start(2)).encode() != seal[2]:
+        raise ModelFileError(
+            "the checksum is wrong: the file was damaged or changed since it was "
+            "saved. Copy or save it again."
+        )
+
+
+def _looks_like(data):
+    if not data:
+        return "is empty"
+    if data[:1] == b"\x80":
+        return "looks like a pickle, which is never loaded here"
+    if data[:2] == b"PK":
+        return "looks like a zip archive, or a file of torch.save"
+    return "was cut short, or is something else"
+
+
+def parse(document):
+    """JSON of a tensor of bytes."""
+    if document.dtype != torch.uint8 or document.ndim != 1:
+        raise ModelFileError("its document is not text.")
+    text = document.numpy().tobytes().decode("utf-8", "surrogatepass")
+    return json.loads(
+        text, object_pairs_hook=once_each, parse_constant=_refuse_constant
+    )
+
+
+def once_each(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ModelFileError("its document has a key twice.")
+    return result
+
+
+def _refuse_constant(name):
+    raise ModelFileError(f"its document holds {name}, which is not JSON.")

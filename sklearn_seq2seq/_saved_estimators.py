@@ -1,0 +1,431 @@
+"""What a model file holds of each class of estimators, and how it is checked.
+
+To add a class, call `register` once at the end of this module.
+"""
+
+from contextlib import suppress
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from skorch.history import History
+
+from sklearn_seq2seq._dummy import DummySeq2Seq
+from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
+from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._pairs._sides import Side
+from sklearn_seq2seq._persistence._values import register
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._text._subwords import piece_ids, read_tokenizer
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._tokens import FIRST_TOKEN
+from sklearn_seq2seq._training._make_net import MODULE_PARAMS, make_net
+from sklearn_seq2seq._warnings import warn
+
+_VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
+
+# Objects of the session or the machine, which only a further fit would use.
+_NOT_SAVED = (
+    "callbacks",
+    "checkpoint",
+    "pretrained",
+    "source_vectors",
+    "target_vectors",
+)
+
+
+def _require(condition, what):
+    if not condition:
+        raise ValueError(f"it is no fitted estimator: {what}")
+
+
+def _is_int(value, least):
+    return type(value) is int and value >= least
+
+
+def _is_strings(values):
+    return isinstance(values, list) and set(map(type, values)) <= {str}
+
+
+def _vectorizer_params(vectorizer):
+    params = vectorizer.get_params(deep=False)
+    if hasattr(vectorizer, "tokenizer_") and params["tokenizer"] is not None:
+        # The file that it was read from may be another one now, or gone.
+        params["tokenizer"] = vectorizer.tokenizer_
+    elif params["tokenizer"] is not None:
+        with suppress(ValueError):  # a file that is not there: fit says so, if it comes
+            params["tokenizer"] = read_tokenizer(params["tokenizer"])
+    return params
+
+
+def _pack_vectorizer(vectorizer, tensors):
+    if not hasattr(vectorizer, "vocabulary_"):
+        return None
+    return {
+        "vocabulary": list(vectorizer.vocabulary_),
+        "max_length": vectorizer.max_length_,
+        "tokenizer": getattr(vectorizer, "tokenizer_", None),
+    }
+
+
+def _unpack_vectorizer(vectorizer, state, tensors):
+    tokens, tokenizer = state["vocabulary"], state["tokenizer"]
+    _require(_is_strings(tokens), "its vocabulary is not made of strings.")
+    _require(len(set(tokens)) == len(tokens), "a token is in its vocabulary twice.")
+    _require(_is_int(state["max_length"], 1), "max_length is not a positive int.")
+    vocabulary = {token: id_ for id_, token in enumerate(tokens, FIRST_TOKEN)}
+    _require(
+        (tokenizer is not None) == (vectorizer.analyzer == "subword"),
+        "analyzer='subword' and a tokenizer come together.",
+    )
+    if tokenizer is not None:
+        _require(type(tokenizer) is str, "its tokenizer is not text.")
+        _require(
+            _pieces(tokenizer) == vocabulary, "its tokenizer has another vocabulary."
+        )
+        vectorizer.tokenizer_ = tokenizer
+    vectorizer.vocabulary_ = vocabulary
+    vectorizer.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
+    vectorizer.max_length_ = state["max_length"]
+
+
+def _pieces(tokenizer):
+    try:
+        return piece_ids(tokenizer)
+    except (ImportError, KeyboardInterrupt, SystemExit):
+        raise
+    # A panic of the tokenizers library is no Exception.
+    except BaseException as error:
+        raise ValueError(f"it has no valid tokenizer: {str(error)[:200]}.") from error
+
+
+def _pack_columns(vectorizer, tensors):
+    if not hasattr(vectorizer, "transformers_"):
+        return None
+    return {"transformers": vectorizer.transformers_}
+
+
+def _unpack_columns(vectorizer, state, tensors):
+    vectorizer._check_transformers()
+    transformers = state["transformers"]
+    _require(isinstance(transformers, list), "its transformers are not a list.")
+    ColumnVectorizer(transformers)._check_transformers()
+    _require(
+        all(hasattr(item[1], "vocabulary_") for item in transformers),
+        "a column's vectorizer is not fitted.",
+    )
+    vectorizer.transformers_ = [tuple(item) for item in transformers]
+
+
+def _transformer_params(model):
+    params = model.get_params(deep=False)
+    return {name: value for name, value in params.items() if name not in _NOT_SAVED}
+
+
+def _pack_transformer(model, tensors):
+    if not hasattr(model, "net_"):
+        return None
+    net = model.net_
+    weights = dict(net.module_.named_parameters())
+    for name, weight in weights.items():
+        # A copy, since a member may be in an ensemble twice.
+        tensors[name] = weight.detach().cpu().contiguous().clone()
+    network = {name: getattr(net, f"module__{name}") for name in MODULE_PARAMS}
+    # Whether the network has a layer for it; training sets the weight afresh.
+    network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
+    return {
+        # Of the network as it was fitted, whatever set_params has changed since.
+        "network": network,
+        "seed": net.seed,
+        "frozen": [name for name, w in weights.items() if not w.requires_grad],
+        "history": [dict(epoch) for epoch in net.history],
+        "sides": [dict(vars(side)) for side in (model._source, model._target)],
+        "longest": list(model._longest),
+        "knows_empty": model._knows_empty,
+        "n_features_in": getattr(model, "n_features_in_", None),
+        "feature_names_in": getattr(model, "feature_names_in_", None),
+    }
+
+
+def _unpack_transformer(model, state, tensors):
+    model.device = _available_device(model.device)
+    network = state["network"]
+    _require(
+        set(network) == {*MODULE_PARAMS, "encoder_loss_weight"},
+        "it does not say what its network is.",
+    )
+    params = model.get_params(deep=False) | network
+    Seq2SeqTransformer(**params)._check_parameters()
+    source, target = (_side(side) for side in state["sides"])
+    longest = state["longest"]
+    _require(
+        isinstance(longest, list)
+        and len(longest) == 2
+        and all(_is_int(n, 1) for n in longest),
+        "it does not say how long its training pairs were.",
+    )
+    _require(
+        type(state["knows_empty"]) is bool,
+        "it does not say whether its training pairs had empty sources.",
+    )
+    _require(_is_int(state["seed"], 0), "its seed is no int.")
+    _check_sizes(params, source.size, target.size, tensors)
+    net = make_net(
+        params, source_size=source.size, target_size=target.size, seed=state["seed"]
+    )
+    _load_weights(net.module_, tensors, state["frozen"])
+    net.module_.eval()
+    net.history = _history(state["history"])
+    model._source, model._target = source, target
+    model._copies = CopyTable(source, target) if network["copy"] else None
+    model._longest = tuple(longest)
+    model._knows_empty = state["knows_empty"]
+    layers = params["num_layers"] * (2 if net.module_.decoder_cell == "lstm" else 1)
+    model._n_features_out = layers * params["hidden_size"]
+    model.source_vectorizer_ = source.vectorizer
+    model.target_vectorizer_ = target.vectorizer
+    model._take_net(net)
+    if state["n_features_in"] is not None:
+        _require(state["n_features_in"] == source.width, "its columns are not counted.")
+        model.n_features_in_ = state["n_features_in"]
+    if state["feature_names_in"] is not None:
+        names = state["feature_names_in"]
+        _require(np.shape(names) == (source.width,), "its columns have no names.")
+        model.feature_names_in_ = names
+
+
+def _available_device(device):
+    """The saved device, or "auto" with a warning where it is not here."""
+    wanted = torch.device("cpu" if device == "auto" else device)
+    if wanted.type == "cpu":
+        return device
+    backend = getattr(torch, wanted.type, None) or getattr(
+        torch.backends, wanted.type, None
+    )
+    here = backend is not None and backend.is_available()
+    if here and wanted.index is not None:
+        here = wanted.index < getattr(backend, "device_count", lambda: 1)()
+    if here:
+        return device
+    warn(
+        f"The model was saved with device={str(device)!r}, which is not available "
+        "here; it has device='auto' now.",
+    )
+    return "auto"
+
+
+def _side(saved):
+    """A side of the data, its parts consistent."""
+    _require(
+        set(saved) == {"vectorizer", "size", "width", "ndim"}, "a side has other parts."
+    )
+    side = Side(**saved)
+    _require(_is_int(side.size, FIRST_TOKEN), "a vocabulary has no size.")
+    _require(_is_int(side.width, 1), "a side has no width.")
+    _require(side.ndim in (1, 2) and type(side.ndim) is int, "a side has no ndim.")
+    if side.vectorizer is not None:
+        _require(
+            isinstance(side.vectorizer, _VECTORIZERS), "a vectorizer is none of ours."
+        )
+        _require(
+            getattr(side.vectorizer, "vocabulary_size_", None) == side.size
+            and side.vectorizer.max_length_ == side.width,
+            "a vectorizer and the network have other sizes.",
+        )
+    return side
+
+
+def _check_sizes(params, source_size, target_size, tensors):
+    """Refuse a network larger than its weights, before any memory is taken for it.
+
+    What a network needs is within a small factor of the largest of these products, all
+    of which its weights have.
+    """
+    hidden, layers = params["hidden_size"], params["num_layers"]
+    source_width = params["embedding_size"] or source_size
+    target_width = params["embedding_size"] or target_size
+    products = [hidden * hidden * layers, hidden * source_width, hidden * target_width]
+    if params["embedding_size"]:
+        products += [source_size * source_width, target_size * target_width]
+    if not params["tie_output"]:
+        products.append(target_size * hidden)
+    if params["encoder_loss_weight"]:
+        products.append(target_size * hidden * layers)
+    available = sum(weight.numel() for weight in tensors.values())
+    _require(
+        max(products) <= available, "its network is larger than the weights it has."
+    )
+
+
+def _load_weights(module, weights, frozen):
+    parameters = dict(module.named_parameters())
+    _require(
+        weights.keys() == parameters.keys(), "its weights are not those of its network."
+    )
+    _require(
+        isinstance(frozen, list) and set(frozen) <= parameters.keys(),
+        "it has no weights of the names that do not change.",
+    )
+    for name, parameter in parameters.items():
+        weight = weights[name]
+        _require(
+            weight.shape == parameter.shape and weight.dtype == parameter.dtype,
+            f"the weights {name} have shape {tuple(weight.shape)} and {weight.dtype}; "
+            f"its network needs {tuple(parameter.shape)} and {parameter.dtype}.",
+        )
+        _require(
+            bool(torch.isfinite(weight).all()), f"the weights {name} are not finite."
+        )
+        parameter.data.copy_(weight)
+        parameter.requires_grad_(name not in frozen)
+
+
+def _history(epochs):
+    _require(
+        isinstance(epochs, list)
+        and all(isinstance(e, dict) and "train_loss" in e for e in epochs),
+        "it has no history.",
+    )
+    return History(epochs)
+
+
+def _ensemble_params(ensemble):
+    params = ensemble.get_params(deep=False)
+    if params["estimators"] is not None:
+        params["estimators"] = [
+            (name, getattr(member, "estimator", member))  # not frozen
+            for name, member in params["estimators"]
+        ]
+    return params
+
+
+def _pack_ensemble(ensemble, tensors):
+    if not hasattr(ensemble, "estimators_"):
+        return None
+    members = ensemble.estimators_
+    if ensemble.prefit and ensemble.estimators is not None:
+        given = ensemble._named_members()[1]
+        if list(map(id, given)) == list(map(id, members)):
+            members = None  # they are a parameter already
+    return {"members": members}
+
+
+def _unpack_ensemble(ensemble, state, tensors):
+    together = ensemble
+    if state["members"] is not None:
+        members = [(f"member_{k}", member) for k, member in enumerate(state["members"])]
+        together = Seq2SeqEnsemble(estimators=members, prefit=True)
+    learned = vars(together.fit(None))
+    vars(ensemble).update({k: v for k, v in learned.items() if k.endswith("_")})
+
+
+_DUMMY = (
+    "kinds_",
+    "targets_",
+    "most_frequent_",
+    "sources_",
+    "rules_",
+    "n_outputs_",
+    "n_features_in_",
+    "feature_names_in_",
+    "_strategy",
+)
+
+
+def _pack_dummy(model, tensors):
+    learned = {name: getattr(model, name) for name in _DUMMY if hasattr(model, name)}
+    return learned or None
+
+
+def _unpack_dummy(model, state, tensors):
+    _require(set(state) <= set(_DUMMY), "it has learned what none learns.")
+    kinds, strategy = state["kinds_"], state["_strategy"]
+    rows = {"strings": str, "token lists": tuple, "token ids": tuple}
+    _require(
+        type(kinds) is tuple and len(kinds) == 2 and set(kinds) <= set(rows),
+        "it does not say what it was fitted on.",
+    )
+    model._validate_params()
+    DummySeq2Seq(strategy=strategy)._validate_params()
+    if kinds[1] == "token ids":
+        _require(_is_int(state["n_outputs_"], 0), "it has no number of outputs.")
+    if strategy == "suffix":
+        _check_rules(state["rules_"], rows[kinds[0]])
+    elif strategy != "copy":
+        targets = state["targets_"]
+        _require(
+            isinstance(targets, np.ndarray)
+            and targets.dtype == object
+            and set(map(type, targets)) == {rows[kinds[1]]},
+            "its targets are not of one kind.",
+        )
+        places = [] if strategy == "closest" else [state["most_frequent_"]]
+        if strategy in ("lookup", "nearest"):
+            sources = state["sources_"]
+            _require(
+                isinstance(sources, dict)
+                and set(map(type, sources)) == {rows[kinds[0]]},
+                "its sources are not of one kind.",
+            )
+            places += sources.values()
+        _require(
+            all(_is_int(place, 0) and place < len(targets) for place in places),
+            "it points at no target.",
+        )
+    vars(model).update(state)
+
+
+def _check_rules(rules, row):
+    _require(
+        isinstance(rules, dict)
+        and set(map(type, rules)) <= {row}
+        and set(map(type, rules.values())) <= {tuple}
+        and all(
+            len(rule) == 2 and _is_int(rule[0], 0) and type(rule[1]) is row
+            for rule in rules.values()
+        ),
+        "its rules do not rewrite suffixes.",
+    )
+    _require(
+        all(rule[0] <= len(suffix) for suffix, rule in rules.items()),
+        "a rule cuts more than its suffix.",
+    )
+
+
+def _pack_pipeline(pipeline, tensors):
+    # Its steps are parameters; there is nothing else to check them.
+    return {}
+
+
+def _unpack_pipeline(pipeline, state, tensors):
+    _require(not state, "a Pipeline learns nothing itself.")
+    _require(
+        all(
+            type(step) is tuple and len(step) == 2 and type(step[0]) is str
+            for step in pipeline.steps
+        ),
+        "a Pipeline's steps are not pairs of name and estimator.",
+    )
+    pipeline._validate_steps()
+
+
+def _pipeline_params(pipeline):
+    params = pipeline.get_params(deep=False)
+    params["steps"] = list(map(tuple, pipeline.steps))
+    return {name: value for name, value in params.items() if value is not None}
+
+
+register(SequenceVectorizer, _pack_vectorizer, _unpack_vectorizer, _vectorizer_params)
+
+register(ColumnVectorizer, _pack_columns, _unpack_columns)
+
+register(
+    Seq2SeqTransformer, _pack_transformer, _unpack_transformer, _transformer_params
+)
+
+register(Seq2SeqEnsemble, _pack_ensemble, _unpack_ensemble, _ensemble_params)
+
+register(DummySeq2Seq, _pack_dummy, _unpack_dummy)
+
+register(Pipeline, _pack_pipeline, _unpack_pipeline, _pipeline_params)

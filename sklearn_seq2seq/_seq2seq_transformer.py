@@ -1,0 +1,950 @@
+"""`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
+
+import copy
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.pipeline import _VisualBlock
+from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from sklearn_seq2seq._decoding import _inference
+from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._fitting import draw_seed, unchanged_on_failure
+from sklearn_seq2seq._network._recurrent import CELLS
+from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._pairs._dataset import PairDataset
+from sklearn_seq2seq._pairs._reader import ID_CHECKS
+from sklearn_seq2seq._pairs._sides import (
+    check_width,
+    grow_source,
+    id_side,
+    learn_target,
+    learn_text,
+    read_target_ids,
+    shared_sides,
+)
+from sklearn_seq2seq._parameters import check_combinations, non_negative, positive
+from sklearn_seq2seq._persistence._save_load import SavingMixin
+from sklearn_seq2seq._text._check_input import holds_text, is_column, listed, take
+from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
+from sklearn_seq2seq._training._callbacks import (
+    CallbackSupportMixin,
+    DecodedScore,
+    FitTasks,
+    with_callbacks,
+)
+from sklearn_seq2seq._training._devices import PRECISIONS
+from sklearn_seq2seq._training._make_net import make_net, start_from_counts
+from sklearn_seq2seq._training._optimizers import OPTIMIZERS
+from sklearn_seq2seq._training._pretrained import (
+    check_pretrained,
+    load_vectors,
+    take_weights,
+    vectors_by_id,
+)
+from sklearn_seq2seq._training._run import Training
+from sklearn_seq2seq._warnings import warn
+
+
+def _has_no_attention(estimator):
+    """`inverse_transform` exists where the decoder sees nothing but the vector."""
+    fitted = getattr(estimator, "net_", None)
+    attention = estimator.attention if fitted is None else fitted.module__attention
+    if attention is None:
+        return True
+    raise AttributeError(
+        "inverse_transform needs attention=None: with attention the decoder sees more "
+        f"than the fixed-length vector; got attention={attention!r}."
+    )
+
+
+class Seq2SeqTransformer(
+    DecodingMixin,
+    SavingMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """Recurrent encoder-decoder from sequences to sequences.
+
+    A recurrent encoder (LSTM, GRU or plain RNN) reads a source into one fixed-length
+    vector, and a decoder turns that into the target [1]_ [2]_; by default it also looks
+    back at the source through attention. `predict` gives targets, `transform` the
+    vectors. It learns from pairs: words and their pronunciations, names and their
+    spelling in another script, lemmas and inflections, dates and their normal form,
+    sentences and translations. Where a target has one label for every source token, a
+    sequence labeller is the better tool.
+
+    Parameters
+    ----------
+    source_vectorizer : SequenceVectorizer or ColumnVectorizer, default=None
+        Cuts sources into tokens; a clone of it is fitted. None cuts strings into
+        characters, takes lists as tokens, and numbers as token ids.
+    target_vectorizer : SequenceVectorizer, default=None
+        The same for targets. None without `y` means that of the source.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Recurrent unit of the encoder, and of the decoder unless `decoder_cell` says
+        otherwise.
+    decoder_cell : {"lstm", "gru", "rnn"}, default=None
+        Recurrent unit of the decoder; None means `cell`.
+    hidden_size : int, default=192
+        Units of each layer and direction.
+    num_layers : int, default=1
+        Layers of the encoder, and of the decoder.
+    embedding_size : int, default=128
+        Length of the token vectors; None feeds one-hot vectors instead.
+    bidirectional : bool, default=True
+        Whether the encoder reads the source from both ends.
+    reverse_source : bool, default=False
+        Whether the encoder reads the source from its end [1]_. Of no effect with
+        `bidirectional`.
+    attention : {"dot", "general", "additive"}, default="additive"
+        How the decoder looks back at the source [3]_ [4]_. None leaves it the
+        fixed-length vector alone.
+    input_feeding : bool, default=False
+        Whether the attention's context goes into the decoder's next step. Steps are
+        then taken one by one, which is slower.
+    copy : bool, default=False
+        Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
+        Subwords must then be the same on both sides. Any token of a source can then
+        be read: the source vectorizer's `handle_unknown` has no say.
+    share_embeddings : bool, default=False
+        Whether both sides have one vocabulary, the union, and one embedding table.
+    tie_output : bool, default=False
+        Whether the output layer's weights are the target embedding table [9]_.
+    source_vectors, target_vectors : array-like or mapping, default=None
+        Pretrained token vectors of length `embedding_size`: a mapping from token to
+        vector, or an array of one row for each id. Tokens without one keep their
+        random start; a warning says how many.
+    freeze_vectors : bool, default=False
+        Whether tables with pretrained vectors stay as they are, and a tied output too.
+    pretrained : Seq2SeqTransformer or FrozenEstimator of one, default=None
+        A fitted model to start from, such as an autoencoder of sources that have no
+        targets. Its source vocabulary is kept and that of `X` added, its encoder and
+        the token vectors are taken, and of the decoder each part of the same shape;
+        token by token, as the tokens are called. What makes clones (searches,
+        cross-validation, ensembles) needs ``sklearn.frozen.FrozenEstimator(model)``.
+    dropout : float, default=0.3
+        Share of values dropped in training: of embeddings, between layers, and before
+        the output.
+    unknown_dropout : float, default=0.0
+        Share of source tokens made unknown in training, so that the network learns what
+        to do with unknown ones.
+    encoder_loss_weight : float, default=0.0
+        The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc asks
+        the fixed-length vector which tokens the target has [6]_.
+    label_smoothing : float, default=0.1
+        Share of each reference token's probability that is spread over all tokens.
+    teacher_forcing : float or tuple of two floats, default=1.0
+        Probability that a training step is fed the reference rather than a sample of
+        the model's own [7]_. A pair goes from the first to the second over the epochs.
+    optimizer : str or torch optimiser class, default="adam"
+        "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta" or "sgd".
+    learning_rate : float, default=0.002
+        Step size, the highest of the schedule.
+    lr_schedule : str, torch scheduler class or skorch LRScheduler, default="cosine"
+        "constant", "cosine" (warm-up over 5 % of the steps, then down to 0),
+        "inverse_sqrt" (the same warm-up) or "plateau" (halved when the validation score
+        has not improved for a third of `n_iter_no_change` epochs).
+    weight_decay : float, default=0.0
+        The optimiser's penalty on weights.
+    batch_size : int, default=32
+        Pairs of a training step. Four times as many rows are predicted at once.
+    max_tokens : int, default=None
+        Most positions of a training batch, source and target, padding included; long
+        pairs make smaller batches.
+    max_epochs : int, default=30
+        Passes over the pairs.
+    max_time : float, default=None
+        Seconds after which training ends, within an epoch if need be.
+    gradient_clip : float, default=5.0
+        Largest norm of a step's gradient; None does not clip.
+    gradient_accumulation_steps : int, default=1
+        Batches whose gradients make one training step: that of a batch so many times
+        as large, in the memory of one.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
+        `validation_data`) and stop when the score there no longer improves. With one
+        pair, or one group, there is no validation.
+    validation_fraction : float, default=0.1
+        Share of pairs, or groups, held out, at least one.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which to stop.
+    tol : float, default=1e-4
+        Improvement that counts.
+    scoring : str, callable, list or dict, default="loss"
+        What is validated: "loss", "exact_match" (of greedy decoding, at no cost), or
+        any of scikit-learn's `scoring` on decoded targets; of several the first
+        decides. After `fit` the model is that of the best epoch.
+    beam_width : int, default=1
+        Hypotheses kept in decoding; 1 is greedy.
+    length_penalty : float, default=0.0
+        Exponent a of the length penalty: hypotheses of n positions are ranked by
+        log-probability over ``((5 + n) / 6) ** a`` [8]_.
+    max_length : "auto", int or float, default="auto"
+        Most tokens of a prediction. "auto" is 1.25 times the longest training target,
+        and for sources longer than any in training proportionally more, for sources
+        without tokens none unless training had some; a float is a multiple of the
+        source's tokens. Predictions that it ends are counted in a warning.
+    max_source_length : "auto" or int, default=None
+        Most tokens of a source that is read at once. "auto" is the longest source of
+        training, None sets no limit.
+    long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
+        What becomes of longer sources: a ValueError; the end or the start is left
+        unread; or `predict` reads them in pieces, cut at the end of a sentence or at
+        white space where there is any in the second half, and joins the predictions;
+        `max_length`, `min_length` and `no_repeat_ngram_size` are then about each piece.
+        A warning counts them. Pairs are never cut into chunks: `fit` then reads them
+        whole, other methods refuse them.
+    min_length : int, default=0
+        Fewest tokens of a prediction, as far as `max_length` allows.
+    no_repeat_ngram_size : int, default=None
+        No sequence of so many tokens occurs twice in a prediction, as it is before
+        `replace_unknown`.
+    banned_tokens : iterable of str (or of int, or tuples), default=None
+        Target tokens never to predict; of a `ColumnVectorizer`'s targets in any column,
+        or as ``(column, token)`` in one.
+    allowed_outputs : iterable, default=None
+        Closed set of targets, of the kind of `y`; every prediction is one of them,
+        whatever `max_length` and `no_repeat_ngram_size`. Those shorter than
+        `min_length` are left out, if that leaves any.
+    replace_unknown : {"copy", "keep"}, default=None
+        None never predicts the unknown token. "keep" may, and "copy" puts the source
+        token most attended to in its place, as typed.
+    min_confidence : float, default=0.0
+        Predictions of lower probability become `abstain`.
+    abstain : object, default=None
+        What stands for a prediction that is not made.
+    device : str or torch.device, default="auto"
+        "auto" takes CUDA, else MPS, else the CPU.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        Of the arithmetic in training, where the device has it.
+    checkpoint : str or path, default=None
+        File in which the state of training is kept, or a folder, in which each fit has
+        a file of its own. The same call of `fit` again, after whatever ended it, goes
+        on from there and ends as if it had never stopped; a finished one returns at
+        once. The file of another fit, or a broken one, is left alone: a ValueError.
+        Your own `callbacks` begin afresh.
+    checkpoint_interval : int, default=1
+        Epochs between two writings.
+    checkpoint_minutes : float, default=None
+        The state is also written when the last writing was so many minutes ago, in the
+        middle of an epoch too.
+    warm_start : bool, default=False
+        Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
+    callbacks : list of skorch callbacks, default=None
+        Called in training, for instance ``skorch.callbacks.TensorBoard(writer)``. Each
+        fit works on shallow copies: what is passed stays as it is, but a writer or a
+        list that it holds is the same.
+    random_state : int, RandomState instance or None, default=None
+        Determines the first weights, the order of pairs, dropout and the validation
+        split. Global random state is neither used nor changed.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; ``net_.module_`` is the torch module.
+    history_ : skorch.history.History
+        One record an epoch: train_loss (what is minimised; nats a target position),
+        with validation valid_loss (the plain cross-entropy, without dropout or
+        smoothing, so that the two are not to be compared) and valid_exact_match, dur
+        (seconds) and more.
+    source_vectorizer_, target_vectorizer_ : SequenceVectorizer or None
+        Fitted; None where ids were given.
+    n_iter_ : int
+        Epochs trained.
+    n_parameters_ : int
+        Weights of the network.
+    n_features_in_ : int
+        Columns of `X`, where it was ids.
+
+    See Also
+    --------
+    SequenceVectorizer : Text to token ids and back.
+    ColumnVectorizer : Several columns as one source.
+    DummySeq2Seq : The floor that a model must beat.
+
+    Notes
+    -----
+    Training takes time linear in the number of tokens; without `input_feeding` each
+    layer runs over whole sequences in one call. Decoding takes one step a target token
+    for all rows of a batch at once. A row's result does not depend on the other rows.
+
+    References
+    ----------
+    .. [1] Sutskever, Vinyals and Le, "Sequence to sequence learning with neural
+       networks", NeurIPS, 2014. :arxiv:`1409.3215`
+    .. [2] Cho et al., "Learning phrase representations using RNN encoder-decoder for
+       statistical machine translation", EMNLP, 2014. :arxiv:`1406.1078`
+    .. [3] Bahdanau, Cho and Bengio, "Neural machine translation by jointly learning to
+       align and translate", ICLR, 2015. :arxiv:`1409.0473`
+    .. [4] Luong, Pham and Manning, "Effective approaches to attention-based neural
+       machine translation", EMNLP, 2015. :arxiv:`1508.04025`
+    .. [5] See, Liu and Manning, "Get to the point: summarization with
+       pointer-generator networks", ACL, 2017. :arxiv:`1704.04368`
+    .. [6] Ma, Sun, Wang and Lin, "Bag-of-words as target for neural machine
+       translation", ACL, 2018. :arxiv:`1805.04871`
+    .. [7] Bengio, Vinyals, Jaitly and Shazeer, "Scheduled sampling for sequence
+       prediction with recurrent neural networks", NeurIPS, 2015. :arxiv:`1506.03099`
+    .. [8] Wu et al., "Google's neural machine translation system", 2016.
+       :arxiv:`1609.08144`
+    .. [9] Press and Wolf, "Using the output embedding to improve language models",
+       EACL, 2017. :arxiv:`1608.05859`
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import Seq2SeqTransformer
+    >>> words = ["ab", "ba", "abb", "bab", "aab", "b"]
+    >>> shouted = [word.upper() for word in words]
+    >>> model = Seq2SeqTransformer(hidden_size=32, dropout=0, random_state=0)
+    >>> model = model.set_params(learning_rate=0.01).fit(words, shouted)
+    >>> model.predict(["ab", "bab"])
+    array(['AB', 'BAB'], dtype=object)
+    >>> model.transform(["ab", "bab"]).shape
+    (2, 64)
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        "source_vectorizer": [HasMethods(["fit_transform", "transform"]), None],
+        "target_vectorizer": [HasMethods(["fit_transform", "inverse_transform"]), None],
+        "cell": [StrOptions(set(CELLS))],
+        "decoder_cell": [StrOptions(set(CELLS)), None],
+        "hidden_size": [positive()],
+        "num_layers": [positive()],
+        "embedding_size": [positive(), None],
+        "bidirectional": ["boolean"],
+        "reverse_source": ["boolean"],
+        "attention": [StrOptions({"dot", "general", "additive"}), None],
+        "input_feeding": ["boolean"],
+        "copy": ["boolean"],
+        "share_embeddings": ["boolean"],
+        "tie_output": ["boolean"],
+        "source_vectors": ["array-like", dict, HasMethods(["keys"]), None],
+        "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
+        "freeze_vectors": ["boolean"],
+        "pretrained": [BaseEstimator, None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "unknown_dropout": [Interval(Real, 0, 1, closed="left")],
+        "encoder_loss_weight": [Interval(Real, 0, 1, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "teacher_forcing": [Interval(Real, 0, 1, closed="both"), tuple],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "learning_rate": [positive(Real)],
+        "lr_schedule": [
+            StrOptions({"constant", "cosine", "inverse_sqrt", "plateau"}),
+            HasMethods(["on_train_begin"]),
+            callable,
+        ],
+        "weight_decay": [non_negative(Real)],
+        "max_tokens": [positive(), None],
+        "max_epochs": [positive()],
+        "max_time": [positive(Real), None],
+        "gradient_clip": [positive(Real), None],
+        "gradient_accumulation_steps": [positive()],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [positive()],
+        "tol": [non_negative(Real)],
+        "scoring": [str, callable, list, tuple, dict],
+        **DecodingMixin._decoding_constraints,
+        "device": [str, torch.device],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "checkpoint": [str, HasMethods(["__fspath__"]), None],
+        "checkpoint_interval": [positive()],
+        "checkpoint_minutes": [positive(Real), None],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        source_vectorizer=None,
+        target_vectorizer=None,
+        cell="lstm",
+        decoder_cell=None,
+        hidden_size=192,
+        num_layers=1,
+        embedding_size=128,
+        bidirectional=True,
+        reverse_source=False,
+        attention="additive",
+        input_feeding=False,
+        copy=False,
+        share_embeddings=False,
+        tie_output=False,
+        source_vectors=None,
+        target_vectors=None,
+        freeze_vectors=False,
+        pretrained=None,
+        dropout=0.3,
+        unknown_dropout=0.0,
+        encoder_loss_weight=0.0,
+        label_smoothing=0.1,
+        teacher_forcing=1.0,
+        optimizer="adam",
+        learning_rate=0.002,
+        lr_schedule="cosine",
+        weight_decay=0.0,
+        batch_size=32,
+        max_tokens=None,
+        max_epochs=30,
+        max_time=None,
+        gradient_clip=5.0,
+        gradient_accumulation_steps=1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        scoring="loss",
+        beam_width=1,
+        length_penalty=0.0,
+        max_length="auto",
+        max_source_length=None,
+        long_source="error",
+        min_length=0,
+        no_repeat_ngram_size=None,
+        banned_tokens=None,
+        allowed_outputs=None,
+        replace_unknown=None,
+        min_confidence=0.0,
+        abstain=None,
+        device="auto",
+        precision="float32",
+        checkpoint=None,
+        checkpoint_interval=1,
+        checkpoint_minutes=None,
+        warm_start=False,
+        callbacks=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.source_vectorizer = source_vectorizer
+        self.target_vectorizer = target_vectorizer
+        self.cell = cell
+        self.decoder_cell = decoder_cell
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.embedding_size = embedding_size
+        self.bidirectional = bidirectional
+        self.reverse_source = reverse_source
+        self.attention = attention
+        self.input_feeding = input_feeding
+        self.copy = copy
+        self.share_embeddings = share_embeddings
+        self.tie_output = tie_output
+        self.source_vectors = source_vectors
+        self.target_vectors = target_vectors
+        self.freeze_vectors = freeze_vectors
+        self.pretrained = pretrained
+        self.dropout = dropout
+        self.unknown_dropout = unknown_dropout
+        self.encoder_loss_weight = encoder_loss_weight
+        self.label_smoothing = label_smoothing
+        self.teacher_forcing = teacher_forcing
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_tokens = max_tokens
+        self.max_epochs = max_epochs
+        self.max_time = max_time
+        self.gradient_clip = gradient_clip
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.scoring = scoring
+        self.beam_width = beam_width
+        self.length_penalty = length_penalty
+        self.max_length = max_length
+        self.max_source_length = max_source_length
+        self.long_source = long_source
+        self.min_length = min_length
+        self.no_repeat_ngram_size = no_repeat_ngram_size
+        self.banned_tokens = banned_tokens
+        self.allowed_outputs = allowed_outputs
+        self.replace_unknown = replace_unknown
+        self.min_confidence = min_confidence
+        self.abstain = abstain
+        self.device = device
+        self.precision = precision
+        self.checkpoint = checkpoint
+        self.checkpoint_interval = checkpoint_interval
+        self.checkpoint_minutes = checkpoint_minutes
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Learning
+
+    @with_callbacks
+    def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
+        """Learn both vocabularies and train the network.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources. Text: a list, 1-D array, pandas or polars column, or, with a
+            `ColumnVectorizer`, a frame. Ids: a dense or sparse array of shape
+            (n_samples, width); zeros are no tokens.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            The targets, ids of shape (n_samples,) or (n_samples, width). None makes
+            every source its own target: an autoencoder.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            How much each pair counts in the loss: 2 is the same as repeating it, 0 as
+            leaving it out.
+        groups : array-like, shape (n_samples,), default=None
+            Pairs of one group stay on one side of the internal validation split.
+        validation_data : tuple (X, y), default=None
+            Pairs to validate on after every epoch, instead of a part of `X` and `y`.
+
+        Returns
+        -------
+        self : Seq2SeqTransformer
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            If a row is not what it must be (the message names it), lengths differ, or
+            parameters do not go together.
+        """
+        going_on = self.warm_start and hasattr(self, "net_")
+        extras = {"groups": groups, "validation_data": validation_data}
+        return self._learn_and_train(going_on, X, y, sample_weight, **extras)
+
+    @with_callbacks
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Train `max_epochs` more on these pairs.
+
+        The first call learns the vocabularies; tokens that come later are unknown, with
+        a warning that counts them. The optimiser's state is kept between calls and
+        changed parameters of training apply.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            The targets, as for `fit`.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            As for `fit`.
+
+        Returns
+        -------
+        self : Seq2SeqTransformer
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        return self._learn_and_train(hasattr(self, "net_"), X, y, sample_weight)
+
+    def _learn_and_train(self, going_on, X, y, sample_weight, **extras):
+        self._check_parameters()
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        tasks = FitTasks(context, self, X, y)
+        with unchanged_on_failure(self), tasks:
+            if going_on:
+                X, y = listed(X, y)
+                dataset = self._read_pairs(X, y)
+                self._check_ids(dataset.source, y)
+            else:
+                X, y, dataset = self._learn(X, y)
+            self._train(X, y, dataset, tasks, sample_weight=sample_weight, **extras)
+        return self
+
+    def _check_parameters(self):
+        """Validate each parameter, then how they go together."""
+        self._validate_params()
+        check_combinations(self.get_params(deep=False))
+
+    def _learn(self, X, y):
+        """Learn both sides; return the data and its data set."""
+        X, y = listed(X, y)
+        start = self._start()
+        source_vectorizer = self.source_vectorizer
+        if source_vectorizer is None and start is not None and holds_text(X, None):
+            source_vectorizer = start.source_vectorizer_
+        target_vectorizer = self.target_vectorizer
+        if y is X and target_vectorizer is None:
+            target_vectorizer = source_vectorizer
+        source, source_tokens = self._learn_source(X, source_vectorizer)
+        if start is not None:
+            source, source_tokens = grow_source(source, source_tokens, start._source, X)
+        target, target_tokens = learn_target(y, target_vectorizer)
+        check_consistent_length(source_tokens, target_tokens)
+        if self.share_embeddings:
+            own = source, target
+            source, target = shared_sides(source, target)
+            if source.is_text and source is not own[0]:
+                source, source_tokens = learn_text(X, source.vectorizer, "X")
+                target, target_tokens = learn_text(y, target.vectorizer, "y")
+                for side, before in zip((source, target), own, strict=True):
+                    side.vectorizer.set_params(**before.vectorizer.get_params())
+        self._source, self._target = source, target
+        self._copies = CopyTable(source, target) if self.copy else None
+        self.source_vectorizer_ = source.vectorizer
+        self.target_vectorizer_ = target.vectorizer
+        vars(self).pop("net_", None)
+        if self.copy and source.is_text:
+            return X, y, self._read_pairs(X, y)
+        copies = source_tokens if self.copy else None
+        return X, y, self._dataset(source_tokens, target_tokens, copies)
+
+    def _start(self):
+        """The fitted estimator to start from, or None."""
+        if self.pretrained is None:
+            return None
+        params = self.get_params(deep=False)
+        return check_pretrained(self.pretrained, params, Seq2SeqTransformer)
+
+    def _learn_source(self, X, vectorizer):
+        # Of a column of numbers the reader of text can say what is wrong.
+        if holds_text(X, vectorizer) or is_column(X):
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
+            return learn_text(X, vectorizer, "X")
+        tokens = as_tokens(validate_data(self, X, reset=True, **ID_CHECKS))
+        return id_side(tokens, "X"), tokens
+
+    def _read_source(self, X):
+        """Read sources as `fit` learned to: ``(tokens, copies, strings)``."""
+        if self._source.is_text:
+            tokens, extras = self._source.read(X, "X", self._copies is not None)
+        elif holds_text(X, None):
+            raise ValueError(
+                "X holds text, but this model was fitted on token ids. Pass ids, made "
+                "as those were: in a Pipeline, by the steps before the model."
+            )
+        else:
+            tokens = as_tokens(validate_data(self, X, reset=False, **ID_CHECKS))
+            extras = []
+        if self._copies is None:
+            return tokens, None, []
+        return tokens, *self._copies.of_source(tokens, extras)
+
+    def _read_pairs(self, X, y):
+        """Read pairs as `fit` learned to, into a data set."""
+        tokens, copies, strings = self._read_source(X)
+        if self._target.is_text:
+            target, extras = self._target.read(y, "y", copies is not None)
+            if copies is not None:
+                target = self._copies.of_target(target, extras, strings)
+        else:
+            target, _ = read_target_ids(y)
+            if copies is None:
+                target.data[target.data >= self._target.size] = UNKNOWN
+        check_consistent_length(tokens, target)
+        return self._dataset(tokens, target, copies)
+
+    def _check_ids(self, source, y):
+        """Look at ids to go on with, as vectorizers look at text."""
+        sides = []
+        if not self._source.is_text:
+            sides.append((self._source, source, "X"))
+        if not self._target.is_text:
+            sides.append((self._target, read_target_ids(y)[0], "y"))
+        for side, tokens, name in sides:
+            check_width(tokens, side, name)
+            new = tokens.data[tokens.data >= side.size]
+            if len(new):
+                warn(
+                    f"{len(new)} token(s) in {name} are not in the vocabulary, which "
+                    f"ends at id {side.size - 1}; for example {new[0]}.",
+                )
+
+    def _dataset(self, tokens, target=None, copies=None, weight=None):
+        return PairDataset(
+            tokens,
+            target,
+            source_size=self._source.size,
+            target_size=self._target.size,
+            copies=copies,
+            weight=weight,
+        )
+
+    def _train(
+        self,
+        X,
+        y,
+        dataset,
+        tasks,
+        *,
+        sample_weight=None,
+        groups=None,
+        validation_data=None,
+    ):
+        """Train `net_`, made if there is none yet, on a data set."""
+        params = self.get_params(deep=False)
+        valid, net = None, getattr(self, "net_", None)
+        if self.max_source_length != "auto":
+            dataset = self._shorten_pairs(X, dataset)
+        before = (1, 1) if net is None else self._longest
+        sides = dataset.source_positions, dataset.target_positions
+        self._longest = tuple(
+            max(n, int(positions.max()) - 1)
+            for n, positions in zip(before, sides, strict=True)
+        )
+        start = self._start() if net is None else None
+        if validation_data is not None:
+            pair = isinstance(validation_data, (tuple, list))
+            if not pair or len(validation_data) != 2:
+                raise ValueError(
+                    "validation_data must be a pair (X, y) of sources and targets; got "
+                    f"{validation_data!r:.60}."
+                )
+            try:
+                X_valid, y_valid = listed(*validation_data)
+                valid = self._read_pairs(X_valid, y_valid)
+                valid = self._shorten_pairs(X_valid, valid)
+            except ValueError as error:
+                raise ValueError(f"In validation_data: {error}") from error
+        knew = net is not None and self._knows_empty
+        self._knows_empty = knew or any(
+            bool((data.source_positions == 1).any())
+            for data in (dataset, valid)
+            if data is not None
+        )
+        training = Training(
+            params,
+            dataset,
+            seed=draw_seed(self.random_state),
+            sample_weight=sample_weight,
+            groups=groups,
+            valid=valid,
+            names=[
+                getattr(side.vectorizer, "vocabulary_", side.size)
+                for model in (self, start)
+                if model is not None
+                for side in (model._source, model._target)
+            ],
+            net=net if start is None else start.net_,
+        )
+        decoded = None
+        if training.decodes:
+            if training.held is not None:
+                X_valid, y_valid = (take(data, training.held) for data in (X, y))
+            decoded = DecodedScore(self.scoring, self._with_net, X_valid, y_valid)
+        # A deep copy, so that a failure leaves the fitted one as it was.
+        net = self._new_net(params, training) if net is None else copy.deepcopy(net)
+        training.run(net, decoded, tasks)
+        self._take_net(net)
+
+    def _shorten_pairs(self, X, dataset):
+        """Training pairs with what is to be read of long sources."""
+        # Which part of a target belongs to which chunk is not known.
+        if self.long_source == "chunk":
+            return dataset
+        (dataset,), _ = self._shorten(X, [dataset])
+        return dataset
+
+    def _take_net(self, net):
+        """Make a trained net, and what it says of itself, this estimator's."""
+        self.net_ = net
+        self.history_ = net.history
+        self.n_iter_ = len(net.history)
+        self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
+
+    def _new_net(self, params, training):
+        sizes = {"source_size": self._source.size, "target_size": self._target.size}
+        net = make_net(params, **sizes, seed=training.seed)
+        start_from_counts(net, training.dataset)
+        start = self._start()
+        if start is not None:
+            take_weights(
+                net.module_,
+                start.net_.module_,
+                (self._source, start._source),
+                (self._target, start._target),
+            )
+        self._load_vectors(net)
+        factor = 2 if net.module_.decoder_cell == "lstm" else 1
+        self._n_features_out = factor * self.num_layers * self.hidden_size
+        return net
+
+    def _load_vectors(self, net):
+        for name, side in (("source", self._source), ("target", self._target)):
+            parameter = f"{name}_vectors"
+            vectors = getattr(self, parameter)
+            if vectors is not None:
+                ids, matrix = vectors_by_id(
+                    vectors, side, self.embedding_size, parameter
+                )
+                load_vectors(net, name, ids, matrix, self.freeze_vectors)
+
+    def _with_net(self, net):
+        """Make a fitted estimator of a net in training, for a scorer."""
+        fitted = copy.copy(self)
+        fitted.net_ = net
+        fitted._in_training = True
+        return fitted
+
+    # Predicting
+
+    def transform(self, X):
+        """Encode each source into the fixed-length vector that the decoder is handed.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+
+        Returns
+        -------
+        vectors : ndarray of float32, shape (n_samples, n_features_out)
+            The decoder's first hidden state, layer by layer; for an LSTM followed by
+            its cell state.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row is not what it must be, or would have to be read in chunks.
+        """
+        check_is_fitted(self)
+        X, _ = listed(X)
+        tokens, _, _ = self._read_source(X)
+        (dataset,), _ = self._shorten(X, [self._dataset(tokens)], whole="transform")
+        return _inference.encode(self.net_.module_, dataset, batch_size=self.batch_size)
+
+    @available_if(_has_no_attention)
+    def inverse_transform(self, X):
+        """Decode fixed-length vectors greedily; only there for ``attention=None``.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (n_samples, n_features_out)
+            Vectors as `transform` gives them, or made from such.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,) or (n_samples, width)
+            Targets, of the kind given to `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If the vectors are not of the length of those of `transform`, or not finite.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=np.float32)
+        if X.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but inverse_transform expects the "
+                f"{self._n_features_out} of transform's vectors."
+            )
+        limit = int(self._limits([np.array([self._longest[0]])])[0])
+        tokens = _inference.decode_vectors(
+            self.net_.module_,
+            X,
+            limit=limit,
+            batch_size=self.batch_size,
+            width=max(self._target.width, limit),
+        )
+        return self._target.write(tokens)
+
+    def attention_weights(self, X, y=None):
+        """Where the decoder looks in the source, for each position of the target.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            Their targets; None means the predicted ones.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (n_target_tokens + 1, n_source_tokens + 1)
+            In the order of `X`. Rows sum to 1; the last row and column are the ends.
+            Source tokens are those that are read, where `long_source` truncates.
+
+        Raises
+        ------
+        ValueError
+            If the network has no attention.
+        """
+        check_is_fitted(self)
+        network = self.net_.module_
+        if network.decoder.attention is None:
+            raise ValueError(
+                "attention_weights needs a network with attention; this one was fitted "
+                "with attention=None."
+            )
+        if y is None:
+            decoded, _, (data,), _ = self._decode(X, whole="attention_weights")
+            target = decoded.best(max(self._target.width, decoded.tokens.shape[2]))
+            dataset = self._dataset(data.source, target, data.copies)
+        else:
+            X, y = listed(X, y)
+            dataset = self._read_pairs(X, y)
+            (dataset,), _ = self._shorten(X, [dataset], whole="attention_weights")
+        return _inference.attention_weights(
+            network, dataset, batch_size=self.batch_size
+        )
+
+    @property
+    def _members(self):
+        return [self]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def _sk_visual_block_(self):
+        """What a notebook shows: the vectorizers, and the sizes of what was learned."""
+        parts = {
+            "source_vectorizer": self.source_vectorizer,
+            "target_vectorizer": self.target_vectorizer,
+        }
+        if hasattr(self, "net_"):
+            sides = zip(parts, (self._source, self._target), strict=True)
+            parts = {
+                f"{name}_: vocabulary of {side.size:,}": side.vectorizer or "token ids"
+                for name, side in sides
+            }
+            parts[f"net_: {self.n_parameters_:,} parameters"] = (
+                f"{self.net_.module__cell} encoder-decoder"
+            )
+        parts = {name: part for name, part in parts.items() if part is not None}
+        kind = "parallel" if parts else "single"
+        return _VisualBlock(
+            kind,
+            list(parts.values()) or self,
+            names=list(parts) or type(self).__name__,
+            name_details=list(map(str, parts.values())) or str(self),
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,119 @@
+"""From strings to numbered tokens: cutting, counting, numbering."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Set
+from itertools import chain, count, pairwise
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_seq2seq._text._check_input import describe
+from sklearn_seq2seq._tokens import FIRST_TOKEN
+
+# Rows are worked on in blocks that stay in the processor's cache; the Python objects
+# of a million tokenised rows at once would take a hundred times the memory of the ids.
+# Lists of tokens come in fewer rows: Python's garbage collector goes through its young
+# objects whenever 700 have come to be and not gone, which takes longer than the work.
+BLOCK = 2**13
+
+BLOCK_OF_LISTS = 2**9
+
+
+def check_vocabulary(vocabulary):
+    """Bring a given vocabulary into the form of `vocabulary_`."""
+    if isinstance(vocabulary, str):
+        raise ValueError(
+            "vocabulary must be an iterable of tokens; got a single string: wrap it in "
+            "a list, or list its characters."
+        )
+    if isinstance(vocabulary, Mapping):
+        ids = sorted(vocabulary.values())
+        if ids != list(range(FIRST_TOKEN, FIRST_TOKEN + len(ids))):
+            raise ValueError(
+                f"The ids of vocabulary must be {FIRST_TOKEN}, {FIRST_TOKEN + 1}, ... "
+                "without gaps, as 0 and 1 are reserved; pass the tokens alone to have "
+                "them numbered."
+            )
+        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    else:
+        tokens = list(vocabulary)
+    for place, token in enumerate(tokens):
+        if not isinstance(token, str):
+            raise ValueError(
+                f"Tokens must be strings: token {place} of vocabulary is "
+                f"{describe(token)}"
+            )
+    if isinstance(vocabulary, Set):
+        tokens = sorted(tokens)
+    numbered = dict(zip(map(str, tokens), count(FIRST_TOKEN)))
+    if len(numbered) < len(tokens):
+        twice = next(t for i, t in enumerate(tokens) if t in tokens[:i])
+        raise ValueError(f"Token {twice!r} occurs more than once in vocabulary.")
+    if not numbered:
+        raise ValueError("vocabulary is empty; None learns it from the data.")
+    return numbered
+
+
+def continue_numbering(vocabulary):
+    """Copy a vocabulary so that looking up a new token gives it the next id."""
+    return defaultdict(count(FIRST_TOKEN + len(vocabulary)).__next__, vocabulary)
+
+
+def number_characters(block, numbering):
+    """Look up the id of each character of each string."""
+    text = "".join(block).encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(text, dtype="<u4")
+    # Where each code point occurs first: of several values assigned to one place,
+    # numpy keeps the last.
+    first = np.full(int(codes.max(initial=0)) + 1, -1)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    present = np.flatnonzero(first >= 0)
+    present = present[np.argsort(first[present])]
+    table = np.zeros(len(first), dtype=np.int32)
+    table[present] = [numbering[chr(code)] for code in present.tolist()]
+    return table[codes]
+
+
+def row_frequency(ids, lengths, n_tokens):
+    """Count the rows in which each token occurs."""
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(lengths), n_tokens)
+    rows = sparse.csr_array((np.ones(len(ids), bool), ids.copy(), indptr), shape=shape)
+    rows.sum_duplicates()
+    return np.bincount(rows.indices, minlength=n_tokens)
+
+
+def check_analyzed(block, start, name):
+    """Check that a user's analyzer returned lists of strings."""
+    for i, row in enumerate(block):
+        if not isinstance(row, list | tuple):
+            raise ValueError(
+                "analyzer must return a list of tokens; got "
+                f"{type(row).__name__} for row {start + i} of {name}."
+            )
+    if not all(issubclass(t, str) for t in set(map(type, chain.from_iterable(block)))):
+        for i, row in enumerate(block):
+            for token in row:
+                if not isinstance(token, str):
+                    raise ValueError(
+                        f"analyzer returned, for row {start + i} of {name}, a token "
+                        f"that is {describe(token)}"
+                    )
+    return block
+
+
+def few(tokens, n=5):
+    return ", ".join(map(repr, tokens[:n])) + (", ..." if len(tokens) > n else "")
+
+
+def join(ids, ends, strings, joiner):
+    """Decode rows of ids that end at `ends`; `joiner` None makes lists."""
+    if joiner == "" and len(strings) > 1 and set(map(len, strings[1:])) == {1}:
+        # One array of code points and one decoding for all rows.
+        alphabet = "".join(strings).encode("utf-32-le", "surrogatepass")
+        codes = np.frombuffer(alphabet, dtype="<u4")[ids - 1]
+        text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+        return [text[start:end] for start, end in pairwise(ends)]
+    tokens = list(map(strings.__getitem__, ids.tolist()))
+    rows = (tokens[start:end] for start, end in pairwise(ends))
+    return rows if joiner is None else map(joiner.join, rows)

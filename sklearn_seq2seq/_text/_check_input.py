@@ -1,0 +1,281 @@
+"""What containers of data users may pass, checked."""
+
+from collections.abc import Iterable, Mapping, Set
+from itertools import chain
+from numbers import Number
+from operator import itemgetter
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing, indexable
+
+_ROW_KINDS = (list, tuple, np.ndarray)
+
+
+def check_columns(X):
+    """Bring data into a frame, a 2-D array, or a list of rows."""
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        rows = X.tolist()
+        # As `inverse_transform` returns them.
+        X = rows if all(isinstance(row, tuple) for row in rows) else X
+    if hasattr(X, "shape"):
+        if len(X.shape) != 2:
+            raise ValueError(f"X must have rows and columns; got shape {X.shape}.")
+        return X
+    if isinstance(X, str | bytes | Mapping | Set) or not isinstance(X, Iterable):
+        raise TypeError(
+            "X must be a frame, a 2-D array or a list of tuples; "
+            f"got a {type(X).__name__}."
+        )
+    rows = list(X)
+    for i, row in enumerate(rows):
+        if not isinstance(row, list | tuple | np.ndarray):
+            raise ValueError(
+                f"Row {i} of X must be a tuple with an item for each column; "
+                f"got a {type(row).__name__}."
+            )
+    return rows
+
+
+def take_column(X, column, name):
+    """Take one column, by name or position."""
+    names = list(getattr(X, "columns", ()))
+    if isinstance(column, str):
+        if column not in names:
+            raise ValueError(
+                f"Column {name!r} is not in X: there is no {column!r} among "
+                f"{names if names else 'its columns, which have no names'}."
+            )
+        return X[column]
+    if not isinstance(X, list):
+        if not -X.shape[1] <= column < X.shape[1]:
+            raise ValueError(
+                f"Column {name!r} is not in X: there is no position {column} in shape "
+                f"{tuple(X.shape)}."
+            )
+        if names:
+            return X.iloc[:, column] if hasattr(X, "iloc") else X[names[column]]
+        return X[:, column]
+    try:
+        return list(map(itemgetter(column), X))
+    except IndexError as error:
+        short = next(i for i, row in enumerate(X) if not -len(row) <= column < len(row))
+        raise ValueError(
+            f"Column {name!r} is not in row {short} of X: there is no position "
+            f"{column} among {len(X[short])} items."
+        ) from error
+
+
+def is_raw(X):
+    """Whether `X` holds text or lists of tokens, rather than token ids.
+
+    Parameters
+    ----------
+    X : object
+        What a user passed as data.
+
+    Returns
+    -------
+    bool
+        False for arrays, frames, sparse matrices and nested lists of numbers. True for
+        everything that `check_raw` accepts, or can best explain why not.
+    """
+    if sparse.issparse(X):
+        return False
+    if hasattr(X, "__array__"):
+        X = np.asarray(X)
+        if X.dtype.kind not in "OSUT":
+            return False
+        return _holds_text(X.ravel().tolist(), strict=X.ndim > 1)
+    if isinstance(X, list | tuple | range):
+        return _holds_text(X, strict=False)
+    return True
+
+
+def _holds_text(values, strict):
+    """Look for strings; `strict`: nothing but strings makes it text."""
+    types = set(map(type, values))
+    if any(issubclass(kind, str | bytes) for kind in types):
+        return True
+    if any(issubclass(kind, _ROW_KINDS) for kind in types):
+        rows = (row for row in values if isinstance(row, _ROW_KINDS))
+        lists = (row.ravel().tolist() if hasattr(row, "ravel") else row for row in rows)
+        cells = list(chain.from_iterable(lists))
+        return not cells or _holds_text(cells, strict=True)
+    return not strict and not (types and all(issubclass(t, Number) for t in types))
+
+
+def check_raw(X, name="X", copy=True):
+    """Bring raw data into a list of strings or a list of lists of strings.
+
+    Parameters
+    ----------
+    X : iterable of str, or of lists, tuples or arrays of str
+        Any iterable, a 1-D array, a Series, or a frame or 2-D array of one column.
+    name : str, default="X"
+        How messages call the data.
+    copy : bool, default=True
+        Whether to copy rows that are lists of tokens already.
+
+    Returns
+    -------
+    list of str or list of list of str
+        One item per row.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or several columns, or if a row is missing, a number,
+        bytes, not of the same kind as the first, or holds a token that is not a str.
+    TypeError
+        If `X` is no ordered collection of rows.
+    """
+    rows = _rows(X, name)
+    if not rows:
+        raise ValueError(
+            f"Found array with 0 sample(s) in {name} while a minimum of 1 is required."
+        )
+    types = set(map(type, rows))
+    if types == {str}:
+        return rows
+    if all(issubclass(kind, str) for kind in types):
+        return list(map(str, rows))
+    if not all(issubclass(kind, _ROW_KINDS) for kind in types):
+        _raise_bad_row(rows, name)
+    if copy or types != {list}:
+        rows = [r.tolist() if isinstance(r, np.ndarray) else list(r) for r in rows]
+    types = set(map(type, chain.from_iterable(rows)))
+    if types <= {str}:
+        return rows
+    if not all(issubclass(kind, str) for kind in types):
+        _raise_bad_token(rows, name)
+    return [list(map(str, row)) for row in rows]
+
+
+def _rows(X, name):
+    if isinstance(X, str | bytes):
+        raise ValueError(
+            f"{name} must be an iterable of strings; got a single "
+            f"{type(X).__name__}: wrap it in a list."
+        )
+    if isinstance(X, Mapping | Set) or sparse.issparse(X):
+        raise TypeError(
+            f"{name} must be a list, array or column of strings or of token lists; "
+            f"got a {type(X).__name__}."
+        )
+    if len(getattr(X, "shape", ())) > 1:
+        X = _only_column(X, name)
+    for method in ("to_list", "tolist", "to_pylist"):
+        if hasattr(X, method):
+            rows = getattr(X, method)()
+            break
+    else:
+        if not isinstance(X, Iterable) and hasattr(X, "__array__"):
+            X = np.asarray(X).tolist()
+        rows = list(X) if isinstance(X, Iterable) else None
+    if not isinstance(rows, list):
+        raise TypeError(
+            f"{name} must be an iterable of strings or of token lists; "
+            f"got {type(X).__name__}."
+        )
+    return rows
+
+
+def _only_column(X, name):
+    if len(X.shape) > 2 or X.shape[1] != 1:
+        raise ValueError(
+            f"{name} must be one column of strings or of token lists; got shape "
+            f"{tuple(X.shape)}. Select a column, or use ColumnVectorizer for several."
+        )
+    if hasattr(X, "iloc"):
+        return X.iloc[:, 0]
+    return X.to_series(0) if hasattr(X, "to_series") else X[:, 0]
+
+
+def _raise_bad_row(rows, name):
+    first = rows[0]
+    for i, row in enumerate(rows):
+        if isinstance(row, str | list | tuple | np.ndarray):
+            if isinstance(row, str) != isinstance(first, str):
+                raise ValueError(
+                    f"{name} must hold either strings or token lists; row 0 is a "
+                    f"{type(first).__name__} and row {i} is a {type(row).__name__}."
+                )
+            continue
+        raise ValueError(f"Row {i} of {name} is {describe(row)}")
+
+
+def _raise_bad_token(rows, name):
+    for i, row in enumerate(rows):
+        for j, token in enumerate(row):
+            if not isinstance(token, str):
+                raise ValueError(
+                    f"Tokens must be strings: token {j} in row {i} of {name} is "
+                    f"{describe(token)}"
+                )
+
+
+def describe(value):
+    kind = type(value).__name__
+    nan = isinstance(value, float) and value != value
+    if value is None or nan or kind in {"NAType", "NaTType"}:
+        return f"missing ({value!r}); leave it out, or put an empty one in its place."
+    if isinstance(value, bytes | bytearray):
+        return f"{kind}; decode it first, for example with .decode('utf-8')."
+    return f"of type {kind} ({value!r:.60}); expected a string."
+
+
+def holds_text(data, vectorizer):
+    """Whether `data` is to be read as text."""
+    return vectorizer is not None or is_raw(data)
+
+
+def is_column(X):
+    """Whether `X` has one dimension, and so no rows of ids."""
+    return len(np.shape(X[:1] if isinstance(X, list | tuple | range) else X)) == 1
+
+
+def listed(X, y=None):
+    """Data whose rows can be taken and read again; y=None is X itself.
+
+    Text becomes a list, since an iterator could be read only once.
+    """
+    X = _listed(X, "X")
+    return X, (X if y is None else _listed(y, "y"))
+
+
+def _listed(data, name):
+    if len(getattr(data, "shape", (0,))) == 1 and is_raw(data):
+        rows = data.tolist() if isinstance(data, np.ndarray) else data
+        if isinstance(rows, list) and any(map(_has_columns, rows)):
+            return rows
+        return check_raw(data, name)
+    data = indexable(data)[0]
+    _check_even(data, name)
+    return data
+
+
+def _check_even(data, name):
+    """Refuse rows of ids that are of unlike length, and so no array."""
+    if len(getattr(data, "shape", ())) == 1:  # a column, of lists or of numbers
+        data = list(data)
+    if not isinstance(data, list | tuple):
+        return
+    sizes = [len(row) if hasattr(row, "__len__") else None for row in data]
+    for i, size in enumerate(sizes):
+        if size != sizes[0]:
+            raise ValueError(
+                f"Rows of token ids must be of one length: row {i} of {name} has "
+                f"{size} and row 0 has {sizes[0]}. Fill them up with zeros at the end, "
+                "which are no tokens."
+            )
+
+
+def _has_columns(row):
+    """Whether a row is no sequence but a cell for each of several columns."""
+    return isinstance(row, tuple) and not all(isinstance(cell, str) for cell in row)
+
+
+def take(data, rows):
+    """Some rows of what a user passed; None stays None."""
+    return None if data is None else _safe_indexing(data, rows)

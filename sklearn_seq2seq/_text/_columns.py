@@ -1,0 +1,417 @@
+"""Several columns as one sequence, each with its own analyzer and vocabulary."""
+
+from itertools import accumulate
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_seq2seq._text._check_input import check_columns, take_column
+from sklearn_seq2seq._text._vectorizer import UNKNOWN_STRING, SequenceVectorizer
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, check_ids, from_flat, lengths
+
+
+class ColumnVectorizer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _BaseComposition,
+    # Token ids are sparse, which frames are not.
+    auto_wrap_output_keys=None,
+):
+    """Turn several columns of text into one sequence of token ids.
+
+    The sequences of a row's columns follow one another in the order of `transformers`.
+    Every column has its own vectorizer, and ids that no other column has, so that a
+    model can tell the "n" of a lemma from the tag "n".
+
+    Parameters
+    ----------
+    transformers : list of (str, SequenceVectorizer, str or int)
+        For each column, its name here, its vectorizer (which is cloned, and whose
+        parameters are reached as ``name__parameter``), and where it is in the data: a
+        frame's column name, or a position from 0.
+
+    Attributes
+    ----------
+    transformers_ : list of (str, SequenceVectorizer, str or int)
+        The same with fitted vectorizers.
+    vocabulary_ : dict of (str, str) to int
+        The id of each token of each column, from 2 upwards; keys are (name, token).
+    vocabulary_size_ : int
+        Number of ids, the reserved 0 (boundary) and 1 (unknown token) included.
+    max_length_ : int
+        Number of columns of the output, in tokens: the sum over the vectorizers.
+
+    See Also
+    --------
+    SequenceVectorizer : One column of text.
+    sklearn.compose.ColumnTransformer : Columns side by side; it would leave holes
+        within the sequences, and give different tokens the same id.
+
+    Notes
+    -----
+    The unknown token is shared. `inverse_transform` counts it to the column of the
+    token on its left, or to the first column that the row has.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import ColumnVectorizer, SequenceVectorizer
+    >>> vectorizer = ColumnVectorizer(
+    ...     [
+    ...         ("lemma", SequenceVectorizer(), 0),
+    ...         ("tags", SequenceVectorizer(analyzer="word"), 1),
+    ...     ]
+    ... )
+    >>> tokens = vectorizer.fit_transform([("go", "V PST"), ("gnu", "N PL")])
+    >>> tokens[:, :5].toarray()
+    array([[2, 4, 9, 8, 0],
+           [2, 3, 5, 6, 7]], dtype=int32)
+    >>> vectorizer.inverse_transform(tokens)
+    array([('go', 'V PST'), ('gnu', 'N PL')], dtype=object)
+    """
+
+    _required_parameters = ("transformers",)
+
+    def __init__(self, transformers):
+        self.transformers = transformers
+
+    @property
+    def _transformers(self):
+        # What _BaseComposition sees: pairs. Anything malformed is reported in fit.
+        try:
+            return [(name, vectorizer) for name, vectorizer, _ in self.transformers]
+        except (TypeError, ValueError):
+            return self.transformers
+
+    @_transformers.setter
+    def _transformers(self, pairs):
+        self.transformers = [
+            (name, vectorizer, column)
+            for (name, vectorizer), (_, _, column) in zip(
+                pairs, self.transformers, strict=True
+            )
+        ]
+
+    def get_params(self, deep=True):
+        """Get the parameters, those of the vectorizers included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the vectorizers and their parameters.
+
+        Returns
+        -------
+        params : dict
+            Values by name, such as ``lemma__analyzer``.
+        """
+        return self._get_params("_transformers", deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, those of the vectorizers included.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name, such as ``lemma__analyzer``.
+
+        Returns
+        -------
+        self : ColumnVectorizer
+            This vectorizer.
+        """
+        self._set_params("_transformers", **params)
+        return self
+
+    def fit(self, X, y=None):
+        """Learn the vocabulary of every column.
+
+        Parameters
+        ----------
+        X : frame, 2-D array of object or str, or iterable of tuples
+            The rows, of shape (n_samples, n_columns).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ColumnVectorizer
+            This vectorizer, fitted.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing or a cell is not text; the message names the column
+            and the row.
+        """
+        self._learn(X, SequenceVectorizer._learn)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Learn the vocabulary of every column and return the token ids, in one pass.
+
+        Parameters
+        ----------
+        X : frame, 2-D array of object or str, or iterable of tuples
+            The rows, as for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            The token ids of each row.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing or a cell is not text; the message names the column
+            and the row.
+        """
+        return self._concatenate(self._learn(X, SequenceVectorizer._learn_transform))
+
+    def _learn(self, X, learn):
+        self._check_transformers()
+        X = check_columns(X)
+        learned = [(name, clone(v), column) for name, v, column in self.transformers]
+        results = [
+            learn(vectorizer, take_column(X, column, name), f"column {name!r}")
+            for name, vectorizer, column in learned
+        ]
+        self.transformers_ = learned
+        return results
+
+    def _grow(self, other):
+        """Put the vocabularies of another one's columns in front of this one's."""
+        theirs = {name: vectorizer for name, vectorizer, _ in other.transformers_}
+        names = [name for name, _, _ in self.transformers_]
+        if names != list(theirs):
+            raise ValueError(
+                "Two ColumnVectorizers with other columns cannot share a vocabulary: "
+                f"one has {names}, the other {list(theirs)}."
+            )
+        for name, vectorizer, _ in self.transformers_:
+            vectorizer._grow(theirs[name])
+
+    def _check_transformers(self):
+        if not isinstance(self.transformers, list | tuple) or not self.transformers:
+            raise ValueError(
+                "transformers must be a list of (name, SequenceVectorizer, column); "
+                f"got {self.transformers!r}."
+            )
+        for item in self.transformers:
+            if (
+                not isinstance(item, list | tuple)
+                or len(item) != 3
+                or not isinstance(item[0], str)
+                or not isinstance(item[1], SequenceVectorizer)
+                or not isinstance(item[2], str | Integral)
+            ):
+                raise TypeError(
+                    "transformers must hold (name, SequenceVectorizer, column); got "
+                    f"{item!r}."
+                )
+        self._validate_names([name for name, _, _ in self.transformers])
+
+    def transform(self, X):
+        """Turn rows into token ids.
+
+        Parameters
+        ----------
+        X : frame, 2-D array of object or str, or iterable of tuples
+            The rows, as for `fit`; or, where all columns are named, tuples of their
+            cells in the order of `transformers`, as `inverse_transform` writes them.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            The token ids of each row.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a column is missing, a cell is not text, or a token is unknown to a
+            vectorizer with ``handle_unknown="error"``.
+        """
+        return self._concatenate(self._each(X, SequenceVectorizer._transform))
+
+    def _each(self, X, transform):
+        check_is_fitted(self)
+        X = check_columns(X)
+        columns = [column for _, _, column in self.transformers_]
+        if not hasattr(X, "columns") and all(isinstance(c, str) for c in columns):
+            # Rows as `inverse_transform` writes them.
+            columns = range(len(columns))
+        return [
+            transform(vectorizer, take_column(X, column, name), f"column {name!r}")
+            for (name, vectorizer, _), column in zip(
+                self.transformers_, columns, strict=True
+            )
+        ]
+
+    def _as_read(self, X):
+        """Rows as they read, each cell by itself: what a right prediction equals."""
+        parts = self._each(X, SequenceVectorizer._transform_open)
+        columns = [
+            vectorizer._inverse_open(*part)
+            for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
+        ]
+        return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
+
+    def _transform_open(self, X):
+        """Transform without unknown tokens, as SequenceVectorizer does."""
+        parts, extras = [], {}
+        results = self._each(X, SequenceVectorizer._transform_open)
+        for (_, vectorizer, _), (tokens, own) in zip(
+            self.transformers_, results, strict=True
+        ):
+            # Until all are joined, the extra tokens of all columns are negative.
+            numbers = [-1 - extras.setdefault(token, len(extras)) for token in own]
+            size = vectorizer.vocabulary_size_
+            table = np.concatenate([np.arange(size), numbers]).astype(np.int32)
+            tokens.data = table[tokens.data]
+            parts.append(tokens)
+        tokens = self._concatenate(parts)
+        opened = tokens.data < 0
+        tokens.data[opened] = self.vocabulary_size_ - 1 - tokens.data[opened]
+        return tokens, list(extras)
+
+    def _concatenate(self, parts):
+        """Join the columns' token arrays row by row, each in its own range of ids."""
+        counts = np.stack([lengths(tokens) for tokens in parts], axis=1)
+        ends = np.cumsum(counts).reshape(counts.shape)
+        ids = np.empty(counts.sum(), dtype=np.int32)
+        for tokens, offset, n, end in zip(
+            parts, self._offsets(), counts.T, ends.T, strict=True
+        ):
+            own = np.where(tokens.data > UNKNOWN, tokens.data + offset, tokens.data)
+            places = np.arange(len(own))
+            places += np.repeat(end - n - tokens.indptr[:-1], n)
+            ids[places] = own
+        return from_flat(ids, counts.sum(axis=1), self.max_length_)
+
+    def _offsets(self):
+        sizes = [len(v.vocabulary_) for _, v, _ in self.transformers_]
+        return list(accumulate(sizes[:-1], initial=0))
+
+    def inverse_transform(self, tokens):
+        """Turn token ids into rows of text.
+
+        Parameters
+        ----------
+        tokens : sparse or dense array of int, shape (n_samples, n_columns)
+            Token ids. Zeros are skipped.
+
+        Returns
+        -------
+        X : ndarray of object, shape (n_samples,)
+            Tuples with what each vectorizer makes of its tokens.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If an id is negative, fractional or not in the vocabulary.
+        """
+        return self._inverse_open(tokens, [])
+
+    def _inverse_open(self, tokens, extras):
+        """Invert `_transform_open`."""
+        check_is_fitted(self)
+        size = self.vocabulary_size_
+        tokens = check_ids(tokens, size + len(extras))
+        rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
+        known = (tokens.data > UNKNOWN) & (tokens.data < size)
+        starts = [FIRST_TOKEN + offset for offset in self._offsets()]
+        owner = np.searchsorted(starts, tokens.data, side="right") - 1
+        owner = _fill(owner, known, rows)
+        columns = []
+        for k, ((_, vectorizer, _), offset) in enumerate(
+            zip(self.transformers_, self._offsets(), strict=True)
+        ):
+            mine = owner == k
+            ids = tokens.data[mine]
+            shift = np.where(ids >= size, size - vectorizer.vocabulary_size_, offset)
+            ids = np.where(ids > UNKNOWN, ids - shift, ids)
+            counts = np.bincount(rows[mine], minlength=tokens.shape[0])
+            part = from_flat(ids, counts, tokens.shape[1])
+            columns.append(vectorizer._inverse_open(part, extras))
+        return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])
+
+    def _token_strings(self):
+        """How each id reads, as a list of `vocabulary_size_` strings."""
+        strings = ["", UNKNOWN_STRING]
+        for _, vectorizer, _ in self.transformers_:
+            strings += vectorizer.vocabulary_
+        return strings
+
+    @property
+    def vocabulary_(self):
+        """The id of each (name, token)."""
+        check_is_fitted(self)
+        return {
+            (name, token): number + offset
+            for (name, vectorizer, _), offset in zip(
+                self.transformers_, self._offsets(), strict=True
+            )
+            for token, number in vectorizer.vocabulary_.items()
+        }
+
+    @property
+    def vocabulary_size_(self):
+        """Number of ids."""
+        check_is_fitted(self)
+        return FIRST_TOKEN + sum(len(v.vocabulary_) for _, v, _ in self.transformers_)
+
+    @property
+    def max_length_(self):
+        """Number of columns of the output."""
+        check_is_fitted(self)
+        return sum(vectorizer.max_length_ for _, vectorizer, _ in self.transformers_)
+
+    @property
+    def _n_features_out(self):
+        return self.max_length_
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the output's columns, which are positions in the sequence.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str, shape (max_length,)
+            "columnvectorizer0", "columnvectorizer1", ...
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        return super().get_feature_names_out()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _fill(owner, known, rows):
+    """Give tokens that are not `known` the owner of a neighbour in the row."""
+    here = np.arange(len(owner))
+    left = np.maximum.accumulate(np.where(known, here, -1))
+    right = np.minimum.accumulate(np.where(known, here, len(owner))[::-1])[::-1]
+    has_left = (left >= 0) & (rows[left] == rows)
+    inside = np.minimum(right, len(owner) - 1)
+    has_right = (right < len(owner)) & (rows[inside] == rows)
+    first = np.where(has_right, owner[inside], 0)
+    return np.where(has_left, owner[left], first)

@@ -1,0 +1,615 @@
+"""Text in, token ids out, and back: the only place where strings meet ids."""
+
+import os
+import re
+import sys
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain, count, islice
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_seq2seq._text._analyzer import (
+    BLOCK,
+    BLOCK_OF_LISTS,
+    check_analyzed,
+    check_vocabulary,
+    continue_numbering,
+    few,
+    join,
+    number_characters,
+    row_frequency,
+)
+from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._subwords import (
+    check_encodable,
+    cut_into_pieces,
+    join_pieces,
+    load_tokenizer,
+    piece_ids,
+    read_tokenizer,
+    train_tokenizer,
+)
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, check_ids, from_flat
+from sklearn_seq2seq._warnings import warn
+
+DEFAULT_WIDTH = 2**14
+
+UNKNOWN_STRING = "\ufffd"
+
+
+class SequenceVectorizer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    # Token ids are sparse, which frames are not.
+    auto_wrap_output_keys=None,
+):
+    """Turn strings into sequences of token ids, and such sequences into strings.
+
+    The ordered sibling of :class:`~sklearn.feature_extraction.text.CountVectorizer`:
+    it keeps what CountVectorizer throws away, the order of the tokens. The result is
+    a sparse array whose row holds the ids of one string from left to right, padded by
+    zeros that are not stored. Id 0 is reserved for the boundary, which ends and pads
+    every row, and id 1 for unknown tokens; the vocabulary starts at 2.
+
+    Parameters
+    ----------
+    analyzer : {"char", "word", "token", "subword"} or callable, default="char"
+        What a token is: a character (Unicode code point), a word, an item of rows that
+        are lists of tokens already, or a piece of text learned by `subword_model`.
+        A callable takes a string and returns its list of tokens.
+    token_pattern : str, default=None
+        For "word": the regular expression that finds tokens, with at most one group.
+        None splits at white space. Other analyzers ignore it.
+    lowercase : bool, default=False
+        Whether to convert everything to lower case first.
+    normalize : {"NFC", "NFD", "NFKC", "NFKD"}, default=None
+        The Unicode normal form to bring everything into first. Different spellings of
+        one character, such as "é" and "e" with a combining accent, become one.
+    min_df : int or float, default=1
+        Tokens that occur in fewer rows than this are left out of the vocabulary. A
+        float in [0, 1] is a share of the rows. Not used by "subword" nor with a given
+        `vocabulary`.
+    max_features : int, default=None
+        How many tokens to keep, the most frequent ones first. For "subword", how many
+        pieces to learn: 2000 by default and at least 256, the bytes. Not used with a
+        given `vocabulary`.
+    vocabulary : iterable of str or mapping from str to int, default=None
+        Tokens to use instead of those found in the data, for example the
+        `vocabulary_` of another vectorizer. Ids in a mapping are 2, 3, ...
+    max_length : int, default=None
+        Number of columns of the output, which costs no memory. Longer rows are cut at
+        the end, with a warning. None means 16384 tokens, or if a row given to `fit` is
+        longer than half of that, the next power of two that is at least twice as long.
+    joiner : str, default=None
+        What `inverse_transform` puts between tokens. None means "" for "char", " " for
+        "word" and for callables. For "token" it means to return lists.
+    handle_unknown : {"use_unknown", "silent", "error"}, default="use_unknown"
+        What to do with tokens that are not in the vocabulary: give them id 1 and warn
+        once per call, give them id 1, or raise an error.
+    subword_model : {"bpe", "unigram"}, default="bpe"
+        How "subword" learns its pieces: byte pair encoding [1]_ or a unigram language
+        model [2]_, both over UTF-8 bytes, so that every string has a token sequence.
+    tokenizer : str, path-like or tokenizers.Tokenizer, default=None
+        For "subword": a trained tokenizer to use instead of learning one, as an object
+        of the tokenizers library, its JSON string, or the path of its JSON file.
+
+    Attributes
+    ----------
+    vocabulary_ : dict of str to int
+        The id of each token, from 2 upwards in sorted order.
+    vocabulary_size_ : int
+        Number of ids, the two reserved ones included.
+    max_length_ : int
+        Number of columns of the output, in tokens.
+    tokenizer_ : str
+        The tokenizer as a JSON string. Only for "subword".
+
+    See Also
+    --------
+    ColumnVectorizer : Several columns as one sequence.
+    sklearn.feature_extraction.text.CountVectorizer : Tokens without their order.
+
+    Notes
+    -----
+    Time and memory are linear in the number of tokens: 8 bytes a token and 4 a row.
+    `inverse_transform` gives back what `transform` was given where all tokens are
+    known, nothing was cut, and the text is in the form that the vectorizer sees: after
+    `lowercase` and `normalize`, and for "word" with one `joiner` between two tokens.
+    With "subword" the round trip is exact, white space included.
+
+    The output is sparse and cannot become a frame, so there is no `set_output`.
+
+    References
+    ----------
+    .. [1] R. Sennrich, B. Haddow, A. Birch, "Neural machine translation of rare words
+       with subword units", ACL 2016. :arxiv:`1508.07909`
+    .. [2] T. Kudo, "Subword regularization: improving neural network translation
+       models with multiple subword candidates", ACL 2018. :arxiv:`1804.10959`
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import SequenceVectorizer
+    >>> vectorizer = SequenceVectorizer(max_length=5)
+    >>> tokens = vectorizer.fit_transform(["abba", "", "cab"])
+    >>> vectorizer.vocabulary_
+    {'a': 2, 'b': 3, 'c': 4}
+    >>> tokens.toarray()
+    array([[2, 3, 3, 2, 0],
+           [0, 0, 0, 0, 0],
+           [4, 2, 3, 0, 0]], dtype=int32)
+    >>> vectorizer.inverse_transform(tokens)
+    array(['abba', '', 'cab'], dtype=object)
+
+    Rows that are tokenised already:
+
+    >>> vectorizer = SequenceVectorizer(analyzer="token")
+    >>> tokens = vectorizer.fit_transform([["HH", "AY"], ["AY"]])
+    >>> vectorizer.inverse_transform(tokens)
+    array([list(['HH', 'AY']), list(['AY'])], dtype=object)
+    """
+
+    _parameter_constraints = {  # noqa: RUF012
+        "analyzer": [StrOptions({"char", "word", "token", "subword"}), callable],
+        "token_pattern": [str, None],
+        "lowercase": ["boolean"],
+        "normalize": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
+        "min_df": [
+            Interval(RealNotInt, 0, 1, closed="both"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "vocabulary": [Iterable, None],
+        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "joiner": [str, None],
+        "handle_unknown": [StrOptions({"use_unknown", "silent", "error"})],
+        "subword_model": [StrOptions({"bpe", "unigram"})],
+        "tokenizer": [str, os.PathLike, HasMethods(["to_str", "encode_batch"]), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        analyzer="char",
+        token_pattern=None,
+        lowercase=False,
+        normalize=None,
+        min_df=1,
+        max_features=None,
+        vocabulary=None,
+        max_length=None,
+        joiner=None,
+        handle_unknown="use_unknown",
+        subword_model="bpe",
+        tokenizer=None,
+    ):
+        self.analyzer = analyzer
+        self.token_pattern = token_pattern
+        self.lowercase = lowercase
+        self.normalize = normalize
+        self.min_df = min_df
+        self.max_features = max_features
+        self.vocabulary = vocabulary
+        self.max_length = max_length
+        self.joiner = joiner
+        self.handle_unknown = handle_unknown
+        self.subword_model = subword_model
+        self.tokenizer = tokenizer
+
+    # Learning
+
+    def fit(self, X, y=None):
+        """Learn the vocabulary.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows: any iterable, 1-D array, Series or frame of one column, of
+            n_samples strings or lists of tokens.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceVectorizer
+            This vectorizer, fitted.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a string (or list of strings); the message names it.
+        """
+        self._learn(X)
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Learn the vocabulary and return the token ids, in one pass.
+
+        The same as ``fit(X).transform(X)``, except that tokens which `min_df` or
+        `max_features` exclude do not count as unseen: they get id 1 without a warning.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows, as for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            The token ids of each row.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a string (or list of strings); the message names it.
+        """
+        return self._learn_transform(X)
+
+    def _learn_transform(self, X, name="X"):
+        ids, lengths, extras, cut = self._learn(X, name)
+        self._warn_cut(cut, name)
+        return self._close(from_flat(ids, lengths, self.max_length_), extras, name)
+
+    def _learn(self, X, name="X"):
+        """Fit, and return what `_learn_transform` needs to go on from there."""
+        self._validate_params()
+        rows = self._check_rows(X, name)
+        width = sys.maxsize if self.max_length is None else self.max_length
+        learned = {}
+        extras = []
+        if self.analyzer == "subword":
+            learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
+            vocabulary = piece_ids(tokenizer)
+            ids, lengths, cut = self._encode(rows, width, tokenizer, name)
+        elif self.vocabulary is not None:
+            vocabulary = check_vocabulary(self.vocabulary)
+            numbering = continue_numbering(vocabulary)
+            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            extras = list(islice(numbering, len(vocabulary), None))
+            if extras and self.handle_unknown == "error":
+                _raise_unknown(
+                    ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name
+                )
+        else:
+            numbering = defaultdict(count().__next__)
+            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            vocabulary, new_ids = self._select(list(numbering), ids, lengths)
+            ids = new_ids[ids]
+        learned["vocabulary_"] = vocabulary
+        learned["vocabulary_size_"] = FIRST_TOKEN + len(vocabulary)
+        learned["max_length_"] = self._choose_width(lengths)
+        # Nothing is assigned before everything has succeeded, so that a failed fit
+        # leaves a fitted vectorizer as it was.
+        vars(self).pop("tokenizer_", None)
+        vars(self).update(learned)
+        return ids, lengths, extras, cut
+
+    def _choose_width(self, lengths):
+        if self.max_length is not None:
+            return int(self.max_length)
+        roomy = 2 * int(lengths.max())
+        return max(DEFAULT_WIDTH, 1 << (roomy - 1).bit_length() if roomy else 0)
+
+    def _select(self, tokens, ids, lengths):
+        """Choose the vocabulary, and the new id of each token as numbered so far."""
+        kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
+        whole = isinstance(self.min_df, Integral)
+        least = self.min_df if whole else self.min_df * len(lengths)
+        if least > 1:
+            kept = kept[row_frequency(ids, lengths, len(tokens))[kept] >= least]
+        if self.max_features is not None and len(kept) > self.max_features:
+            frequency = np.bincount(ids, minlength=len(tokens))[kept]
+            most = np.argsort(-frequency, kind="stable")[: self.max_features]
+            kept = kept[np.sort(most)]
+        if tokens and not len(kept):
+            raise ValueError(
+                f"No token occurs in min_df={self.min_df!r} rows or more, so the "
+                "vocabulary would be empty; lower min_df."
+            )
+        new_ids = np.full(len(tokens), UNKNOWN, dtype=np.int32)
+        new_ids[kept] = np.arange(FIRST_TOKEN, FIRST_TOKEN + len(kept))
+        kept_tokens = map(tokens.__getitem__, kept.tolist())
+        return dict(zip(kept_tokens, count(FIRST_TOKEN))), new_ids
+
+    def _grow(self, other):
+        """Put the vocabulary of another fitted vectorizer in front of this one's."""
+        for name in ("analyzer", "token_pattern", "lowercase", "normalize"):
+            own, its = getattr(self, name), getattr(other, name)
+            if own != its:
+                raise ValueError(
+                    f"Two vectorizers that cut text differently cannot share a "
+                    f"vocabulary: one has {name}={own!r}, the other {name}={its!r}."
+                )
+        vocabulary = other.vocabulary_
+        if self.analyzer != "subword":
+            tokens = dict.fromkeys(chain(vocabulary, self.vocabulary_))
+            vocabulary = dict(zip(tokens, count(FIRST_TOKEN)))
+        elif self.tokenizer is None:
+            self.tokenizer_ = other.tokenizer_
+        elif self.tokenizer_ != other.tokenizer_:
+            raise ValueError(
+                "Two vectorizers with different tokenizers cannot share a vocabulary; "
+                "set tokenizer=None to take the other's."
+            )
+        self.vocabulary_ = dict(vocabulary)
+        self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
+
+    # From text to ids
+
+    def transform(self, X):
+        """Turn rows into token ids.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows, as for `fit`.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            The token ids of each row from the first column on; the rest is unstored.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row is not a string (or list of strings), or holds an unknown token
+            with ``handle_unknown="error"``; the message names it.
+        """
+        return self._transform(X)
+
+    def _transform(self, X, name="X"):
+        return self._close(*self._transform_open(X, name), name)
+
+    def _transform_open(self, X, name="X"):
+        """Transform without unknown tokens.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            Ids; ``vocabulary_size_ + k`` stands for ``extras[k]``.
+        extras : list of str
+            The tokens that are not in the vocabulary, in the order of appearance.
+        """
+        check_is_fitted(self)
+        rows = self._check_rows(X, name)
+        subword = self.analyzer == "subword"
+        numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
+        ids, lengths, cut = self._encode(rows, self.max_length_, numbering, name)
+        self._warn_cut(cut, name)
+        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
+        return from_flat(ids, lengths, self.max_length_), extras
+
+    def _close(self, tokens, extras, name):
+        """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
+        if not extras:
+            return tokens
+        if self.handle_unknown == "error":
+            lengths = np.diff(tokens.indptr)
+            _raise_unknown(tokens.data, lengths, extras, self.vocabulary_size_, name)
+        unknown = tokens.data >= self.vocabulary_size_
+        tokens.data[unknown] = UNKNOWN
+        if self.handle_unknown == "use_unknown":
+            warn(
+                f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
+                f"became unknown; {len(extras)} distinct: {few(extras)}.",
+            )
+        return tokens
+
+    def _warn_cut(self, cut, name):
+        if cut:
+            warn(
+                f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
+                f"at the end; the first is row {cut[0]}.",
+            )
+
+    def _check_rows(self, X, name):
+        rows = check_raw(X, name, copy=False)
+        if self.analyzer == "token" and isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer='token' needs lists of tokens; {name} holds strings. Use "
+                "analyzer='word' or analyzer='char'."
+            )
+        if self.analyzer != "token" and not isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer={self.analyzer!r} needs strings; {name} holds lists of "
+                "tokens. Use analyzer='token'."
+            )
+        return rows
+
+    def _encode(self, rows, width, numbering, name):
+        """Cut rows into tokens and number these.
+
+        Parameters
+        ----------
+        rows : list of str or list of list of str
+        width : int
+            Longer rows are cut.
+        numbering : mapping from str to int, or str
+            The id of each token, made up where there is none; or a tokenizer's JSON.
+        name : str
+
+        Returns
+        -------
+        ids : ndarray of int32, shape (n_tokens,)
+        lengths : ndarray of int64, shape (n_samples,)
+        cut : list of int
+            The rows that were longer than `width`.
+        """
+        ids, lengths, cut = [], [], []
+        size = BLOCK if self.analyzer == "char" else BLOCK_OF_LISTS
+        for start in range(0, len(rows), size):
+            block = self._split(rows[start : start + size], start, numbering, name)
+            counts = np.fromiter(map(len, block), np.int64, len(block))
+            for i in np.flatnonzero(counts > width).tolist():
+                block[i] = block[i][:width]
+                cut.append(start + i)
+            lengths.append(np.minimum(counts, width))
+            ids.append(self._number(block, lengths[-1].sum(), numbering))
+        return np.concatenate(ids), np.concatenate(lengths), cut
+
+    def _split(self, block, start, numbering, name):
+        """Cut each row of a block into tokens; `block` is ours, its rows are not."""
+        if self.analyzer == "token":
+            if self.lowercase or self.normalize:
+                return [list(self._prepare(row)) for row in block]
+            return block
+        strings = self._prepare(block)
+        if self.analyzer == "char":
+            return list(strings)
+        if self.analyzer == "word":
+            return list(map(self._word_finder(), strings))
+        if self.analyzer == "subword":
+            strings = check_encodable(list(strings), start, name)
+            return cut_into_pieces(strings, numbering)
+        return check_analyzed(list(map(self.analyzer, strings)), start, name)
+
+    def _prepare(self, strings):
+        normalize = partial(unicodedata.normalize, self.normalize)
+        if self.normalize:
+            strings = map(normalize, strings)
+        if self.lowercase:
+            strings = map(str.lower, strings)
+            if self.normalize:  # some characters have a code point in lower case only
+                strings = map(normalize, strings)
+        return strings
+
+    def _word_finder(self):
+        if self.token_pattern is None:
+            return str.split
+        try:
+            pattern = re.compile(self.token_pattern)
+        except re.error as error:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} is no regular expression: "
+                f"{error}."
+            ) from error
+        if pattern.groups > 1:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} has {pattern.groups} capturing "
+                "groups; use one at most, the others as (?:...)."
+            )
+        return pattern.findall
+
+    def _number(self, block, n_tokens, numbering):
+        if self.analyzer == "char":
+            return number_characters(block, numbering)
+        tokens = chain.from_iterable(block)
+        if self.analyzer == "subword":
+            _, known = load_tokenizer(numbering)
+            pieces = np.fromiter(tokens, np.int32, n_tokens)
+            return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
+        return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
+
+    def _make_tokenizer(self, rows, name):
+        if self.vocabulary is not None:
+            raise ValueError(
+                "analyzer='subword' learns its vocabulary or takes it from tokenizer; "
+                "set vocabulary=None."
+            )
+        if self.tokenizer is not None:
+            return read_tokenizer(self.tokenizer)
+        blocks = (
+            check_encodable(list(self._prepare(rows[i : i + BLOCK])), i, name)
+            for i in range(0, len(rows), BLOCK)
+        )
+        return train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
+
+    # From ids to text
+
+    def inverse_transform(self, tokens):
+        """Turn token ids into strings, or into lists of tokens.
+
+        Parameters
+        ----------
+        tokens : sparse or dense array of int, shape (n_samples, n_columns)
+            Token ids. Zeros are skipped.
+
+        Returns
+        -------
+        X : ndarray of object, shape (n_samples,)
+            Strings; lists of str with ``analyzer="token"`` and no `joiner`. The unknown
+            token reads as the replacement character, U+FFFD.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If an id is negative, fractional or not in the vocabulary.
+        """
+        return self._inverse_open(tokens, [])
+
+    def _inverse_open(self, tokens, extras):
+        """Invert `_transform_open`."""
+        check_is_fitted(self)
+        tokens = check_ids(tokens, self.vocabulary_size_ + len(extras))
+        strings = [*self._token_strings(), *extras]
+        ends = tokens.indptr.tolist()
+        if self.analyzer == "subword":
+            rows = join_pieces(tokens.data, ends, strings, self.tokenizer_)
+        else:
+            rows = join(tokens.data, ends, strings, self._joiner())
+        return np.fromiter(rows, dtype=object, count=tokens.shape[0])
+
+    def _joiner(self):
+        if self.joiner is not None or self.analyzer == "token":
+            return self.joiner
+        return "" if self.analyzer == "char" else " "
+
+    def _token_strings(self):
+        """How each id reads, as a list of `vocabulary_size_` strings."""
+        return ["", UNKNOWN_STRING, *self.vocabulary_]
+
+    @property
+    def _n_features_out(self):
+        return self.max_length_
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the output's columns, which are positions in the sequence.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str, shape (max_length,)
+            "sequencevectorizer0", "sequencevectorizer1", ...
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        """
+        return super().get_feature_names_out()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _raise_unknown(ids, lengths, extras, size, name):
+    place = np.flatnonzero(ids >= size)[0]
+    row = np.searchsorted(np.cumsum(lengths), place, side="right")
+    raise ValueError(
+        f"Row {row} of {name} holds {extras[ids[place] - size]!r}, which is not in the "
+        "vocabulary; handle_unknown='use_unknown' accepts it."
+    )

@@ -1,0 +1,1 @@
+"""One training, from a data set to a trained net."""

@@ -1,0 +1,310 @@
+"""What happens around training: schedules, stopping, time limits, progress."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+
+import torch
+from sklearn.metrics import check_scoring
+from skorch.callbacks import Callback
+
+from sklearn_seq2seq._training._progress import Progress
+from sklearn_seq2seq._training._schedules import make_schedule
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9 has no callbacks of its own
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's."""
+
+        def _init_callback_context(self, **kwargs):
+            return None
+
+    def with_callbacks(method):
+        """Leave a method as it is."""
+        return method
+
+
+class StopTraining(KeyboardInterrupt):
+    """A callback has asked for the end; skorch's own ask with the base class."""
+
+
+# What a net with validation records itself, each with "valid_" before it.
+VALIDATION_FIGURES = ("loss", "exact_match", "positions", "batch_count", "score")
+
+
+class BestModel(Callback):
+    """Keeps the weights of the best epoch, and stops when none better comes.
+
+    Parameters
+    ----------
+    monitor : str
+        Entry of the history.
+    key : str
+        Names the validation data. Where the last training had the same, its best score
+        is still the one to beat, and the weights at the start are the ones that had it.
+    patience : int or None
+        Epochs without improvement after which to stop; None never stops.
+    tol : float
+        Improvement that counts for `patience`.
+    """
+
+    def __init__(self, monitor, key, patience, tol):
+        self.monitor = monitor
+        self.key = key
+        self.patience = patience
+        self.tol = tol
+
+    def on_train_begin(self, net, **kwargs):
+        self.sign_ = -1.0 if self.monitor.endswith("loss") else 1.0
+        self.score_, self.epoch_, self.misses_ = -math.inf, 0, 0
+        self.weights_ = None
+        memory = net.memory_
+        if memory is not None and memory["key"] == self.key:
+            self.score_, self.epoch_ = memory["score"], memory["epoch"]
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+
+    def on_epoch_end(self, net, **kwargs):
+        score = self.sign_ * net.history[-1, self.monitor]
+        improved = score > self.score_ and score >= self.score_ + self.tol
+        self.misses_ = 0 if improved else self.misses_ + 1
+        if score > self.score_:
+            self.score_, self.epoch_ = score, net.history[-1, "epoch"]
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+        if self.misses_ == self.patience:
+            net.stop_training = True
+
+    def on_train_end(self, net, **kwargs):
+        if self.weights_ is not None:
+            net.module_.load_state_dict(self.weights_)
+            net.memory_ = {"key": self.key, "score": self.score_, "epoch": self.epoch_}
+
+    def state_dict(self):
+        """Return what it remembers, to go on with another time."""
+        names = ("score_", "epoch_", "misses_", "weights_")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state):
+        """Go on with what another one remembered."""
+        vars(self).update(state)
+
+
+class ClipGradients(Callback):
+    """Scales the gradients of a step down to a norm, where theirs is larger.
+
+    What ``torch.nn.utils.clip_grad_norm_`` does to them, bit for bit. On a CPU that
+    would write every gradient anew at every step, and skorch's callback walks through
+    all layers for it, which together was most of what a step took beside the network.
+    """
+
+    def __init__(self, norm):
+        self.norm = norm
+
+    def on_train_begin(self, net, **kwargs):
+        self.weights_ = list(net.module_.parameters())
+
+    def on_grad_computed(self, net, training=False, **kwargs):
+        gradients = [w.grad for w in self.weights_ if w.grad is not None]
+        if not training or not gradients:
+            return
+        norms = torch.stack(torch._foreach_norm(gradients))
+        factor = self.norm / (torch.linalg.vector_norm(norms) + 1e-6)
+        if factor.is_cuda:  # to look at it would be to wait for all that is under way
+            torch._foreach_mul_(gradients, factor.clamp(max=1.0))
+        elif not factor >= 1:  # or not a number
+            torch._foreach_mul_(gradients, factor)
+
+
+class TimeLimit(Callback):
+    """Ends training after so many seconds."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def on_train_begin(self, net, **kwargs):
+        self.end_ = time.monotonic() + self.seconds
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and time.monotonic() > self.end_:
+            raise StopTraining
+
+
+class Regularly(Callback):
+    """Calls a function once all else has seen the end of an epoch or a step.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the net.
+    epochs : int
+        Called at the end of every so many epochs,
+    seconds : float, default=inf
+        and after a step when the last call was so long ago.
+    """
+
+    def __init__(self, function, epochs, seconds=math.inf):
+        self.function = function
+        self.epochs = epochs
+        self.seconds = seconds
+
+    def on_train_begin(self, net, **kwargs):
+        self.last_ = time.monotonic()
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        if training and time.monotonic() - self.last_ >= self.seconds:
+            self._call(net)
+
+    def on_epoch_end(self, net, **kwargs):
+        if (len(net.history) - net.first_epoch_) % self.epochs == 0:
+            self._call(net)
+
+    def _call(self, net):
+        self.function(net)
+        self.last_ = time.monotonic()
+
+
+class FitTasks(Callback):
+    """Tells scikit-learn's own callbacks of the fit, as a context, and of its epochs.
+
+    Parameters
+    ----------
+    context : sklearn.callback.CallbackContext or None
+        None where scikit-learn has no callbacks.
+    estimator : estimator
+        The one in `fit`.
+    X, y
+        What it was given.
+    """
+
+    def __init__(self, context, estimator, X, y):
+        self.context = context
+        self.estimator = estimator
+        self.X = X
+        self.y = y
+
+    def __enter__(self):
+        self._begin(self.context)
+        return self
+
+    def __exit__(self, error, *_):
+        if error is None:
+            self._end(self.context, dict)
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epoch_ = self.context and self.context.subcontext(task_name="epoch")
+        self._begin(self.epoch_)
+
+    def on_epoch_end(self, net, **kwargs):
+        def learned():
+            net.module_.eval()
+            return {"net_": net, "history_": net.history, "n_iter_": len(net.history)}
+
+        if self._end(self.epoch_, learned):
+            net.stop_training = True
+
+    def _begin(self, task):
+        if task is not None:
+            task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+
+    def _end(self, task, learned):
+        return task is not None and task.call_on_fit_task_end(
+            estimator=self.estimator,
+            X=self.X,
+            y=self.y,
+            reconstruction_attributes=learned,
+        )
+
+
+class DecodedScore(Callback):
+    """Scores the model's own decoding of the validation rows after each epoch.
+
+    Parameters
+    ----------
+    scoring : str, callable, list or dict
+        As scikit-learn's ``scoring``; of several, the first is recorded as
+        ``valid_score`` and all under their own names. Several scores share one
+        decoding.
+    fitted : callable
+        Makes a fitted estimator of a net.
+    X, y : validation data
+    """
+
+    def __init__(self, scoring, fitted, X, y):
+        self.scoring = scoring
+        self.fitted = fitted
+        self.X = X
+        self.y = y
+
+    def on_train_begin(self, net, **kwargs):
+        for name in self.scoring if isinstance(self.scoring, dict) else ():
+            if name in VALIDATION_FIGURES:
+                raise ValueError(
+                    f"scoring cannot call a score {name!r}: every training with "
+                    f"validation records its own valid_{name}. Leave it out, or give "
+                    "it another name."
+                )
+        self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
+
+    def on_epoch_end(self, net, **kwargs):
+        net.module_.eval()
+        scores = self.scorer_(self.fitted(net), self.X, self.y)
+        if not isinstance(scores, dict):
+            scores = {"score": scores}
+        for name, score in scores.items():
+            net.history.record(f"valid_{name}", float(score))
+        net.history.record("valid_score", float(next(iter(scores.values()))))
+
+
+def make_callbacks(
+    params, *, n_batches, monitored=None, key=None, decoded=None, spent=0.0
+):
+    """Callbacks of one fit, from an estimator's parameters.
+
+    Parameters
+    ----------
+    params : dict
+        ``Seq2SeqTransformer.get_params(deep=False)``.
+    n_batches : int
+        Training batches of an epoch.
+    monitored : str, default=None
+        Entry of the history that says which epoch is best; None without validation.
+    key : str, default=None
+        Names the validation data.
+    decoded : DecodedScore, default=None
+    spent : float, default=0.0
+        Seconds that the fit took before it was broken off.
+
+    Returns
+    -------
+    list of skorch callback, or of (str, skorch callback)
+        Only a user's have names. The user's are copies, so that what a fit does to
+        them stays in the fit; what they hold, a writer or a list, is shared.
+    """
+    callbacks = []
+    if decoded is not None:
+        callbacks.append(decoded)
+    schedule = make_schedule(params, n_batches, monitored)
+    if schedule is not None:
+        callbacks.append(schedule)
+    if params["gradient_clip"] is not None:
+        callbacks.append(ClipGradients(params["gradient_clip"]))
+    if params["max_time"] is not None:
+        callbacks.append(TimeLimit(params["max_time"] - spent))
+    if monitored is not None:
+        patience = params["n_iter_no_change"] if params["early_stopping"] else None
+        callbacks.append(BestModel(monitored, key, patience, params["tol"]))
+    if params["verbose"]:
+        callbacks.append(Progress(n_batches, params["max_epochs"]))
+    for k, entry in enumerate(params["callbacks"] or ()):
+        *name, callback = entry if isinstance(entry, tuple) else (entry,)
+        if not hasattr(callback, "on_train_begin"):
+            raise ValueError(
+                "callbacks must hold skorch callbacks, instances and not classes, or "
+                f"pairs of a name and one; entry {k} is {callback!r}."
+            )
+        callback = copy.copy(callback)
+        callbacks.append((*name, callback) if name else callback)
+    return callbacks

@@ -1,0 +1,173 @@
+"""CUDA graphs: a training step of a shape seen before is replayed as a whole.
+
+A small network leaves a GPU idle nine tenths of the time, in which Python starts its
+kernels, some hundreds a step, one by one. A graph starts them all at once.
+
+References
+----------
+.. [1] Nguyen et al., "Accelerating PyTorch with CUDA graphs", PyTorch blog, 2021.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_seq2seq._network._layers import Randomness
+from sklearn_seq2seq._warnings import warn
+
+# Graphs of one training, each of which takes memory of the GPU.
+MOST = 512
+
+# While one fit records, those of other threads must not replay.
+RECORDING = threading.Lock()
+
+OF_THREAD = threading.local()
+
+
+@contextmanager
+def own_stream(device) -> Iterator[None]:
+    """Work on a stream of this thread's own, on which steps can be recorded.
+
+    torch keeps freed memory for the stream that it was used on: so it is the same one
+    each time, and what is left over at the end is given back.
+    """
+    streams = vars(OF_THREAD).setdefault("streams", {})
+    before = torch.cuda.current_stream(device)
+    if before.device not in streams:
+        streams[before.device] = torch.cuda.Stream(before.device)
+    stream = streams[before.device]
+    stream.wait_stream(before)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        before.wait_stream(stream)
+        torch.cuda.empty_cache()
+
+
+class StepGraphs:
+    """Forward and backward passes by the shapes of a batch, recorded once [1]_.
+
+    The first batch of a shape is left to the caller, which warms up what is made at
+    first use; the second is recorded, and from then on the graph is replayed. It draws
+    the same random numbers. The gradients of all graphs are the same tensors, and what
+    a step needs in between is memory that they share.
+
+    To be used in `own_stream`.
+
+    Parameters
+    ----------
+    module : nn.Module
+        On a GPU.
+    randomness : Randomness
+        From which `step` draws.
+    step : callable
+        ``step(inputs, outputs)`` adds a batch's gradient to the weights' and returns
+        its loss; it never waits for the GPU.
+    """
+
+    def __init__(self, module: nn.Module, randomness: Randomness, step: Callable):
+        self.module = module
+        self.randomness = randomness
+        self.step = step
+        self.given: object = None
+        self.seen: set[tuple] = set()
+        self.graphs: dict[tuple, tuple] = {}
+        self.most = MOST
+
+    def take_as_given(self, given: object) -> None:
+        """Forget what was recorded with other settings; to be called before a step.
+
+        Parameters
+        ----------
+        given : object
+            Compared with that of the last call: all but the batch that a step depends
+            on. Which weights have a gradient, and where they are, is seen to here.
+        """
+        weights = list(self.module.parameters())
+        given = given, [(w.data_ptr(), w.requires_grad) for w in weights]
+        if given != self.given:
+            self.given = given
+            self.clear()
+            self.weights = [w for w in weights if w.requires_grad]
+            self.gradients = [torch.zeros_like(w) for w in self.weights]
+
+    def clear(self) -> None:
+        """Forget all that was recorded."""
+        with RECORDING:
+            self.graphs.clear()
+        self.seen.clear()
+        # torch refuses to record into a pool whose graphs are all gone.
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, inputs: dict, outputs: dict) -> Tensor | None:
+        """Leave a batch's gradient at the weights, if its shape has been seen before.
+
+        Parameters
+        ----------
+        inputs, outputs : dict of Tensor
+            A batch, on the CPU.
+
+        Returns
+        -------
+        Tensor or None
+            The loss; None where nothing was done.
+        """
+        batch = inputs, outputs
+        key = tuple(tuple(x.shape) for half in batch for x in half.values())
+        if key not in self.graphs:
+            if key not in self.seen or len(self.graphs) >= self.most:
+                self.seen.add(key)
+                return None
+            before = self.randomness.state_dict()
+            try:
+                self.graphs[key] = self._record(batch)
+            except RuntimeError as error:
+                self.most = 0
+                self.clear()
+                # The generator waits in vain for the end of the recording.
+                self.randomness.load_state_dict(before)
+                warn(
+                    f"A training step cannot be recorded as a CUDA graph ({error}); "
+                    "training goes on without, and is slower. torch itself may be left "
+                    "in disorder: start a new process before other work on the GPU.",
+                )
+                return None
+        graph, own, loss = self.graphs[key]
+        for mine, half in zip(own, batch, strict=True):
+            for name, x in half.items():
+                mine[name].copy_(x, non_blocking=True)
+        self._point_to_gradients()
+        with RECORDING:
+            graph.replay()
+        return loss.clone()
+
+    def _record(self, batch):
+        device = self.weights[0].device
+        generator = self.randomness.generator(device)
+        own = [{name: x.to(device) for name, x in half.items()} for half in batch]
+        self._point_to_gradients()
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(generator)
+        torch.cuda.current_stream().synchronize()
+        if not self.graphs:
+            # While a step is recorded, memory that is only kept cannot be had.
+            torch.cuda.empty_cache()
+        # Other threads may have work of their own for the GPU meanwhile.
+        with RECORDING:
+            graph.capture_begin(self.pool, capture_error_mode="thread_local")
+            try:
+                torch._foreach_zero_(self.gradients)
+                loss = self.step(*own)
+            finally:
+                graph.capture_end()
+        return graph, own, loss
+
+    def _point_to_gradients(self):
+        for weight, gradient in zip(self.weights, self.gradients, strict=True):
+            weight.grad = gradient

@@ -1,0 +1,118 @@
+"""The skorch net of an estimator's parameters."""
+
+from __future__ import annotations
+
+import torch
+
+from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
+from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._losses import SequenceLoss
+from sklearn_seq2seq._pairs._batches import TrainingBatches
+from sklearn_seq2seq._training._devices import choose_device
+from sklearn_seq2seq._training._net import Seq2SeqNet
+from sklearn_seq2seq._training._optimizers import optimizer_params
+
+
+def make_net(params, *, source_size, target_size, seed):
+    """Make a net, its weights drawn, from an estimator's parameters.
+
+    Parameters
+    ----------
+    params : dict
+        ``Seq2SeqTransformer.get_params(deep=False)``.
+    source_size, target_size : int
+        Vocabulary sizes.
+    seed : int
+
+    Returns
+    -------
+    Seq2SeqNet
+    """
+    device = choose_device(params["device"])
+    net = Seq2SeqNet(
+        EncoderDecoder,
+        seed=seed,
+        criterion=SequenceLoss,
+        criterion__vocabulary_size=target_size,
+        criterion__copies=params["copy"],
+        iterator_train=TrainingBatches,
+        iterator_valid=TrainingBatches,
+        iterator_valid__shuffle=False,
+        train_split=None,
+        device=device,
+        **{f"module__{name}": params[name] for name in MODULE_PARAMS},
+        module__source_size=source_size,
+        module__target_size=target_size,
+        module__predict_words=params["encoder_loss_weight"] > 0,
+        module__seed=seed,
+    )
+    return apply_training_params(net, params).initialize()
+
+
+def apply_training_params(net, params):
+    """Set what may change between one training of a net and the next."""
+    # Another optimiser may not know what the last one was given.
+    for name in [name for name in vars(net) if name.startswith("optimizer__")]:
+        delattr(net, name)
+    forcing, steps = params["teacher_forcing"], params["gradient_accumulation_steps"]
+    tokens = params["max_tokens"]
+    for name, value in {
+        "teacher_forcing": forcing if isinstance(forcing, tuple) else (forcing,) * 2,
+        "precision": params["precision"],
+        "verbose": params["verbose"],
+        "batch_size": params["batch_size"],
+        "max_tokens": tokens,
+        "max_epochs": params["max_epochs"],
+        "iterator_train__batch_size": params["batch_size"] * steps,
+        "iterator_train__max_tokens": None if tokens is None else tokens * steps,
+        "iterator_valid__max_tokens": tokens,
+        "criterion__encoder_loss_weight": params["encoder_loss_weight"],
+        "criterion__label_smoothing": params["label_smoothing"],
+        **optimizer_params(params, net.device),
+    }.items():
+        setattr(net, name, value)
+    if net.initialized_:
+        net.module_.unknown_dropout = params["unknown_dropout"]
+        for layer in net.module_.modules():
+            if isinstance(layer, Dropout):
+                layer.p = params["dropout"]
+    return net
+
+
+MODULE_PARAMS = (
+    "cell",
+    "decoder_cell",
+    "hidden_size",
+    "num_layers",
+    "embedding_size",
+    "bidirectional",
+    "reverse_source",
+    "attention",
+    "input_feeding",
+    "copy",
+    "share_embeddings",
+    "tie_output",
+    "dropout",
+    "unknown_dropout",
+)
+
+
+def start_from_counts(net, dataset):
+    """Let the network begin with how often each target token occurs.
+
+    The output's bias becomes the logarithm of the tokens' frequencies, as in NeuralTalk
+    (Karpathy and Fei-Fei, 2015). From even odds the decoder would first learn what
+    never to write, for which it saturates where a vocabulary holds much of that, as one
+    for both sides does.
+
+    Parameters
+    ----------
+    net : Seq2SeqNet
+    dataset : PairDataset
+        Rows to train on, all of them with a positive weight.
+    """
+    # Every token once more; of small weights, whose data are no smaller, the least.
+    once = 1.0 if dataset.weight is None else min(1.0, dataset.weight.min())
+    counts = dataset.count_targets() + once
+    bias = net.module_.decoder.output.bias
+    bias.data.copy_(torch.from_numpy(counts / counts.sum()).log())

@@ -1,0 +1,351 @@
+"""The skorch net: our batches, our loss, and epochs that can be repeated."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler
+
+from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._losses import exact_rows
+from sklearn_seq2seq._pairs._batches import cut
+from sklearn_seq2seq._pairs._dataset import to_device
+from sklearn_seq2seq._training._callbacks import StopTraining
+from sklearn_seq2seq._training._cuda_graphs import StepGraphs, own_stream
+from sklearn_seq2seq._training._devices import PRECISIONS, available
+
+# Keeps small gradients within the range of float16.
+LOSS_SCALE = {"float16": 2.0**12}
+
+# In nats a guess, of a token or of whether one occurs; guessing among a million tokens
+# costs 14.
+LARGEST_LOSS = 1e4
+
+
+class DivergenceError(ValueError, FloatingPointError):
+    """The loss became not a number, infinite or absurdly large."""
+
+
+class Seq2SeqNet(NeuralNet):
+    """skorch net whose epochs depend on (`seed`, epoch) alone.
+
+    Parameters
+    ----------
+    module, **kwargs
+        As skorch's ``NeuralNet``.
+    seed : int, default=0
+        Every epoch's order of batches and dropout derive from it.
+    teacher_forcing : tuple of two floats, default=(1.0, 1.0)
+        Probability of feeding the reference in the first and in the last epoch.
+    precision : {"float32", "bfloat16", "float16"}, default="float32"
+        Of the forward pass in training.
+    max_tokens : int, default=None
+        Positions of a forward pass in training, at most; a step of more, or of more
+        than `batch_size` rows, is taken in parts whose gradients add up.
+
+    Attributes
+    ----------
+    stop_training : bool
+        A callback sets it to end training with the epoch.
+    first_epoch_ : int
+        Epochs trained before the current call.
+    memory_ : dict or None
+        What was best in the last training with validation: ``key`` (of the validation
+        data), ``score`` and ``epoch``.
+    graphs_ : StepGraphs or None
+        In training, where steps are recorded.
+    sums_ : dict or None
+        Figures of the training epoch that is under way, so far; what is found there
+        when an epoch begins is gone on with.
+    """
+
+    graphs_ = None
+
+    def __init__(
+        self,
+        module,
+        *,
+        seed=0,
+        teacher_forcing=(1.0, 1.0),
+        precision="float32",
+        max_tokens=None,
+        **kwargs,
+    ):
+        self.seed = seed
+        self.teacher_forcing = teacher_forcing
+        self.precision = precision
+        self.max_tokens = max_tokens
+        self.stop_training = False
+        self.first_epoch_ = 0
+        self.memory_ = None
+        self.sums_ = None
+        super().__init__(module, **kwargs)
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    def refresh_optimizer(self):
+        """Give the optimiser its parameters; keep its state where it is of the kind."""
+        own = getattr(self, "optimizer_", None)
+        self.initialize_optimizer()
+        if type(own) is type(self.optimizer_):
+            state = own.state_dict()["state"]
+            groups = self.optimizer_.state_dict()["param_groups"]
+            self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
+        for group in self.optimizer_.param_groups:
+            group["initial_lr"] = group["lr"]
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open the epoch's record, unless a callback has had enough."""
+        if self.stop_training:
+            raise StopTraining
+        super().on_epoch_begin(net, **kwargs)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Refuse weights that the epoch's last step has ruined."""
+        if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
+            raise DivergenceError(self._divergence("weights are no longer finite"))
+
+    def _set_training(self, training=True):
+        # Walking through all layers at every step would cost a twentieth of a step.
+        if (self.module_.training, self.criterion_.training) != (training, training):
+            super()._set_training(training)
+
+    # The parts of a batch are known to be tensors: skorch's look at what they are would
+    # take most of a tenth of a millisecond a step.
+
+    def infer(self, x, **fit_params):
+        """Forward pass, in training in the chosen precision."""
+        x = to_device(x, self.device)
+        dtype = PRECISIONS[self.precision]
+        if dtype is torch.float32 or not self.module_.training:
+            return self.module_(**x, **fit_params)
+        with torch.autocast(torch.device(self.device).type, dtype=dtype):
+            return self.module_(**x, **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of a forward pass, a scalar."""
+        return self.criterion_(y_pred, to_device(y_true, self.device))
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train epochs; on a GPU, where it can be, with steps recorded as graphs."""
+        if not self._can_record():
+            return super().fit_loop(X, y, epochs, **fit_params)
+        with own_stream(self.device):
+            self.graphs_ = StepGraphs(
+                self.module_,
+                self.module_.randomness,
+                lambda inputs, outputs: self._add_gradient(inputs, outputs)[0],
+            )
+            try:
+                return super().fit_loop(X, y, epochs, **fit_params)
+            finally:
+                self.graphs_.clear()
+                self.graphs_ = None
+
+    def _can_record(self):
+        """Whether nothing in a step waits for a GPU or is for someone else to see."""
+        return (
+            torch.device(self.device).type == "cuda"
+            and self.module_.encoder.directions == 2  # else lengths are read
+            and self.teacher_forcing == (1.0, 1.0)
+            and not any(looks_at_steps(callback) for _, callback in self.callbacks_)
+        )
+
+    def train_step_single(self, batch, **fit_params):
+        """Gradient of a batch, in parts that fit the memory that was allowed."""
+        self._set_training(True)
+        chunks = parts(batch, self.batch_size, self.max_tokens)
+        loss = y_pred = None
+        if self.graphs_ is not None and len(chunks) == 1:
+            loss = self.graphs_(*batch)
+        if loss is None:
+            loss = 0.0
+            for inputs, outputs in chunks:
+                part, y_pred = self._add_gradient(inputs, outputs)
+                loss = loss + part
+        if self.precision in LOSS_SCALE:
+            self._undo_scale(LOSS_SCALE[self.precision])
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _add_gradient(self, inputs, outputs):
+        """Add a part's gradient to the weights'; return its loss and the output."""
+        y_pred = self.infer(inputs)
+        loss = self.get_loss(y_pred, outputs, X=inputs, training=True)
+        scale = LOSS_SCALE.get(self.precision, 1.0)
+        (loss if scale == 1 else loss * scale).backward()
+        return loss.detach(), y_pred
+
+    def _undo_scale(self, scale):
+        gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
+        torch._foreach_div_(gradients, scale)
+        if not torch.stack([g.isfinite().all() for g in gradients]).all():
+            # Beyond the range of float16: no gradients, no step.
+            self.module_.zero_grad(set_to_none=True)
+            self.sums_["skipped"] += 1
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """One epoch; its mean loss counts target positions, not batches.
+
+        The history keeps the epoch's figures only: those of every batch would grow
+        with the data.
+        """
+        if iterator is None:
+            return
+        counts = ("batches", "skipped")
+        means = ("loss", "positions", "exact", "rows")
+        sums = dict.fromkeys(counts, 0) | dict.fromkeys(means, 0.0)
+        largest = LARGEST_LOSS * iterator.dataset.heaviest
+        if training:
+            sums = self.sums_ = sums | (self.sums_ or {})
+            self._begin_training_epoch(iterator)
+            if self.module_.words is not None:
+                largest *= self.module_.words.out_features
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            loss = step["loss"].item()
+            sums["batches"] += 1
+            if not loss < largest:
+                what = f"{prefix} loss became {loss:.3g} in batch {sums['batches']}"
+                raise DivergenceError(self._divergence(what))
+            n_positions, n_rows = batch[1]["size"].tolist()
+            sums["loss"] += loss * n_positions
+            sums["positions"] += n_positions
+            self.history.record_batch(prefix + "_loss", loss)
+            self.history.record_batch(prefix + "_batch_size", n_positions)
+            if not training:
+                sums["exact"] += self._count_exact(step["y_pred"].logits, batch[1])
+                sums["rows"] += n_rows
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        if 0 < sums["batches"] == sums["skipped"]:
+            what = f"gradients left the range of {self.precision} in every batch"
+            raise DivergenceError(self._divergence(what))
+        self.history[-1]["batches"].clear()
+        loss = sums["loss"] / max(sums["positions"], 1e-38)
+        self.history.record(prefix + "_loss", loss)
+        self.history.record(prefix + "_positions", sums["positions"])
+        self.history.record(prefix + "_batch_count", sums["batches"])
+        if training:
+            self.sums_ = None
+        else:
+            self.history.record("valid_exact_match", sums["exact"] / sums["rows"])
+
+    def _begin_training_epoch(self, iterator):
+        epoch = len(self.history)
+        order, dropout = np.random.SeedSequence([self.seed, epoch]).generate_state(2)
+        iterator.seed = int(order)
+        iterator.start = self.sums_["batches"]
+        if iterator.start == 0:
+            self.module_.randomness.seed(int(dropout))
+        first, last = self.teacher_forcing
+        done = (epoch - 1 - self.first_epoch_) / max(self.max_epochs - 1, 1)
+        self.module_.teacher_forcing = first + (last - first) * min(done, 1.0)
+        if self.graphs_ is not None:
+            # A callback may have changed them.
+            layers, loss = self.module_.modules(), self.criterion_
+            rates = [layer.p for layer in layers if isinstance(layer, Dropout)]
+            weights = loss.encoder_loss_weight, loss.label_smoothing
+            given = *rates, self.module_.unknown_dropout, *weights
+            self.graphs_.take_as_given(given)
+
+    def _count_exact(self, logits, outputs):
+        target = outputs["target"].to(logits.device)
+        positions = outputs["positions"].to(logits.device)
+        right = exact_rows(logits, target, positions).cpu()
+        return float((right * outputs["weight"]).sum())
+
+    def _divergence(self, what):
+        rate = self.optimizer_.param_groups[0]["lr"]
+        return (
+            f"Training diverged: the {what} of epoch {len(self.history)}, at learning "
+            f"rate {rate:g}. Lower learning_rate, or clip more with gradient_clip."
+        )
+
+    def __getstate__(self):
+        # Half of a pickle would be the optimiser's state, and a GPU must not be
+        # needed to load one.
+        state = vars(self).copy()
+        state.pop("optimizer_", None)
+        state.pop("graphs_", None)
+        if torch.device(self.device).type != "cpu":
+            state["module_"] = copy.deepcopy(self.module_).cpu()
+            state["criterion_"] = copy.deepcopy(self.criterion_).cpu()
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.use_device(self.device if available(self.device) else "cpu")
+
+    def use_device(self, device):
+        """Put the network on a device; an optimiser must be made anew after that."""
+        self.device = device
+        self.module_.to(device)
+        self.criterion_.to(device)
+
+    def __deepcopy__(self, memo):
+        twin = self.__class__.__new__(self.__class__)
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        if hasattr(self, "optimizer_"):
+            twin.initialize_optimizer()
+            # Loading alone would share the tensors.
+            state = copy.deepcopy(self.optimizer_.state_dict(), memo)
+            twin.optimizer_.load_state_dict(state)
+        return twin
+
+
+def looks_at_steps(callback):
+    """Whether a callback is a user's and sees single steps."""
+    kind = type(callback)
+    if kind.__module__.startswith("sklearn_seq2seq.") or isinstance(
+        callback, LRScheduler
+    ):
+        return False
+    return any(
+        getattr(kind, name) is not getattr(Callback, name)
+        for name in ("on_batch_begin", "on_batch_end")
+    )
+
+
+def parts(batch, batch_size, max_tokens):
+    """Cut a batch into parts of so many rows and positions, at most.
+
+    Parameters
+    ----------
+    batch : (inputs, outputs)
+        As `PairDataset` gives it, its rows in order of length.
+    batch_size : int
+    max_tokens : int or None
+
+    Returns
+    -------
+    list of (inputs, outputs)
+        ``outputs["size"]`` remains that of the whole.
+    """
+    inputs, outputs = batch
+    n_source, n_target = inputs["source_positions"], outputs["positions"]
+    if max_tokens is None and len(n_source) <= batch_size:
+        return [batch]
+    sizes = torch.column_stack((n_source, n_target)).numpy()
+    chunks = cut(np.arange(len(sizes)), sizes, batch_size, max_tokens)
+    if len(chunks) == 1:
+        return [batch]
+    result = []
+    for chunk in chunks:
+        here = slice(int(chunk[0]), int(chunk[-1]) + 1)
+        widths = dict.fromkeys(("source", "copy_ids"), int(n_source[here].max()))
+        widths["target"] = int(n_target[here].max())
+        own = [
+            {
+                name: x[here] if x.ndim == 1 else x[here, : widths[name]]
+                for name, x in half.items()
+            }
+            for half in batch
+        ]
+        own[1]["size"] = outputs["size"]
+        result.append(tuple(own))
+    return result

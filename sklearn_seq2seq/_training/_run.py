@@ -1,0 +1,303 @@
+"""One training of a net: what is held out, what is watched, how it ends and resumes."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.helper import predefined_split
+from skorch.history import History
+
+from sklearn_seq2seq._training._callbacks import (
+    BestModel,
+    Regularly,
+    StopTraining,
+    make_callbacks,
+)
+from sklearn_seq2seq._training._checkpoint import Checkpoint
+from sklearn_seq2seq._training._devices import choose_device, has_precision
+from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
+from sklearn_seq2seq._training._make_net import apply_training_params
+from sklearn_seq2seq._training._net import DivergenceError
+from sklearn_seq2seq._training._validation_split import check_max_tokens, split, weigh
+from sklearn_seq2seq._warnings import warn
+
+# In what torch says of a CPU, and of a GPU.
+OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+class Training:
+    """One call of `fit` or `partial_fit`, from its rows to the trained net.
+
+    Parameters
+    ----------
+    params : dict
+        ``Seq2SeqTransformer.get_params(deep=False)``.
+    dataset : PairDataset
+    seed : int
+        Replaced by that of the checkpoint, where there is one to go on with.
+    sample_weight, groups : array-like, default=None
+        One entry a row.
+    valid : PairDataset, default=None
+        Validation data of its own; else `early_stopping` splits some off.
+    names : object, default=None
+        What the ids of the rows stand for.
+    net : Seq2SeqNet, default=None
+        The one that the training goes on with, or starts from.
+
+    Attributes
+    ----------
+    held : ndarray of int or None
+        Rows split off for validation.
+    monitored : str or None
+        Entry of the history that says which epoch is best.
+    finished : bool
+        Whether the checkpoint holds the trained net already.
+    """
+
+    def __init__(
+        self,
+        params,
+        dataset,
+        seed,
+        *,
+        sample_weight=None,
+        groups=None,
+        valid=None,
+        names=None,
+        net=None,
+    ):
+        rows = weigh(dataset, sample_weight)
+        check_max_tokens(dataset, rows, params["max_tokens"])
+        if groups is not None:
+            check_consistent_length(dataset.source, groups)
+            if np.ndim(groups) != 1:
+                raise ValueError(
+                    "groups must hold one value for each row, a number or a string; "
+                    f"got {np.ndim(groups)} dimensions."
+                )
+            groups = np.unique(groups, return_inverse=True)[1][rows]
+        self.params = params
+        self.seed = seed
+        self.saved = self.checkpoint = self.held = None
+        if params["checkpoint"] is not None:
+            self.checkpoint = Checkpoint(
+                params["checkpoint"],
+                fingerprint(params, dataset, groups, valid, names, net),
+            )
+            self.saved = self.checkpoint.read()
+        self.start, self.spent = time.monotonic(), 0.0
+        if self.saved is not None:
+            self.seed, self.spent = self.saved["seed"], self.saved["spent"]
+        if valid is None and params["early_stopping"]:
+            fraction = params["validation_fraction"]
+            kept, held = split(len(rows), groups, fraction, self.seed)
+            if len(held):
+                rows, self.held = rows[kept], rows[held]
+                valid = dataset.take(self.held)
+        # All of the rows need not be copied.
+        whole = len(rows) == len(dataset)
+        self.dataset = dataset if whole else dataset.take(rows)
+        self.valid = valid
+        self.monitored = None if valid is None else monitored(params["scoring"])
+
+    @property
+    def decodes(self):
+        """Whether the validation rows are to be decoded after each epoch."""
+        return self.monitored == "valid_score"
+
+    @property
+    def finished(self):
+        return self.saved is not None and self.saved["finished"]
+
+    def run(self, net, decoded=None, tasks=None):
+        """Train `net` for ``max_epochs`` more, or to the end of what was begun.
+
+        Whatever ends it, Ctrl-C included, the best weights so far are in place.
+
+        Parameters
+        ----------
+        net : Seq2SeqNet
+        decoded : DecodedScore, default=None
+        tasks : FitTasks, default=None
+
+        Raises
+        ------
+        DivergenceError
+            If training diverges and there are no best weights to go back to.
+        MemoryError
+            If the device's memory does not suffice.
+        """
+        self._prepare(net)
+        if self.saved is not None:
+            net.history = History(self.saved["history"])
+            net.sums_ = self.saved["sums"]
+        if self.finished:
+            _load(net, self.saved)
+        else:
+            try:
+                self._run(net, self._callbacks(net, decoded, tasks))
+            finally:
+                # What held data or a second copy of the weights has done its work.
+                net.train_split = None
+                net.callbacks = []
+                net.initialize_callbacks()
+        net.module_.eval()
+
+    def _prepare(self, net):
+        params = self.params
+        if params["encoder_loss_weight"] and net.module_.words is None:
+            raise ValueError(
+                f"encoder_loss_weight={params['encoder_loss_weight']} needs a network "
+                "that predicts words from the memory, and the one to go on with was "
+                "made without. Fit anew, with warm_start=False."
+            )
+        net.use_device(choose_device(params["device"]))
+        apply_training_params(net, params)
+        cells = sorted({net.module__cell, net.module_.decoder_cell})
+        precision = params["precision"]
+        lacking = [c for c in cells if not has_precision(c, precision, net.device)]
+        if lacking:
+            warn(
+                f"This device ({net.device}) has no {' and no '.join(lacking)} in "
+                f"{precision}; training is in float32.",
+            )
+            net.precision = "float32"
+        net.initialize_criterion()
+        net.refresh_optimizer()
+        net.first_epoch_ = len(net.history)
+        net.stop_training, net.sums_ = False, None
+
+    def _callbacks(self, net, decoded, tasks):
+        params = self.params
+        key = None
+        if self.monitored is not None:
+            key = digest([pairs_digest(self.valid), digest(params["scoring"])])
+        callbacks = make_callbacks(
+            params,
+            n_batches=len(net.get_iterator(self.dataset, training=True)),
+            monitored=self.monitored,
+            key=key,
+            decoded=decoded,
+            spent=self.spent,
+        )
+        if tasks is not None:
+            callbacks.append(tasks)
+        if self.checkpoint is not None:
+            minutes = params["checkpoint_minutes"]
+            seconds = math.inf if minutes is None else 60 * minutes
+            callbacks.append(
+                Regularly(self._write, params["checkpoint_interval"], seconds)
+            )
+        return callbacks
+
+    def _run(self, net, callbacks):
+        net.callbacks = callbacks
+        net.initialize_callbacks()
+        net.train_split = None if self.valid is None else predefined_split(self.valid)
+        net.notify("on_train_begin", X=self.dataset, y=None)
+        if self.saved is not None:
+            # A scheduler sets the learning rate when it begins; so only now.
+            _load(net, self.saved)
+        finished, trouble = self._loop(net)
+        net.sums_ = None
+        entry = self.monitored or "train_loss"
+        epoch = len(net.history)
+        if epoch > net.first_epoch_ and entry not in net.history[-1]:
+            del net.history[-1]
+        net.notify("on_train_end", X=self.dataset, y=None)
+        if self.monitored is None:
+            net.memory_ = None  # of weights that these are not
+        if trouble is not None:
+            _report(net, trouble, epoch)
+        if finished and self.checkpoint is not None:
+            self._write(net, finished=True)
+
+    def _loop(self, net):
+        """Train epochs; return whether that came to its end, and what went wrong."""
+        done = len(net.history) - net.first_epoch_
+        try:
+            net.fit_loop(self.dataset, epochs=self.params["max_epochs"] - done)
+        except StopTraining:
+            return True, None
+        except KeyboardInterrupt as trouble:
+            # skorch's own way of stopping early looks like an interrupt.
+            early = _callback(net, EarlyStopping)
+            if early is not None and early.misses_ == early.patience:
+                return True, None
+            return False, trouble
+        except DivergenceError as trouble:
+            return False, trouble
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in OUT_OF_MEMORY):
+                raise
+            raise MemoryError(
+                "Not enough memory for a training step. Lower batch_size (now "
+                f"{self.params['batch_size']}), or bound the positions of a batch with "
+                f"max_tokens (now {self.params['max_tokens']})."
+            ) from error
+        return True, None
+
+    def _write(self, net, finished=False):
+        schedule, best = _callback(net, LRScheduler), _callback(net, BestModel)
+        # An epoch under way has no record yet, only sums.
+        n_epochs = len(net.history) - (net.sums_ is not None)
+        self.checkpoint.write(
+            {
+                "seed": self.seed,
+                "spent": self.spent + time.monotonic() - self.start,
+                "finished": finished,
+                "stop": net.stop_training,
+                "history": list(net.history)[:n_epochs],
+                "sums": net.sums_,
+                "randomness": net.module_.randomness.state_dict(),
+                "memory": net.memory_,
+                "module": net.module_.state_dict(),
+                "optimizer": net.optimizer_.state_dict(),
+                "schedule": schedule and schedule.lr_scheduler_.state_dict(),
+                "best": None if finished or best is None else best.state_dict(),
+            }
+        )
+
+
+def _load(net, saved):
+    """Put a net and its callbacks in the state that a checkpoint holds."""
+    net.stop_training = saved["stop"]
+    net.memory_ = saved["memory"]
+    net.module_.randomness.load_state_dict(saved["randomness"])
+    net.module_.load_state_dict(saved["module"])
+    net.optimizer_.load_state_dict(saved["optimizer"])
+    schedule = _callback(net, LRScheduler)
+    if saved["schedule"] is not None and schedule is not None:
+        schedule.lr_scheduler_.load_state_dict(saved["schedule"])
+    if saved["best"] is not None:
+        _callback(net, BestModel).load_state_dict(saved["best"])
+
+
+def _callback(net, kind):
+    """The first callback of a kind, our own before the user's; None without."""
+    return next((own for _, own in net.callbacks_ if isinstance(own, kind)), None)
+
+
+def _report(net, trouble, epoch):
+    """Say what ended training before its time; raise where nothing good is left."""
+    best = _callback(net, BestModel)
+    kept = "the weights are the last ones"
+    if best is not None and best.weights_ is not None:
+        kept = f"the weights are those of epoch {best.epoch_}, the best"
+    elif isinstance(trouble, DivergenceError):
+        raise trouble
+    if isinstance(trouble, DivergenceError):
+        net.initialize_optimizer()  # what it remembers is as bad as the last weights
+    what = str(trouble).rstrip(".") or f"Training was interrupted in epoch {epoch}"
+    warn(f"{what}; {kept}.")
+
+
+def monitored(scoring):
+    """Entry of the history that `scoring` stands for."""
+    if isinstance(scoring, str) and scoring in ("loss", "exact_match"):
+        return f"valid_{scoring}"
+    return "valid_score"

@@ -1,0 +1,70 @@
+"""Schedules of the learning rate by name."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+from skorch.callbacks import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+WARM_UP = 0.05
+
+
+class Cosine:
+    """Linear warm-up over a share of the steps, then half a cosine down to zero."""
+
+    def __init__(self, n_steps: int):
+        self.n_steps = n_steps
+        self.warm_up = max(1, round(WARM_UP * n_steps))
+
+    def __call__(self, step: int) -> float:
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        done = (step - self.warm_up) / max(1, self.n_steps - self.warm_up)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class InverseSquareRoot(Cosine):
+    """Linear warm-up, then falling with the square root of the step."""
+
+    def __call__(self, step: int) -> float:
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        return math.sqrt(self.warm_up / (step + 1))
+
+
+SCHEDULES = {"cosine": Cosine, "inverse_sqrt": InverseSquareRoot}
+
+
+class Schedule(LRScheduler):
+    """skorch's scheduler, which starts anew with every call of `fit`."""
+
+    def _get_scheduler(self, net, policy, **scheduler_kwargs):
+        return policy(net.optimizer_, **scheduler_kwargs)
+
+
+def make_schedule(params, n_batches, monitored):
+    schedule = params["lr_schedule"]
+    if schedule == "constant":
+        return None
+    watch = {"monitor": monitored or "train_loss"}
+    if schedule in ("plateau", ReduceLROnPlateau):
+        watch["mode"] = "min" if watch["monitor"].endswith("loss") else "max"
+    if schedule == "plateau":
+        return Schedule(
+            policy=ReduceLROnPlateau,
+            factor=0.5,
+            patience=max(1, params["n_iter_no_change"] // 3),
+            **watch,
+        )
+    if isinstance(schedule, str):
+        steps = n_batches * params["max_epochs"]
+        return Schedule(
+            policy=LambdaLR,
+            lr_lambda=SCHEDULES[schedule](steps),
+            step_every="batch",
+        )
+    if hasattr(schedule, "on_train_begin"):
+        return copy.copy(schedule)
+    return Schedule(policy=schedule, **watch)

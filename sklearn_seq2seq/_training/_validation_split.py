@@ -1,0 +1,74 @@
+"""Which pairs are trained on and which are validated on."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_seq2seq._warnings import warn
+
+
+def weigh(dataset, sample_weight):
+    """Give a data set its weights; return the rows that count.
+
+    Parameters
+    ----------
+    dataset : PairDataset
+    sample_weight : array-like of float, shape (n_samples,), or None
+
+    Returns
+    -------
+    ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or none is positive.
+    """
+    if sample_weight is None:
+        return np.arange(len(dataset))
+    # What vanishes in the network's precision is no weight.
+    dataset.weight = np.asarray(
+        _check_sample_weight(
+            sample_weight, dataset.source, dtype=np.float32, ensure_non_negative=True
+        ),
+        dtype=np.float64,
+    )
+    if not dataset.weight.any():
+        raise ValueError("sample_weight is 0 for every row; nothing to learn.")
+    return np.flatnonzero(dataset.weight)
+
+
+def split(n_samples, groups, fraction, seed):
+    """Rows to train on and rows to validate on, in their own order.
+
+    At least one row, or one group, stays on each side; where that cannot be there is
+    no validation, with a warning.
+    """
+    n_units = n_samples if groups is None else len(np.unique(groups))
+    if n_units < 2:
+        what = "n_samples" if groups is None else "the number of groups"
+        warn(
+            "early_stopping needs something to split off for validation; "
+            f"{what}=1, so training goes on without.",
+        )
+        return np.arange(n_samples), np.arange(0)
+    n_held = min(max(1, round(fraction * n_units)), n_units - 1)
+    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+    parts = splitter(n_splits=1, test_size=n_held, random_state=seed)
+    kept, held = next(parts.split(np.zeros(n_samples), groups=groups))
+    return np.sort(kept), np.sort(held)
+
+
+def check_max_tokens(dataset, rows, max_tokens):
+    if max_tokens is None:
+        return
+    sizes = dataset.source_positions[rows] + dataset.target_positions[rows]
+    if sizes.max() > max_tokens:
+        largest = int(sizes.argmax())
+        raise ValueError(
+            f"Row {rows[largest]} has {sizes[largest]} source and target positions, "
+            f"more than max_tokens={max_tokens} allows a whole batch. Raise "
+            "max_tokens, or shorten rows with the vectorizers' max_length."
+        )
