@@ -16,8 +16,6 @@ begin or end symbol ever enters the array. Mask by length, never by value.
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array
-from sklearn.utils.validation import _num_samples
 
 BOUNDARY = 0
 
@@ -184,36 +182,3 @@ def _scramble(x):
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
-
-
-def check_ids(tokens, size):
-    """Check ids to be decoded.
-
-    Parameters
-    ----------
-    tokens : sparse or dense array of int, shape (n_samples, n_columns)
-    size : int
-        Ids are below it.
-
-    Returns
-    -------
-    csr_array of int32, shape (n_samples, n_columns)
-    """
-    tokens = as_tokens(
-        check_array(
-            tokens,
-            accept_sparse="csr",
-            # Of no rows there is no least number to look at.
-            ensure_non_negative=_num_samples(tokens) > 0,
-            ensure_min_samples=0,
-            input_name="tokens",
-        )
-    )
-    large = np.flatnonzero(tokens.data >= size)
-    if len(large):
-        row = np.searchsorted(tokens.indptr, large[0], side="right") - 1
-        raise ValueError(
-            f"Token ids must be below {size}, the size of the vocabulary; got "
-            f"{tokens.data[large[0]]} in row {row}."
-        )
-    return tokens

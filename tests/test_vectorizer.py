@@ -716,7 +716,7 @@ def test_subword_pieces_have_ids_from_two(model):
 
 
 SUBWORD_SCRIPT = """
-from sklearn_seq2seq._vectorizer import SequenceVectorizer
+from sklearn_seq2seq import SequenceVectorizer
 import hashlib
 rows = [f"{a}{b}{c}" for a in "abcd" for b in ("one", "two") for c in ("ing", "ed")]
 for model in ("bpe", "unigram"):

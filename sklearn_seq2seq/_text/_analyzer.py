@@ -1,13 +1,22 @@
 """From strings to numbered tokens: cutting, counting, numbering."""
 
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain, count, pairwise
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_seq2seq._text._check_input import describe
+from sklearn_seq2seq._text._subwords import (
+    check_encodable,
+    cut_into_pieces,
+    load_tokenizer,
+)
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 
 # Rows are worked on in blocks that stay in the processor's cache; the Python objects
@@ -17,6 +26,109 @@ from sklearn_seq2seq._tokens import FIRST_TOKEN
 BLOCK = 2**13
 
 BLOCK_OF_LISTS = 2**9
+
+
+@dataclass(frozen=True)
+class Analyzer:
+    """How text is cut into tokens, and these are numbered.
+
+    Attributes
+    ----------
+    kind : {"char", "word", "token", "subword"} or callable
+        What `SequenceVectorizer` calls `analyzer`, as the other parameters are called.
+    token_pattern : str or None
+    lowercase : bool
+    normalize : str or None
+    """
+
+    kind: object
+    token_pattern: str | None = None
+    lowercase: bool = False
+    normalize: str | None = None
+
+    def encode(self, rows, width, numbering, name):
+        """Cut rows into tokens and number these.
+
+        Parameters
+        ----------
+        rows : list of str or list of list of str
+        width : int
+            Longer rows are cut.
+        numbering : mapping from str to int, or str
+            The id of each token, made up where there is none; or a tokenizer's JSON.
+        name : str
+
+        Returns
+        -------
+        ids : ndarray of int32, shape (n_tokens,)
+        lengths : ndarray of int64, shape (n_samples,)
+        cut : list of int
+            The rows that were longer than `width`.
+        """
+        ids, lengths, cut = [], [], []
+        size = BLOCK if self.kind == "char" else BLOCK_OF_LISTS
+        for start in range(0, len(rows), size):
+            block = self.split(rows[start : start + size], start, numbering, name)
+            counts = np.fromiter(map(len, block), np.int64, len(block))
+            for i in np.flatnonzero(counts > width).tolist():
+                block[i] = block[i][:width]
+                cut.append(start + i)
+            lengths.append(np.minimum(counts, width))
+            ids.append(self.number(block, lengths[-1].sum(), numbering))
+        return np.concatenate(ids), np.concatenate(lengths), cut
+
+    def split(self, block, start, numbering, name):
+        """Cut each row of a block into tokens; `block` is ours, its rows are not."""
+        if self.kind == "token":
+            if self.lowercase or self.normalize:
+                return [list(self.prepare(row)) for row in block]
+            return block
+        strings = self.prepare(block)
+        if self.kind == "char":
+            return list(strings)
+        if self.kind == "word":
+            return list(map(self.word_finder(), strings))
+        if self.kind == "subword":
+            strings = check_encodable(list(strings), start, name)
+            return cut_into_pieces(strings, numbering)
+        return check_analyzed(list(map(self.kind, strings)), start, name)
+
+    def prepare(self, strings):
+        normalize = partial(unicodedata.normalize, self.normalize)
+        if self.normalize:
+            strings = map(normalize, strings)
+        if self.lowercase:
+            strings = map(str.lower, strings)
+            if self.normalize:  # some characters have a code point in lower case only
+                strings = map(normalize, strings)
+        return strings
+
+    def word_finder(self):
+        if self.token_pattern is None:
+            return str.split
+        try:
+            pattern = re.compile(self.token_pattern)
+        except re.error as error:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} is no regular expression: "
+                f"{error}."
+            ) from error
+        if pattern.groups > 1:
+            raise ValueError(
+                f"token_pattern={self.token_pattern!r} has {pattern.groups} capturing "
+                "groups; use one at most, the others as (?:...)."
+            )
+        return pattern.findall
+
+    def number(self, block, n_tokens, numbering):
+        if self.kind == "char":
+            return number_characters(block, numbering)
+        tokens = chain.from_iterable(block)
+        if self.kind == "subword":
+            _, known = load_tokenizer(numbering)
+            pieces = np.fromiter(tokens, np.int32, n_tokens)
+            return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
+        return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
 
 
 def check_vocabulary(vocabulary):

@@ -7,7 +7,10 @@ from operator import itemgetter
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import _safe_indexing, check_array, indexable
+from sklearn.utils.validation import _num_samples
+
+from sklearn_seq2seq._tokens import as_tokens
 
 _ROW_KINDS = (list, tuple, np.ndarray)
 
@@ -279,3 +282,36 @@ def _has_columns(row):
 def take(data, rows):
     """Some rows of what a user passed; None stays None."""
     return None if data is None else _safe_indexing(data, rows)
+
+
+def check_ids(tokens, size):
+    """Check ids to be decoded.
+
+    Parameters
+    ----------
+    tokens : sparse or dense array of int, shape (n_samples, n_columns)
+    size : int
+        Ids are below it.
+
+    Returns
+    -------
+    csr_array of int32, shape (n_samples, n_columns)
+    """
+    tokens = as_tokens(
+        check_array(
+            tokens,
+            accept_sparse="csr",
+            # Of no rows there is no least number to look at.
+            ensure_non_negative=_num_samples(tokens) > 0,
+            ensure_min_samples=0,
+            input_name="tokens",
+        )
+    )
+    large = np.flatnonzero(tokens.data >= size)
+    if len(large):
+        row = np.searchsorted(tokens.indptr, large[0], side="right") - 1
+        raise ValueError(
+            f"Token ids must be below {size}, the size of the vocabulary; got "
+            f"{tokens.data[large[0]]} in row {row}."
+        )
+    return tokens

@@ -8,9 +8,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clon
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._text._check_input import check_columns, take_column
+from sklearn_seq2seq._text._check_input import check_columns, check_ids, take_column
 from sklearn_seq2seq._text._vectorizer import UNKNOWN_STRING, SequenceVectorizer
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, check_ids, from_flat, lengths
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
 
 
 class ColumnVectorizer(

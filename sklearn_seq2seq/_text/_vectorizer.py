@@ -1,12 +1,9 @@
 """Text in, token ids out, and back: the only place where strings meet ids."""
 
 import os
-import re
 import sys
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from functools import partial
 from itertools import chain, count, islice
 from numbers import Integral
 
@@ -21,26 +18,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._text._analyzer import (
     BLOCK,
-    BLOCK_OF_LISTS,
-    check_analyzed,
+    Analyzer,
     check_vocabulary,
     continue_numbering,
     few,
     join,
-    number_characters,
     row_frequency,
 )
-from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._check_input import check_ids, check_raw
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
-    cut_into_pieces,
     join_pieces,
-    load_tokenizer,
     piece_ids,
     read_tokenizer,
     train_tokenizer,
 )
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, check_ids, from_flat
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat
 from sklearn_seq2seq._warnings import warn
 
 DEFAULT_WIDTH = 2**14
@@ -273,11 +266,11 @@ class SequenceVectorizer(
         if self.analyzer == "subword":
             learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
             vocabulary = piece_ids(tokenizer)
-            ids, lengths, cut = self._encode(rows, width, tokenizer, name)
+            ids, lengths, cut = self._analyzer.encode(rows, width, tokenizer, name)
         elif self.vocabulary is not None:
             vocabulary = check_vocabulary(self.vocabulary)
             numbering = continue_numbering(vocabulary)
-            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
             extras = list(islice(numbering, len(vocabulary), None))
             if extras and self.handle_unknown == "error":
                 _raise_unknown(
@@ -285,7 +278,7 @@ class SequenceVectorizer(
                 )
         else:
             numbering = defaultdict(count().__next__)
-            ids, lengths, cut = self._encode(rows, width, numbering, name)
+            ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
             vocabulary, new_ids = self._select(list(numbering), ids, lengths)
             ids = new_ids[ids]
         learned["vocabulary_"] = vocabulary
@@ -389,7 +382,9 @@ class SequenceVectorizer(
         rows = self._check_rows(X, name)
         subword = self.analyzer == "subword"
         numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
-        ids, lengths, cut = self._encode(rows, self.max_length_, numbering, name)
+        ids, lengths, cut = self._analyzer.encode(
+            rows, self.max_length_, numbering, name
+        )
         self._warn_cut(cut, name)
         extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
         return from_flat(ids, lengths, self.max_length_), extras
@@ -409,6 +404,12 @@ class SequenceVectorizer(
                 f"became unknown; {len(extras)} distinct: {few(extras)}.",
             )
         return tokens
+
+    @property
+    def _analyzer(self):
+        return Analyzer(
+            self.analyzer, self.token_pattern, self.lowercase, self.normalize
+        )
 
     def _warn_cut(self, cut, name):
         if cut:
@@ -431,90 +432,6 @@ class SequenceVectorizer(
             )
         return rows
 
-    def _encode(self, rows, width, numbering, name):
-        """Cut rows into tokens and number these.
-
-        Parameters
-        ----------
-        rows : list of str or list of list of str
-        width : int
-            Longer rows are cut.
-        numbering : mapping from str to int, or str
-            The id of each token, made up where there is none; or a tokenizer's JSON.
-        name : str
-
-        Returns
-        -------
-        ids : ndarray of int32, shape (n_tokens,)
-        lengths : ndarray of int64, shape (n_samples,)
-        cut : list of int
-            The rows that were longer than `width`.
-        """
-        ids, lengths, cut = [], [], []
-        size = BLOCK if self.analyzer == "char" else BLOCK_OF_LISTS
-        for start in range(0, len(rows), size):
-            block = self._split(rows[start : start + size], start, numbering, name)
-            counts = np.fromiter(map(len, block), np.int64, len(block))
-            for i in np.flatnonzero(counts > width).tolist():
-                block[i] = block[i][:width]
-                cut.append(start + i)
-            lengths.append(np.minimum(counts, width))
-            ids.append(self._number(block, lengths[-1].sum(), numbering))
-        return np.concatenate(ids), np.concatenate(lengths), cut
-
-    def _split(self, block, start, numbering, name):
-        """Cut each row of a block into tokens; `block` is ours, its rows are not."""
-        if self.analyzer == "token":
-            if self.lowercase or self.normalize:
-                return [list(self._prepare(row)) for row in block]
-            return block
-        strings = self._prepare(block)
-        if self.analyzer == "char":
-            return list(strings)
-        if self.analyzer == "word":
-            return list(map(self._word_finder(), strings))
-        if self.analyzer == "subword":
-            strings = check_encodable(list(strings), start, name)
-            return cut_into_pieces(strings, numbering)
-        return check_analyzed(list(map(self.analyzer, strings)), start, name)
-
-    def _prepare(self, strings):
-        normalize = partial(unicodedata.normalize, self.normalize)
-        if self.normalize:
-            strings = map(normalize, strings)
-        if self.lowercase:
-            strings = map(str.lower, strings)
-            if self.normalize:  # some characters have a code point in lower case only
-                strings = map(normalize, strings)
-        return strings
-
-    def _word_finder(self):
-        if self.token_pattern is None:
-            return str.split
-        try:
-            pattern = re.compile(self.token_pattern)
-        except re.error as error:
-            raise ValueError(
-                f"token_pattern={self.token_pattern!r} is no regular expression: "
-                f"{error}."
-            ) from error
-        if pattern.groups > 1:
-            raise ValueError(
-                f"token_pattern={self.token_pattern!r} has {pattern.groups} capturing "
-                "groups; use one at most, the others as (?:...)."
-            )
-        return pattern.findall
-
-    def _number(self, block, n_tokens, numbering):
-        if self.analyzer == "char":
-            return number_characters(block, numbering)
-        tokens = chain.from_iterable(block)
-        if self.analyzer == "subword":
-            _, known = load_tokenizer(numbering)
-            pieces = np.fromiter(tokens, np.int32, n_tokens)
-            return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
-        return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
-
     def _make_tokenizer(self, rows, name):
         if self.vocabulary is not None:
             raise ValueError(
@@ -523,8 +440,9 @@ class SequenceVectorizer(
             )
         if self.tokenizer is not None:
             return read_tokenizer(self.tokenizer)
+        prepare = self._analyzer.prepare
         blocks = (
-            check_encodable(list(self._prepare(rows[i : i + BLOCK])), i, name)
+            check_encodable(list(prepare(rows[i : i + BLOCK])), i, name)
             for i in range(0, len(rows), BLOCK)
         )
         return train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
