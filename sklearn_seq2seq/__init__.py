@@ -1,15 +1,17 @@
 """Sequence-to-sequence learning with the manners of scikit-learn."""
 
-# Imported for its effect: `load` and `save` then know the classes.
-from sklearn_seq2seq import _saved_estimators  # noqa: F401
-from sklearn_seq2seq._augment import PairAugmenter
-from sklearn_seq2seq._dummy import DummySeq2Seq
-from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
-from sklearn_seq2seq._persistence._file import ModelFileError
-from sklearn_seq2seq._persistence._save_load import load, save
-from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
-from sklearn_seq2seq._text._columns import ColumnVectorizer
-from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn_seq2seq._augment import PairAugmenter
+    from sklearn_seq2seq._dummy import DummySeq2Seq
+    from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
+    from sklearn_seq2seq._persistence._file import ModelFileError
+    from sklearn_seq2seq._saved_estimators import load, save
+    from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+    from sklearn_seq2seq._text._columns import ColumnVectorizer
+    from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 
 __version__ = "0.1.0"
 
@@ -25,18 +27,31 @@ __all__ = [
     "save",
 ]
 
-# Where the documentation is published: notebooks link each estimator to its page there.
-_DOCUMENTATION = "https://sklearn-seq2seq.readthedocs.io/en/stable"
-for _estimator in (
-    ColumnVectorizer,
-    DummySeq2Seq,
-    PairAugmenter,
-    Seq2SeqEnsemble,
-    Seq2SeqTransformer,
-    SequenceVectorizer,
-):
-    _estimator._doc_link_module = "sklearn_seq2seq"
-    _estimator._doc_link_template = (
-        _DOCUMENTATION + "/generated/{estimator_module}.{estimator_name}.html"
-    )
-del _estimator
+# Each name is imported when it is first asked for: `sklearn_seq2seq.runtime` must start
+# without torch and scikit-learn, of which vectorizers need the second only.
+_MODULES = {
+    "ColumnVectorizer": "_text._columns",
+    "DummySeq2Seq": "_dummy",
+    "ModelFileError": "_persistence._file",
+    "PairAugmenter": "_augment",
+    "Seq2SeqEnsemble": "_ensemble",
+    "Seq2SeqTransformer": "_seq2seq_transformer",
+    "SequenceVectorizer": "_text._vectorizer",
+    "load": "_saved_estimators",
+    "save": "_saved_estimators",
+}
+_SUBPACKAGES = ("datasets", "inspection", "metrics")
+
+
+def __getattr__(name):
+    if name in _SUBPACKAGES:
+        return import_module(f"{__name__}.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__, *_SUBPACKAGES})

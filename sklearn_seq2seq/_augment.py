@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._text._check_input import check_raw
@@ -17,7 +18,7 @@ from sklearn_seq2seq._tokens import from_flat, lengths
 NOISES = ("swap", "drop", "repeat", "replace")
 
 
-class PairAugmenter(BaseEstimator):
+class PairAugmenter(DocumentationMixin, BaseEstimator):
     """Make further pairs of the pairs at hand, where these are few.
 
     Three ways, alone or together: two pairs are joined to one, noise is put into a

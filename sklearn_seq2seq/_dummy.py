@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import unchanged_on_failure
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._text._check_input import check_raw, is_raw
@@ -31,7 +32,7 @@ _LEARNED = (
 _ONE_KIND = ("copy", "suffix", "closest")
 
 
-class DummySeq2Seq(BaseEstimator):
+class DummySeq2Seq(DocumentationMixin, BaseEstimator):
     """Predict sequences without learning anything about how they are made.
 
     A model that does not beat every strategy has learnt nothing worth its cost.

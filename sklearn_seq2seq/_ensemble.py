@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import listed
@@ -33,7 +34,7 @@ _NOT_CUTTING = {
 }
 
 
-class Seq2SeqEnsemble(DecodingMixin, _BaseComposition):
+class Seq2SeqEnsemble(DecodingMixin, DocumentationMixin, _BaseComposition):
     """Several encoder-decoders that predict together.
 
     At every step of decoding the next-token probabilities of all members are averaged

@@ -13,7 +13,8 @@ from skorch.history import History
 from sklearn_seq2seq._dummy import DummySeq2Seq
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._pairs._copying import CopyTable
-from sklearn_seq2seq._pairs._sides import Side
+from sklearn_seq2seq._pairs._side import Side
+from sklearn_seq2seq._persistence._save_load import load, save  # noqa: F401 (with all classes known)
 from sklearn_seq2seq._persistence._values import register
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._columns import ColumnVectorizer

@@ -18,18 +18,18 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_seq2seq._decoding import _inference
 from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import draw_seed, unchanged_on_failure
 from sklearn_seq2seq._network._recurrent import CELLS
 from sklearn_seq2seq._pairs._copying import CopyTable
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._reader import ID_CHECKS
+from sklearn_seq2seq._pairs._side import check_width, read_target_ids
 from sklearn_seq2seq._pairs._sides import (
-    check_width,
     grow_source,
     id_side,
     learn_target,
     learn_text,
-    read_target_ids,
     shared_sides,
 )
 from sklearn_seq2seq._parameters import check_combinations, non_negative, positive
@@ -72,6 +72,7 @@ class Seq2SeqTransformer(
     SavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    DocumentationMixin,
     CallbackSupportMixin,
     BaseEstimator,
 ):

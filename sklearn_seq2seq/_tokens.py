@@ -15,7 +15,6 @@ begin or end symbol ever enters the array. Mask by length, never by value.
 """
 
 import numpy as np
-from scipy import sparse
 
 BOUNDARY = 0
 
@@ -40,13 +39,58 @@ def from_flat(ids, lengths, width):
     -------
     csr_array of int32, shape (n_samples, width)
     """
-    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=indptr[1:])
+    # Not at the top: `sklearn_seq2seq.runtime` uses this module without scipy.
+    from scipy import sparse
+
+    indptr = row_ends(lengths)
     index_dtype = np.int32 if indptr[-1] <= np.iinfo(np.int32).max else np.int64
     indptr = indptr.astype(index_dtype)
     columns = positions(indptr).astype(index_dtype, copy=False)
     data = np.asarray(ids, dtype=np.int32)
     return sparse.csr_array((data, columns, indptr), shape=(len(lengths), width))
+
+
+def row_ends(lengths):
+    """CSR ``indptr``: where each row begins and ends in the concatenated rows."""
+    indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr
+
+
+class TokenRows:
+    """A token array without scipy: what this package reads of a ``csr_array``.
+
+    Parameters
+    ----------
+    ids, lengths, width
+        As of `from_flat`.
+    """
+
+    def __init__(self, ids, lengths, width):
+        self.data = np.asarray(ids, dtype=np.int32)
+        self.indptr = row_ends(lengths)
+        self.shape = (len(lengths), width)
+
+    def copy(self):
+        return TokenRows(self.data.copy(), lengths(self), self.shape[1])
+
+    def __getitem__(self, rows):
+        rows = np.arange(self.shape[0])[rows]
+        counts = lengths(self)[rows]
+        place = np.repeat(self.indptr[rows] - row_ends(counts)[:-1], counts)
+        ids = self.data[place + np.arange(len(place))]
+        return TokenRows(ids, counts, self.shape[1])
+
+    def toarray(self):
+        dense = np.zeros(self.shape, dtype=np.int32)
+        dense[np.arange(self.shape[1]) < lengths(self)[:, None]] = self.data
+        return dense
+
+
+def like(tokens, ids, lengths, width):
+    """`from_flat`, as an array of the same kind as `tokens`."""
+    make = TokenRows if isinstance(tokens, TokenRows) else from_flat
+    return make(ids, lengths, width)
 
 
 def as_tokens(X):
@@ -70,6 +114,8 @@ def as_tokens(X):
     """
     if X.dtype == np.float16:  # of which there are no sparse arrays
         X = X.astype(np.float32)
+    from scipy import sparse
+
     X = sparse.csr_array(X)
     if not X.has_canonical_format:
         X = X.copy()

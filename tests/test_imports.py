@@ -1,6 +1,7 @@
 """The house rules that a machine can check: who imports whom, and quiet imports."""
 
 import ast
+import pickle
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -21,7 +22,7 @@ PATHS = {
 MODULES = sorted(PATHS)
 
 # Each wing and each module of the root, and those that it may use.
-SHARED = {"_fitting", "_optional", "_tokens", "_warnings"}
+SHARED = {"_documentation", "_fitting", "_optional", "_tokens", "_warnings"}
 MAY_IMPORT = {
     **{name: set() for name in SHARED},
     "_parameters": set(),
@@ -126,3 +127,57 @@ def test_import_prints_nothing():
     command = [sys.executable, "-W", "error", "-c", "import sklearn_seq2seq"]
     run = subprocess.run(command, capture_output=True, check=True)
     assert run.stdout == run.stderr == b""
+
+
+def run_fresh(code):
+    """Output of a Python process of its own."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+def test_names_are_imported_when_asked_for():
+    found = run_fresh(
+        "import sys, sklearn_seq2seq\n"
+        "assert set(sklearn_seq2seq.__all__) <= set(dir(sklearn_seq2seq))\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "sklearn_seq2seq.SequenceVectorizer()\n"
+        "assert not {'torch', 'skorch'} & set(sys.modules)\n"
+        "from sklearn_seq2seq import *\n"
+        "print(load is sklearn_seq2seq.load, sklearn_seq2seq.metrics.__name__)\n"
+    )
+    assert found.split() == ["True", "sklearn_seq2seq.metrics"]
+    with pytest.raises(AttributeError, match="no attribute 'Transformer'"):
+        sklearn_seq2seq.Transformer  # noqa: B018
+
+
+def test_unpickled_estimators_can_be_saved(tmp_path):
+    model = sklearn_seq2seq.DummySeq2Seq().fit(["a"], ["b"])
+    vectorizer = sklearn_seq2seq.SequenceVectorizer().fit(["a"])
+    (tmp_path / "pickled").write_bytes(pickle.dumps((model, vectorizer)))
+    found = run_fresh(
+        "import os, pickle\n"
+        f"os.chdir({str(tmp_path)!r})\n"
+        "model, vectorizer = pickle.load(open('pickled', 'rb'))\n"
+        "print('readthedocs' in vectorizer._repr_html_())\n"
+        "import sklearn_seq2seq\n"
+        "sklearn_seq2seq.save(model, 'saved')\n"
+        "print(sklearn_seq2seq.load('saved').predict(['x']).tolist())\n"
+    )
+    assert found.split() == ["True", "['b']"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "_decoding._constraint_parameters",
+        "_pairs._batches",
+        "_pairs._copying",
+        "_pairs._long_sources",
+        "_pairs._side",
+        "_persistence._file",
+        "_text._codec",
+    ],
+)
+def test_what_the_runtime_needs_knows_neither_torch_nor_scikit_learn(module):
+    found = run_fresh(f"import sys, sklearn_seq2seq.{module}\nprint(*sys.modules)")
+    assert not {"torch", "skorch", "sklearn", "scipy", "pandas"} & set(found.split())

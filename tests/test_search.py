@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from sklearn_seq2seq._decoding import _search
+from sklearn_seq2seq._decoding._constraint_parameters import trie_edges
 from sklearn_seq2seq._decoding._constraints import (
     Ban,
     Constraint,
@@ -15,7 +16,6 @@ from sklearn_seq2seq._decoding._constraints import (
     NoRepeat,
     Prefix,
     Trie,
-    trie_edges,
 )
 from sklearn_seq2seq._decoding._strategies import BeamSearch, Greedy, Sampler
 from sklearn_seq2seq._tokens import BOUNDARY, FIRST_TOKEN, UNKNOWN, from_flat

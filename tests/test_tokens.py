@@ -7,10 +7,12 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from sklearn_seq2seq._tokens import (
+    TokenRows,
     as_tokens,
     canonical_order,
     from_flat,
     lengths,
+    like,
     pad,
     positions,
     unpad,
@@ -213,3 +215,18 @@ def test_canonical_order_tells_anagrams_apart():
     again = [rows[::-1][k] for k in canonical_order(token_array(rows[::-1]))]
 
     assert first == again
+
+
+def test_token_rows_read_as_sparse_arrays_do():
+    rows = TokenRows([2, 3, 4, 5, 6], [2, 0, 3], 4)
+    tokens = from_flat([2, 3, 4, 5, 6], [2, 0, 3], 4)
+    for some in ([2, 0], [1], np.array([True, False, True]), np.array([], dtype=int)):
+        np.testing.assert_array_equal(rows[some].toarray(), tokens[some].toarray())
+    np.testing.assert_array_equal(pad(rows)[0], pad(tokens)[0])
+    np.testing.assert_array_equal(lengths(rows), lengths(tokens))
+    np.testing.assert_array_equal(canonical_order(rows), canonical_order(tokens))
+    copied = rows.copy()
+    copied.data[:] = 1
+    assert rows.data.tolist() == [2, 3, 4, 5, 6]
+    assert isinstance(like(rows, [2], [1], 3), TokenRows)
+    assert isinstance(like(tokens, [2], [1], 3), type(tokens))

@@ -3,10 +3,7 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
-from sklearn_seq2seq._pairs._sides import check_width, read_target_ids
-from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._tokens import FIRST_TOKEN, lengths, pad
 from sklearn_seq2seq._warnings import warn
 
@@ -55,19 +52,8 @@ def banned_ids(tokens, target):
     return [int(token) for token in tokens if token < target.size]
 
 
-def _read_text_or_ids(rows, target, name):
-    """Openly read targets of the kind of `y`: ``(tokens, extras)``."""
-    if target.is_text:
-        if not target.has_columns:
-            rows = check_raw(rows, name)
-        return target.read(rows, name, open_vocabulary=True)
-    tokens, _ = read_target_ids(rows)
-    check_width(tokens, target, name)
-    return tokens, []
-
-
 def read_prefix(prefix, target, n_rows):
-    tokens, extras = _read_text_or_ids(prefix, target, "prefix")
+    tokens, extras = target.read_any(prefix, "prefix")
     if tokens.shape[0] != n_rows:
         raise ValueError(
             f"prefix must have one entry for each row of X; got {tokens.shape[0]} for "
@@ -103,9 +89,9 @@ def read_closed_set(outputs, target, banned):
     """Token array of the allowed outputs that can be predicted."""
     if not hasattr(outputs, "shape"):  # a set has no order that could be read twice
         outputs = list(outputs)
-    if not _num_samples(outputs):
+    if not (outputs.shape[0] if hasattr(outputs, "shape") else len(outputs)):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
-    tokens, _ = _read_text_or_ids(outputs, target, "allowed_outputs")
+    tokens, _ = target.read_any(outputs, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
     unknown = (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
     unknown = np.unique(rows[unknown])
@@ -122,3 +108,32 @@ def read_closed_set(outputs, target, banned):
             "not in the target vocabulary and cannot be predicted.",
         )
     return tokens[kept]
+
+
+def trie_edges(tokens):
+    """Compile a token array to a trie.
+
+    Parameters
+    ----------
+    tokens : csr_array of int32, shape (n_outputs, width)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_edges, 3)
+        Node, token and child, sorted; node 0 is the root, token 0 an end.
+    """
+    padded, _ = pad(tokens)
+    padded = np.unique(padded, axis=0)
+    nodes = np.zeros(len(padded), dtype=np.int64)
+    alive = np.ones(len(padded), dtype=bool)
+    edges, n_nodes = [], 1
+    for column in padded.T:
+        pairs = np.stack((nodes[alive], column[alive]), axis=1)
+        found, index = np.unique(pairs, axis=0, return_inverse=True)
+        children = n_nodes + np.arange(len(found))
+        edges.append(np.column_stack((found, children)))
+        nodes[alive] = children[index.reshape(-1)]
+        n_nodes += len(found)
+        alive &= column != 0
+    edges = np.concatenate(edges)
+    return edges[np.lexsort((edges[:, 1], edges[:, 0]))]

@@ -4,41 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sklearn_seq2seq._decoding._search import NEVER, Beam
-from sklearn_seq2seq._tokens import BOUNDARY, pad
-
-
-def trie_edges(tokens):
-    """Compile a token array to a trie.
-
-    Parameters
-    ----------
-    tokens : csr_array of int32, shape (n_outputs, width)
-
-    Returns
-    -------
-    ndarray of int64, shape (n_edges, 3)
-        Node, token and child, sorted; node 0 is the root, token 0 an end.
-    """
-    padded, _ = pad(tokens)
-    padded = np.unique(padded, axis=0)
-    nodes = np.zeros(len(padded), dtype=np.int64)
-    alive = np.ones(len(padded), dtype=bool)
-    edges, n_nodes = [], 1
-    for column in padded.T:
-        pairs = np.stack((nodes[alive], column[alive]), axis=1)
-        found, index = np.unique(pairs, axis=0, return_inverse=True)
-        children = n_nodes + np.arange(len(found))
-        edges.append(np.column_stack((found, children)))
-        nodes[alive] = children[index.reshape(-1)]
-        n_nodes += len(found)
-        alive &= column != 0
-    edges = np.concatenate(edges)
-    return edges[np.lexsort((edges[:, 1], edges[:, 0]))]
+from sklearn_seq2seq._tokens import BOUNDARY
 
 
 class Constraint(ABC):

@@ -20,8 +20,8 @@ from sklearn_seq2seq._decoding._constraint_parameters import (
     first_of_alike,
     read_closed_set,
     read_prefix,
+    trie_edges,
 )
-from sklearn_seq2seq._decoding._constraints import trie_edges
 from sklearn_seq2seq._fitting import draw_seed
 from sklearn_seq2seq._pairs._copying import check_same_pieces
 from sklearn_seq2seq._pairs._long_sources import (
@@ -33,7 +33,7 @@ from sklearn_seq2seq._pairs._long_sources import (
     truncated,
     warn_long,
 )
-from sklearn_seq2seq._pairs._sides import read_target_ids
+from sklearn_seq2seq._pairs._side import read_target_ids
 from sklearn_seq2seq._text._check_input import check_raw, listed, take
 from sklearn_seq2seq._tokens import UNKNOWN, lengths, pad, unpad
 from sklearn_seq2seq._warnings import warn

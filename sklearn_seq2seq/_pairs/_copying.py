@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, like
 
 
 def check_same_pieces(source, target, what):
@@ -80,7 +80,7 @@ class CopyTable:
             return tokens, []
         strings = list(self.strings)
         table = np.concatenate((self.table, self._number(extras, strings)))
-        copies = from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])
+        copies = like(tokens, table[tokens.data], lengths(tokens), tokens.shape[1])
         return copies, strings
 
     def of_target(self, tokens, extras, strings):
@@ -90,4 +90,4 @@ class CopyTable:
         numbers = {string: self.target_size + k for k, string in enumerate(strings)}
         table = np.arange(self.target_size + len(extras))
         table[self.target_size :] = [numbers.get(x, UNKNOWN) for x in extras]
-        return from_flat(table[tokens.data], lengths(tokens), tokens.shape[1])
+        return like(tokens, table[tokens.data], lengths(tokens), tokens.shape[1])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_seq2seq._tokens import from_flat, lengths
+from sklearn_seq2seq._tokens import lengths, like
 from sklearn_seq2seq._warnings import warn
 
 # How good a place is to cut at.
@@ -97,7 +97,7 @@ class Pieces:
         flat += np.repeat(
             tokens.indptr[self.rows] + self.starts - (ends - counts), counts
         )
-        return from_flat(tokens.data[flat], counts, tokens.shape[1])
+        return like(tokens, tokens.data[flat], counts, tokens.shape[1])
 
     def strip(self, tokens, stripped):
         """The pieces' tokens without the white space that some begin with.
@@ -142,7 +142,7 @@ class Pieces:
             data = np.insert(data, before[at], space)
             counts[at] += 1
         totals = np.add.reduceat(counts, first)
-        return from_flat(data, totals, max(width, int(totals.max())))
+        return like(tokens, data, totals, max(width, int(totals.max())))
 
 
 def truncated(n_tokens, limit, keep_end=False):

@@ -4,16 +4,15 @@ A side is text (strings or token lists, with a fitted vectorizer) or ids. Where 
 network copies, `CopyTable` says which target token each source token stands for.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_array
+from sklearn.base import clone
 
+from sklearn_seq2seq._pairs._side import Side, read_target_ids
 from sklearn_seq2seq._text._check_input import check_raw, holds_text
-from sklearn_seq2seq._text._subwords import readable
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_tokens, lengths
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
 from sklearn_seq2seq._warnings import warn
 
 
@@ -61,86 +60,6 @@ def grow_source(side, tokens, old, X):
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
 
 
-@dataclass
-class Side:
-    """How one side of the data becomes ids.
-
-    Attributes
-    ----------
-    vectorizer : estimator or None
-        The fitted vectorizer; None for ids.
-    size : int
-        Vocabulary size: ids below it are known.
-    width : int
-        Columns of the token array.
-    ndim : int
-        2, or 1 where target ids came as a vector of single tokens.
-    """
-
-    vectorizer: BaseEstimator | None
-    size: int
-    width: int
-    ndim: int = 2
-
-    @property
-    def is_text(self):
-        """Whether the side is text rather than ids."""
-        return self.vectorizer is not None
-
-    def read(self, rows, name, open_vocabulary=False):
-        """Text to ``(tokens, extras)``; `name` is what messages call it.
-
-        With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
-        are their strings; otherwise they are the unknown token.
-        """
-        names = (name,) if isinstance(self.vectorizer, SequenceVectorizer) else ()
-        if open_vocabulary:
-            return self.vectorizer._transform_open(rows, *names)
-        if names:
-            return self.vectorizer._transform(rows, name), []
-        return self.vectorizer.transform(rows), []
-
-    def write(self, tokens, extras=()):
-        """Token array to what the user passed to `fit`: text, or dense ids."""
-        if self.is_text:
-            return self.vectorizer._inverse_open(tokens, list(extras))
-        dense = tokens.toarray().astype(np.int64)
-        return dense if self.ndim == 2 else dense[:, 0]
-
-    @property
-    def has_columns(self):
-        """Whether several columns make one sequence."""
-        return self.is_text and not isinstance(self.vectorizer, SequenceVectorizer)
-
-    @property
-    def joiner(self):
-        """What stands between two tokens; None where rows are no strings."""
-        if not self.is_text or self.has_columns:
-            return None
-        return "" if self._has_pieces else self.vectorizer._joiner()
-
-    @property
-    def _has_pieces(self):
-        return getattr(self.vectorizer, "analyzer", None) == "subword"
-
-    def strings(self, extras=()):
-        """How each token reads, those beyond the vocabulary last; of text only."""
-        strings = self.vectorizer._token_strings()
-        return [*(readable(strings) if self._has_pieces else strings), *extras]
-
-    def without_space(self):
-        """The id of each token, or of the same without the white space before it."""
-        ids = np.arange(self.size)
-        if self._has_pieces:
-            vocabulary = self.vectorizer.vocabulary_
-            for id_, (piece, text) in enumerate(
-                zip(self.vectorizer._token_strings(), self.strings(), strict=True)
-            ):
-                bare = piece[len(text) - len(text.lstrip()) :]
-                ids[id_] = vocabulary.get(bare, id_)
-        return ids
-
-
 def learn_text(rows, vectorizer, name):
     """Fit a side of text.
 
@@ -172,56 +91,6 @@ def learn_text(rows, vectorizer, name):
     else:
         tokens = vectorizer.fit_transform(rows)
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
-
-
-def read_target_ids(y):
-    """Validate target ids.
-
-    Parameters
-    ----------
-    y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
-
-    Returns
-    -------
-    tokens : csr_array of int32, shape (n_samples, width)
-    ndim : int
-        Dimensions of `y`.
-
-    Raises
-    ------
-    ValueError
-        If an id is negative, fractional or not finite.
-    """
-    y = check_array(
-        y,
-        accept_sparse="csr",
-        ensure_2d=False,
-        dtype="numeric",
-        input_name="y",
-        ensure_min_samples=0,
-    )
-    if y.dtype.kind in "mM":
-        raise ValueError(
-            f"y must be text or token ids; got {y.dtype}. Dates and times become text "
-            "with y.astype(str)."
-        )
-    negative = (y < 0).nonzero()[0]
-    if len(negative):
-        raise ValueError(
-            f"Negative values in y: token ids are >= 0; see row {negative.min()}."
-        )
-    return as_tokens(y[:, None] if y.ndim == 1 else y), y.ndim
-
-
-def check_width(tokens, side, name):
-    """Refuse rows of more ids than the arrays given to `fit` had columns."""
-    too_long = lengths(tokens) > side.width
-    if too_long.any():
-        row = int(np.flatnonzero(too_long)[0])
-        raise ValueError(
-            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
-            f"{side.width} columns of the data given to fit."
-        )
 
 
 def id_side(tokens, name, ndim=2):

@@ -8,8 +8,6 @@ import re
 import secrets
 import stat
 
-import torch
-
 FORMAT_VERSION = 1
 
 KEY = "sklearn_seq2seq"
@@ -89,13 +87,12 @@ def _looks_like(data):
     return "was cut short, or is something else"
 
 
-def parse(document):
-    """JSON of a tensor of bytes."""
-    if document.dtype != torch.uint8 or document.ndim != 1:
-        raise ModelFileError("its document is not text.")
-    text = document.numpy().tobytes().decode("utf-8", "surrogatepass")
+def parse(text):
+    """Values of a JSON text, as bytes in UTF-8."""
     return json.loads(
-        text, object_pairs_hook=once_each, parse_constant=_refuse_constant
+        text.decode("utf-8", "surrogatepass"),
+        object_pairs_hook=once_each,
+        parse_constant=_refuse_constant,
     )
 
 

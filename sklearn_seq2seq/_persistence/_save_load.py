@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+import sklearn_seq2seq
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._persistence._file import (
     DOCUMENT,
@@ -159,7 +160,7 @@ def load(path, *, trusted=()):
     try:
         check_seal(data)
         tensors = safetensors.load(data)
-        document = parse(tensors.pop(DOCUMENT))
+        document = parse(_text_of(tensors.pop(DOCUMENT)))
         return Unpacker(tensors, trusted).estimator(document["model"])
     except ModelFileError as error:
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
@@ -171,6 +172,12 @@ def load(path, *, trusted=()):
             f"{os.fspath(path)!r} holds no valid model: "
             f"{type(error).__name__}: {str(error)[:300]}"
         ) from error
+
+
+def _text_of(document):
+    if document.dtype != torch.uint8 or document.ndim != 1:
+        raise ModelFileError("its document is not text.")
+    return document.numpy().tobytes()
 
 
 class SavingMixin:
@@ -190,7 +197,8 @@ class SavingMixin:
         ValueError
             If a parameter cannot be stored, such as a lambda.
         """
-        save(self, path)
+        # Of the package, which knows all classes.
+        sklearn_seq2seq.save(self, path)
 
     @classmethod
     def load(cls, path, *, trusted=()):
@@ -213,7 +221,7 @@ class SavingMixin:
         ModelFileError
             If the file holds no valid estimator of this class.
         """
-        estimator = load(path, trusted=trusted)
+        estimator = sklearn_seq2seq.load(path, trusted=trusted)
         if not isinstance(estimator, cls):
             raise ModelFileError(
                 f"{os.fspath(path)!r} holds a {type(estimator).__name__}, not a "

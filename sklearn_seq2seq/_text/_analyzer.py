@@ -9,7 +9,6 @@ from functools import partial
 from itertools import chain, count, pairwise
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_seq2seq._text._check_input import describe
 from sklearn_seq2seq._text._subwords import (
@@ -188,6 +187,8 @@ def number_characters(block, numbering):
 
 def row_frequency(ids, lengths, n_tokens):
     """Count the rows in which each token occurs."""
+    from scipy import sparse  # not at the top: the runtime does without scipy
+
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     shape = (len(lengths), n_tokens)
     rows = sparse.csr_array((np.ones(len(ids), bool), ids.copy(), indptr), shape=shape)

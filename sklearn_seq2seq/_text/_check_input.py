@@ -1,14 +1,16 @@
-"""What containers of data users may pass, checked."""
+"""What containers of data users may pass, checked.
 
+Checks of text need no scikit-learn and no scipy, which `sklearn_seq2seq.runtime` does
+without: these are imported where they are called.
+"""
+
+import sys
 from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from numbers import Number
 from operator import itemgetter
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils import _safe_indexing, check_array, indexable
-from sklearn.utils.validation import _num_samples
 
 from sklearn_seq2seq._tokens import as_tokens
 
@@ -83,7 +85,7 @@ def is_raw(X):
         False for arrays, frames, sparse matrices and nested lists of numbers. True for
         everything that `check_raw` accepts, or can best explain why not.
     """
-    if sparse.issparse(X):
+    if _is_sparse(X):
         return False
     if hasattr(X, "__array__"):
         X = np.asarray(X)
@@ -93,6 +95,12 @@ def is_raw(X):
     if isinstance(X, list | tuple | range):
         return _holds_text(X, strict=False)
     return True
+
+
+def _is_sparse(X):
+    """Whether `X` is a sparse array; scipy is not imported to find out."""
+    sparse = sys.modules.get("scipy.sparse")
+    return sparse is not None and sparse.issparse(X)
 
 
 def _holds_text(values, strict):
@@ -161,7 +169,7 @@ def _rows(X, name):
             f"{name} must be an iterable of strings; got a single "
             f"{type(X).__name__}: wrap it in a list."
         )
-    if isinstance(X, Mapping | Set) or sparse.issparse(X):
+    if isinstance(X, Mapping | Set) or _is_sparse(X):
         raise TypeError(
             f"{name} must be a list, array or column of strings or of token lists; "
             f"got a {type(X).__name__}."
@@ -253,6 +261,8 @@ def _listed(data, name):
         if isinstance(rows, list) and any(map(_has_columns, rows)):
             return rows
         return check_raw(data, name)
+    from sklearn.utils import indexable
+
     data = indexable(data)[0]
     _check_even(data, name)
     return data
@@ -281,6 +291,8 @@ def _has_columns(row):
 
 def take(data, rows):
     """Some rows of what a user passed; None stays None."""
+    from sklearn.utils import _safe_indexing
+
     return None if data is None else _safe_indexing(data, rows)
 
 
@@ -297,6 +309,9 @@ def check_ids(tokens, size):
     -------
     csr_array of int32, shape (n_samples, n_columns)
     """
+    from sklearn.utils import check_array
+    from sklearn.utils.validation import _num_samples
+
     tokens = as_tokens(
         check_array(
             tokens,

@@ -1,21 +1,22 @@
 """Several columns as one sequence, each with its own analyzer and vocabulary."""
 
-from itertools import accumulate
 from numbers import Integral
 
-import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._text._check_input import check_columns, check_ids, take_column
-from sklearn_seq2seq._text._vectorizer import UNKNOWN_STRING, SequenceVectorizer
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+from sklearn_seq2seq._text._codec import ColumnCodec
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 
 
 class ColumnVectorizer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    DocumentationMixin,
+    ColumnCodec,
     _BaseComposition,
     # Token ids are sparse, which frames are not.
     auto_wrap_output_keys=None,
@@ -237,66 +238,11 @@ class ColumnVectorizer(
             If a column is missing, a cell is not text, or a token is unknown to a
             vectorizer with ``handle_unknown="error"``.
         """
-        return self._concatenate(self._each(X, SequenceVectorizer._transform))
+        return self._transform(X)
 
     def _each(self, X, transform):
         check_is_fitted(self)
-        X = check_columns(X)
-        columns = [column for _, _, column in self.transformers_]
-        if not hasattr(X, "columns") and all(isinstance(c, str) for c in columns):
-            # Rows as `inverse_transform` writes them.
-            columns = range(len(columns))
-        return [
-            transform(vectorizer, take_column(X, column, name), f"column {name!r}")
-            for (name, vectorizer, _), column in zip(
-                self.transformers_, columns, strict=True
-            )
-        ]
-
-    def _as_read(self, X):
-        """Rows as they read, each cell by itself: what a right prediction equals."""
-        parts = self._each(X, SequenceVectorizer._transform_open)
-        columns = [
-            vectorizer._inverse_open(*part)
-            for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
-        ]
-        return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
-
-    def _transform_open(self, X):
-        """Transform without unknown tokens, as SequenceVectorizer does."""
-        parts, extras = [], {}
-        results = self._each(X, SequenceVectorizer._transform_open)
-        for (_, vectorizer, _), (tokens, own) in zip(
-            self.transformers_, results, strict=True
-        ):
-            # Until all are joined, the extra tokens of all columns are negative.
-            numbers = [-1 - extras.setdefault(token, len(extras)) for token in own]
-            size = vectorizer.vocabulary_size_
-            table = np.concatenate([np.arange(size), numbers]).astype(np.int32)
-            tokens.data = table[tokens.data]
-            parts.append(tokens)
-        tokens = self._concatenate(parts)
-        opened = tokens.data < 0
-        tokens.data[opened] = self.vocabulary_size_ - 1 - tokens.data[opened]
-        return tokens, list(extras)
-
-    def _concatenate(self, parts):
-        """Join the columns' token arrays row by row, each in its own range of ids."""
-        counts = np.stack([lengths(tokens) for tokens in parts], axis=1)
-        ends = np.cumsum(counts).reshape(counts.shape)
-        ids = np.empty(counts.sum(), dtype=np.int32)
-        for tokens, offset, n, end in zip(
-            parts, self._offsets(), counts.T, ends.T, strict=True
-        ):
-            own = np.where(tokens.data > UNKNOWN, tokens.data + offset, tokens.data)
-            places = np.arange(len(own))
-            places += np.repeat(end - n - tokens.indptr[:-1], n)
-            ids[places] = own
-        return from_flat(ids, counts.sum(axis=1), self.max_length_)
-
-    def _offsets(self):
-        sizes = [len(v.vocabulary_) for _, v, _ in self.transformers_]
-        return list(accumulate(sizes[:-1], initial=0))
+        return super()._each(X, transform)
 
     def inverse_transform(self, tokens):
         """Turn token ids into rows of text.
@@ -321,58 +267,9 @@ class ColumnVectorizer(
         return self._inverse_open(tokens, [])
 
     def _inverse_open(self, tokens, extras):
-        """Invert `_transform_open`."""
         check_is_fitted(self)
-        size = self.vocabulary_size_
-        tokens = check_ids(tokens, size + len(extras))
-        rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
-        known = (tokens.data > UNKNOWN) & (tokens.data < size)
-        starts = [FIRST_TOKEN + offset for offset in self._offsets()]
-        owner = np.searchsorted(starts, tokens.data, side="right") - 1
-        owner = _fill(owner, known, rows)
-        columns = []
-        for k, ((_, vectorizer, _), offset) in enumerate(
-            zip(self.transformers_, self._offsets(), strict=True)
-        ):
-            mine = owner == k
-            ids = tokens.data[mine]
-            shift = np.where(ids >= size, size - vectorizer.vocabulary_size_, offset)
-            ids = np.where(ids > UNKNOWN, ids - shift, ids)
-            counts = np.bincount(rows[mine], minlength=tokens.shape[0])
-            part = from_flat(ids, counts, tokens.shape[1])
-            columns.append(vectorizer._inverse_open(part, extras))
-        return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])
-
-    def _token_strings(self):
-        """How each id reads, as a list of `vocabulary_size_` strings."""
-        strings = ["", UNKNOWN_STRING]
-        for _, vectorizer, _ in self.transformers_:
-            strings += vectorizer.vocabulary_
-        return strings
-
-    @property
-    def vocabulary_(self):
-        """The id of each (name, token)."""
-        check_is_fitted(self)
-        return {
-            (name, token): number + offset
-            for (name, vectorizer, _), offset in zip(
-                self.transformers_, self._offsets(), strict=True
-            )
-            for token, number in vectorizer.vocabulary_.items()
-        }
-
-    @property
-    def vocabulary_size_(self):
-        """Number of ids."""
-        check_is_fitted(self)
-        return FIRST_TOKEN + sum(len(v.vocabulary_) for _, v, _ in self.transformers_)
-
-    @property
-    def max_length_(self):
-        """Number of columns of the output."""
-        check_is_fitted(self)
-        return sum(vectorizer.max_length_ for _, vectorizer, _ in self.transformers_)
+        tokens = check_ids(tokens, self.vocabulary_size_ + len(extras))
+        return super()._inverse_open(tokens, extras)
 
     @property
     def _n_features_out(self):
@@ -403,15 +300,3 @@ class ColumnVectorizer(
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _fill(owner, known, rows):
-    """Give tokens that are not `known` the owner of a neighbour in the row."""
-    here = np.arange(len(owner))
-    left = np.maximum.accumulate(np.where(known, here, -1))
-    right = np.minimum.accumulate(np.where(known, here, len(owner))[::-1])[::-1]
-    has_left = (left >= 0) & (rows[left] == rows)
-    inside = np.minimum(right, len(owner) - 1)
-    has_right = (right < len(owner)) & (rows[inside] == rows)
-    first = np.where(has_right, owner[inside], 0)
-    return np.where(has_left, owner[left], first)

@@ -16,34 +16,31 @@ from sklearn.base import (
 from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._text._analyzer import (
     BLOCK,
-    Analyzer,
     check_vocabulary,
     continue_numbering,
-    few,
-    join,
     row_frequency,
 )
-from sklearn_seq2seq._text._check_input import check_ids, check_raw
+from sklearn_seq2seq._text._check_input import check_ids
+from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
-    join_pieces,
     piece_ids,
     read_tokenizer,
     train_tokenizer,
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat
-from sklearn_seq2seq._warnings import warn
 
 DEFAULT_WIDTH = 2**14
-
-UNKNOWN_STRING = "\ufffd"
 
 
 class SequenceVectorizer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    DocumentationMixin,
+    TextCodec,
     BaseEstimator,
     # Token ids are sparse, which frames are not.
     auto_wrap_output_keys=None,
@@ -273,9 +270,7 @@ class SequenceVectorizer(
             ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
             extras = list(islice(numbering, len(vocabulary), None))
             if extras and self.handle_unknown == "error":
-                _raise_unknown(
-                    ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name
-                )
+                raise_unknown(ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name)
         else:
             numbering = defaultdict(count().__next__)
             ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
@@ -365,72 +360,9 @@ class SequenceVectorizer(
         """
         return self._transform(X)
 
-    def _transform(self, X, name="X"):
-        return self._close(*self._transform_open(X, name), name)
-
     def _transform_open(self, X, name="X"):
-        """Transform without unknown tokens.
-
-        Returns
-        -------
-        tokens : csr_array of int32, shape (n_samples, max_length)
-            Ids; ``vocabulary_size_ + k`` stands for ``extras[k]``.
-        extras : list of str
-            The tokens that are not in the vocabulary, in the order of appearance.
-        """
         check_is_fitted(self)
-        rows = self._check_rows(X, name)
-        subword = self.analyzer == "subword"
-        numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
-        ids, lengths, cut = self._analyzer.encode(
-            rows, self.max_length_, numbering, name
-        )
-        self._warn_cut(cut, name)
-        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
-        return from_flat(ids, lengths, self.max_length_), extras
-
-    def _close(self, tokens, extras, name):
-        """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
-        if not extras:
-            return tokens
-        if self.handle_unknown == "error":
-            lengths = np.diff(tokens.indptr)
-            _raise_unknown(tokens.data, lengths, extras, self.vocabulary_size_, name)
-        unknown = tokens.data >= self.vocabulary_size_
-        tokens.data[unknown] = UNKNOWN
-        if self.handle_unknown == "use_unknown":
-            warn(
-                f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
-                f"became unknown; {len(extras)} distinct: {few(extras)}.",
-            )
-        return tokens
-
-    @property
-    def _analyzer(self):
-        return Analyzer(
-            self.analyzer, self.token_pattern, self.lowercase, self.normalize
-        )
-
-    def _warn_cut(self, cut, name):
-        if cut:
-            warn(
-                f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
-                f"at the end; the first is row {cut[0]}.",
-            )
-
-    def _check_rows(self, X, name):
-        rows = check_raw(X, name, copy=False)
-        if self.analyzer == "token" and isinstance(rows[0], str):
-            raise ValueError(
-                f"analyzer='token' needs lists of tokens; {name} holds strings. Use "
-                "analyzer='word' or analyzer='char'."
-            )
-        if self.analyzer != "token" and not isinstance(rows[0], str):
-            raise ValueError(
-                f"analyzer={self.analyzer!r} needs strings; {name} holds lists of "
-                "tokens. Use analyzer='token'."
-            )
-        return rows
+        return super()._transform_open(X, name)
 
     def _make_tokenizer(self, rows, name):
         if self.vocabulary is not None:
@@ -473,25 +405,9 @@ class SequenceVectorizer(
         return self._inverse_open(tokens, [])
 
     def _inverse_open(self, tokens, extras):
-        """Invert `_transform_open`."""
         check_is_fitted(self)
         tokens = check_ids(tokens, self.vocabulary_size_ + len(extras))
-        strings = [*self._token_strings(), *extras]
-        ends = tokens.indptr.tolist()
-        if self.analyzer == "subword":
-            rows = join_pieces(tokens.data, ends, strings, self.tokenizer_)
-        else:
-            rows = join(tokens.data, ends, strings, self._joiner())
-        return np.fromiter(rows, dtype=object, count=tokens.shape[0])
-
-    def _joiner(self):
-        if self.joiner is not None or self.analyzer == "token":
-            return self.joiner
-        return "" if self.analyzer == "char" else " "
-
-    def _token_strings(self):
-        """How each id reads, as a list of `vocabulary_size_` strings."""
-        return ["", UNKNOWN_STRING, *self.vocabulary_]
+        return super()._inverse_open(tokens, extras)
 
     @property
     def _n_features_out(self):
@@ -522,12 +438,3 @@ class SequenceVectorizer(
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _raise_unknown(ids, lengths, extras, size, name):
-    place = np.flatnonzero(ids >= size)[0]
-    row = np.searchsorted(np.cumsum(lengths), place, side="right")
-    raise ValueError(
-        f"Row {row} of {name} holds {extras[ids[place] - size]!r}, which is not in the "
-        "vocabulary; handle_unknown='use_unknown' accepts it."
-    )

@@ -1,0 +1,153 @@
+"""One fitted side of the data: text or ids to token arrays, and back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
+from sklearn_seq2seq._text._subwords import readable
+from sklearn_seq2seq._tokens import as_tokens, lengths
+
+
+def read_target_ids(y):
+    """Validate target ids.
+
+    Parameters
+    ----------
+    y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
+
+    Returns
+    -------
+    tokens : csr_array of int32, shape (n_samples, width)
+    ndim : int
+        Dimensions of `y`.
+
+    Raises
+    ------
+    ValueError
+        If an id is negative, fractional or not finite.
+    """
+    # Not at the top: the runtime uses this module without scikit-learn.
+    from sklearn.utils import check_array
+
+    y = check_array(
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        dtype="numeric",
+        input_name="y",
+        ensure_min_samples=0,
+    )
+    if y.dtype.kind in "mM":
+        raise ValueError(
+            f"y must be text or token ids; got {y.dtype}. Dates and times become text "
+            "with y.astype(str)."
+        )
+    negative = (y < 0).nonzero()[0]
+    if len(negative):
+        raise ValueError(
+            f"Negative values in y: token ids are >= 0; see row {negative.min()}."
+        )
+    return as_tokens(y[:, None] if y.ndim == 1 else y), y.ndim
+
+
+def check_width(tokens, side, name):
+    """Refuse rows of more ids than the arrays given to `fit` had columns."""
+    too_long = lengths(tokens) > side.width
+    if too_long.any():
+        row = int(np.flatnonzero(too_long)[0])
+        raise ValueError(
+            f"Row {row} of {name} has {lengths(tokens)[row]} tokens, more than the "
+            f"{side.width} columns of the data given to fit."
+        )
+
+
+@dataclass
+class Side:
+    """How one side of the data becomes ids.
+
+    Attributes
+    ----------
+    vectorizer : SequenceVectorizer, ColumnVectorizer or None
+        The fitted vectorizer; None for ids.
+    size : int
+        Vocabulary size: ids below it are known.
+    width : int
+        Columns of the token array.
+    ndim : int
+        2, or 1 where target ids came as a vector of single tokens.
+    """
+
+    vectorizer: TextCodec | ColumnCodec | None
+    size: int
+    width: int
+    ndim: int = 2
+
+    _read_ids = staticmethod(read_target_ids)
+
+    @property
+    def is_text(self):
+        """Whether the side is text rather than ids."""
+        return self.vectorizer is not None
+
+    def read(self, rows, name, open_vocabulary=False):
+        """Text to ``(tokens, extras)``; `name` is what messages call it.
+
+        With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
+        are their strings; otherwise they are the unknown token.
+        """
+        names = (name,) if isinstance(self.vectorizer, TextCodec) else ()
+        if open_vocabulary:
+            return self.vectorizer._transform_open(rows, *names)
+        return self.vectorizer._transform(rows, *names), []
+
+    def read_any(self, rows, name):
+        """Text, unknown tokens kept, or ids: ``(tokens, extras)``."""
+        if not self.is_text:
+            tokens, _ = self._read_ids(rows)
+            check_width(tokens, self, name)
+            return tokens, []
+        if not self.has_columns:
+            rows = check_raw(rows, name)
+        return self.read(rows, name, open_vocabulary=True)
+
+    def write(self, tokens, extras=()):
+        """Token array to what the user passed to `fit`: text, or dense ids."""
+        if self.is_text:
+            return self.vectorizer._inverse_open(tokens, list(extras))
+        dense = tokens.toarray().astype(np.int64)
+        return dense if self.ndim == 2 else dense[:, 0]
+
+    @property
+    def has_columns(self):
+        """Whether several columns make one sequence."""
+        return self.is_text and not isinstance(self.vectorizer, TextCodec)
+
+    @property
+    def joiner(self):
+        """What stands between two tokens; None where rows are no strings."""
+        if not self.is_text or self.has_columns:
+            return None
+        return "" if self._has_pieces else self.vectorizer._joiner()
+
+    @property
+    def _has_pieces(self):
+        return getattr(self.vectorizer, "analyzer", None) == "subword"
+
+    def strings(self, extras=()):
+        """How each token reads, those beyond the vocabulary last; of text only."""
+        strings = self.vectorizer._token_strings()
+        return [*(readable(strings) if self._has_pieces else strings), *extras]
+
+    def without_space(self):
+        """The id of each token, or of the same without the white space before it."""
+        ids = np.arange(self.size)
+        if self._has_pieces:
+            vocabulary = self.vectorizer.vocabulary_
+            for id_, (piece, text) in enumerate(
+                zip(self.vectorizer._token_strings(), self.strings(), strict=True)
+            ):
+                bare = piece[len(text) - len(text.lstrip()) :]
+                ids[id_] = vocabulary.get(bare, id_)
+        return ids

@@ -1,0 +1,252 @@
+"""Text to token ids and back: what vectorizers do once they are fitted.
+
+Nothing here needs scikit-learn: `sklearn_seq2seq.runtime` reads and writes text by the
+same code.
+"""
+
+from itertools import accumulate, islice
+
+import numpy as np
+
+from sklearn_seq2seq._text._analyzer import (
+    Analyzer,
+    continue_numbering,
+    few,
+    join,
+)
+from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
+from sklearn_seq2seq._text._subwords import (
+    join_pieces,
+)
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+from sklearn_seq2seq._warnings import warn
+
+UNKNOWN_STRING = "\ufffd"
+
+
+class TextCodec:
+    """Reads and writes text by the parameters and attributes of SequenceVectorizer."""
+
+    _from_flat = staticmethod(from_flat)
+
+    def _transform(self, X, name="X"):
+        return self._close(*self._transform_open(X, name), name)
+
+    def _transform_open(self, X, name="X"):
+        """Transform without unknown tokens.
+
+        Returns
+        -------
+        tokens : csr_array of int32, shape (n_samples, max_length)
+            Ids; ``vocabulary_size_ + k`` stands for ``extras[k]``.
+        extras : list of str
+            The tokens that are not in the vocabulary, in the order of appearance.
+        """
+        rows = self._check_rows(X, name)
+        subword = self.analyzer == "subword"
+        numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
+        ids, lengths, cut = self._analyzer.encode(
+            rows, self.max_length_, numbering, name
+        )
+        self._warn_cut(cut, name)
+        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
+        return self._from_flat(ids, lengths, self.max_length_), extras
+
+    def _close(self, tokens, extras, name):
+        """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
+        if not extras:
+            return tokens
+        if self.handle_unknown == "error":
+            lengths = np.diff(tokens.indptr)
+            raise_unknown(tokens.data, lengths, extras, self.vocabulary_size_, name)
+        unknown = tokens.data >= self.vocabulary_size_
+        tokens.data[unknown] = UNKNOWN
+        if self.handle_unknown == "use_unknown":
+            warn(
+                f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
+                f"became unknown; {len(extras)} distinct: {few(extras)}.",
+            )
+        return tokens
+
+    def _warn_cut(self, cut, name):
+        if cut:
+            warn(
+                f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
+                f"at the end; the first is row {cut[0]}.",
+            )
+
+    def _check_rows(self, X, name):
+        rows = check_raw(X, name, copy=False)
+        if self.analyzer == "token" and isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer='token' needs lists of tokens; {name} holds strings. Use "
+                "analyzer='word' or analyzer='char'."
+            )
+        if self.analyzer != "token" and not isinstance(rows[0], str):
+            raise ValueError(
+                f"analyzer={self.analyzer!r} needs strings; {name} holds lists of "
+                "tokens. Use analyzer='token'."
+            )
+        return rows
+
+    @property
+    def _analyzer(self):
+        return Analyzer(
+            self.analyzer, self.token_pattern, self.lowercase, self.normalize
+        )
+
+    def _inverse_open(self, tokens, extras):
+        """Invert `_transform_open`."""
+        strings = [*self._token_strings(), *extras]
+        ends = tokens.indptr.tolist()
+        if self.analyzer == "subword":
+            rows = join_pieces(tokens.data, ends, strings, self.tokenizer_)
+        else:
+            rows = join(tokens.data, ends, strings, self._joiner())
+        return np.fromiter(rows, dtype=object, count=tokens.shape[0])
+
+    def _joiner(self):
+        if self.joiner is not None or self.analyzer == "token":
+            return self.joiner
+        return "" if self.analyzer == "char" else " "
+
+    def _token_strings(self):
+        """How each id reads, as a list of `vocabulary_size_` strings."""
+        return ["", UNKNOWN_STRING, *self.vocabulary_]
+
+
+class ColumnCodec:
+    """Reads and writes rows of several columns, as ColumnVectorizer."""
+
+    _from_flat = staticmethod(from_flat)
+
+    def _each(self, X, transform):
+        X = check_columns(X)
+        columns = [column for _, _, column in self.transformers_]
+        if not hasattr(X, "columns") and all(isinstance(c, str) for c in columns):
+            # Rows as `inverse_transform` writes them.
+            columns = range(len(columns))
+        return [
+            transform(vectorizer, take_column(X, column, name), f"column {name!r}")
+            for (name, vectorizer, _), column in zip(
+                self.transformers_, columns, strict=True
+            )
+        ]
+
+    def _as_read(self, X):
+        """Rows as they read, each cell by itself: what a right prediction equals."""
+        parts = self._each(X, TextCodec._transform_open)
+        columns = [
+            vectorizer._inverse_open(*part)
+            for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
+        ]
+        return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
+
+    def _transform(self, X):
+        return self._concatenate(self._each(X, TextCodec._transform))
+
+    def _transform_open(self, X):
+        """Transform without unknown tokens, as SequenceVectorizer does."""
+        parts, extras = [], {}
+        results = self._each(X, TextCodec._transform_open)
+        for (_, vectorizer, _), (tokens, own) in zip(
+            self.transformers_, results, strict=True
+        ):
+            # Until all are joined, the extra tokens of all columns are negative.
+            numbers = [-1 - extras.setdefault(token, len(extras)) for token in own]
+            size = vectorizer.vocabulary_size_
+            table = np.concatenate([np.arange(size), numbers]).astype(np.int32)
+            tokens.data = table[tokens.data]
+            parts.append(tokens)
+        tokens = self._concatenate(parts)
+        opened = tokens.data < 0
+        tokens.data[opened] = self.vocabulary_size_ - 1 - tokens.data[opened]
+        return tokens, list(extras)
+
+    def _concatenate(self, parts):
+        """Join the columns' token arrays row by row, each in its own range of ids."""
+        counts = np.stack([lengths(tokens) for tokens in parts], axis=1)
+        ends = np.cumsum(counts).reshape(counts.shape)
+        ids = np.empty(counts.sum(), dtype=np.int32)
+        for tokens, offset, n, end in zip(
+            parts, self._offsets(), counts.T, ends.T, strict=True
+        ):
+            own = np.where(tokens.data > UNKNOWN, tokens.data + offset, tokens.data)
+            places = np.arange(len(own))
+            places += np.repeat(end - n - tokens.indptr[:-1], n)
+            ids[places] = own
+        return self._from_flat(ids, counts.sum(axis=1), self.max_length_)
+
+    def _offsets(self):
+        sizes = [len(v.vocabulary_) for _, v, _ in self.transformers_]
+        return list(accumulate(sizes[:-1], initial=0))
+
+    def _inverse_open(self, tokens, extras):
+        """Invert `_transform_open`."""
+        size = self.vocabulary_size_
+        rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
+        known = (tokens.data > UNKNOWN) & (tokens.data < size)
+        starts = [FIRST_TOKEN + offset for offset in self._offsets()]
+        owner = np.searchsorted(starts, tokens.data, side="right") - 1
+        owner = _fill(owner, known, rows)
+        columns = []
+        for k, ((_, vectorizer, _), offset) in enumerate(
+            zip(self.transformers_, self._offsets(), strict=True)
+        ):
+            mine = owner == k
+            ids = tokens.data[mine]
+            shift = np.where(ids >= size, size - vectorizer.vocabulary_size_, offset)
+            ids = np.where(ids > UNKNOWN, ids - shift, ids)
+            counts = np.bincount(rows[mine], minlength=tokens.shape[0])
+            part = self._from_flat(ids, counts, tokens.shape[1])
+            columns.append(vectorizer._inverse_open(part, extras))
+        return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])
+
+    def _token_strings(self):
+        """How each id reads, as a list of `vocabulary_size_` strings."""
+        strings = ["", UNKNOWN_STRING]
+        for _, vectorizer, _ in self.transformers_:
+            strings += vectorizer.vocabulary_
+        return strings
+
+    @property
+    def vocabulary_(self):
+        """The id of each (name, token)."""
+        return {
+            (name, token): number + offset
+            for (name, vectorizer, _), offset in zip(
+                self.transformers_, self._offsets(), strict=True
+            )
+            for token, number in vectorizer.vocabulary_.items()
+        }
+
+    @property
+    def vocabulary_size_(self):
+        """Number of ids."""
+        return FIRST_TOKEN + sum(len(v.vocabulary_) for _, v, _ in self.transformers_)
+
+    @property
+    def max_length_(self):
+        """Number of columns of the output."""
+        return sum(vectorizer.max_length_ for _, vectorizer, _ in self.transformers_)
+
+
+def raise_unknown(ids, lengths, extras, size, name):
+    place = np.flatnonzero(ids >= size)[0]
+    row = np.searchsorted(np.cumsum(lengths), place, side="right")
+    raise ValueError(
+        f"Row {row} of {name} holds {extras[ids[place] - size]!r}, which is not in the "
+        "vocabulary; handle_unknown='use_unknown' accepts it."
+    )
+
+
+def _fill(owner, known, rows):
+    """Give tokens that are not `known` the owner of a neighbour in the row."""
+    here = np.arange(len(owner))
+    left = np.maximum.accumulate(np.where(known, here, -1))
+    right = np.minimum.accumulate(np.where(known, here, len(owner))[::-1])[::-1]
+    has_left = (left >= 0) & (rows[left] == rows)
+    inside = np.minimum(right, len(owner) - 1)
+    has_right = (right < len(owner)) & (rows[inside] == rows)
+    first = np.where(has_right, owner[inside], 0)
+    return np.where(has_left, owner[left], first)
