@@ -16,9 +16,15 @@ in second or third place: *outragé* may be a form of *outrager* or a word of it
 # be no test.
 import matplotlib.pyplot as plt
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GroupShuffleSplit
 
-from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    DummySeq2Seq,
+    LexiconSeq2Seq,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+)
 from sklearn_seq2seq.datasets import load_lemmas
 from sklearn_seq2seq.inspection import EditConfusionDisplay, LengthErrorDisplay
 
@@ -62,6 +68,16 @@ among = [lemma in answers[row] for row, lemma in enumerate(y_new)]
 print(f"right answer among the best three: {sum(among) / len(among):.1%}\n")
 for row in np.flatnonzero(~right)[:12]:
     print(f"{X_new[row]:<18}{y_new[row]:<16}{', '.join(answers[row])}")
+
+# %%
+# What only a dictionary knows can be given to the model as one, without training: its
+# entries overrule the model, and stand first among the answers.
+wrong = np.flatnonzero(~right)[:12]
+corrected = dict(zip(X_new[wrong], y_new[wrong], strict=True))
+own = LexiconSeq2Seq(FrozenEstimator(model), lexicon=corrected)
+print(f"right with those twelve in a lexicon: {own.score(X_new, y_new):.1%}\n")
+columns = ["sequence", "probability", "entry"]
+print(own.predict_nbest(X_new[wrong[:1]], n_best=3)[columns].round(2))
 
 # %%
 # Long words are not the hard ones, and what goes wrong is little: letters that are left

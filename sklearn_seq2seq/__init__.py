@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from sklearn_seq2seq._augment import PairAugmenter
     from sklearn_seq2seq._dummy import DummySeq2Seq
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
+    from sklearn_seq2seq._lexicon import LexiconSeq2Seq
     from sklearn_seq2seq._persistence._file import ModelFileError
     from sklearn_seq2seq._saved_estimators import load, save
     from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ColumnVectorizer",
     "DummySeq2Seq",
+    "LexiconSeq2Seq",
     "ModelFileError",
     "PairAugmenter",
     "Seq2SeqEnsemble",
@@ -32,6 +34,7 @@ __all__ = [
 _MODULES = {
     "ColumnVectorizer": "_text._columns",
     "DummySeq2Seq": "_dummy",
+    "LexiconSeq2Seq": "_lexicon",
     "ModelFileError": "_persistence._file",
     "PairAugmenter": "_augment",
     "Seq2SeqEnsemble": "_ensemble",

@@ -29,3 +29,14 @@ def import_optional(module, extra):
             f"This feature needs {module.partition('.')[0]}, which is not installed. "
             f"Install it with: pip install 'sklearn_seq2seq[{extra}]'"
         ) from error
+
+
+def as_table(columns):
+    """A DataFrame of columns by name, or a Bunch where pandas is not installed."""
+    try:
+        import pandas as pd
+    except ImportError:
+        from sklearn.utils import Bunch
+
+        return Bunch(**columns)
+    return pd.DataFrame(columns)

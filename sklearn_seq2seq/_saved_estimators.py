@@ -7,11 +7,16 @@ from contextlib import suppress
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
 from sklearn_seq2seq._dummy import DummySeq2Seq
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
+from sklearn_seq2seq._lexicon import LexiconSeq2Seq
+from sklearn_seq2seq._lexicon_entries import check_targets, target_of
 from sklearn_seq2seq._pairs._copying import CopyTable
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._persistence._save_load import load, save  # noqa: F401 (with all classes known)
@@ -321,6 +326,47 @@ def _unpack_ensemble(ensemble, state, tensors):
     vars(ensemble).update({k: v for k, v in learned.items() if k.endswith("_")})
 
 
+def _lexicon_params(model):
+    params = model.get_params(deep=False)
+    if hasattr(model, "estimator_") and params["estimator"] is not None:
+        # Of the fitted model, which is stored too, only the parameters are needed.
+        params["estimator"] = clone(params["estimator"])
+    return params
+
+
+def _pack_lexicon(model, tensors):
+    if not hasattr(model, "estimator_"):
+        return None
+    taken = model.estimator_ is model.estimator
+    return {
+        "estimator": None if taken else model.estimator_,
+        "memory": getattr(model, "memory_", None),
+    }
+
+
+def _unpack_lexicon(model, state, tensors):
+    learned = state["estimator"]
+    model.estimator_ = model.estimator if learned is None else learned
+    target = target_of(model.estimator_)
+    check_is_fitted(model.estimator_)
+    if state["memory"] is not None:
+        _check_memory(state["memory"], target)
+        model.memory_ = state["memory"]
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(model.estimator_, name):
+            setattr(model, name, getattr(model.estimator_, name))
+
+
+def _check_memory(memory, target):
+    _require(isinstance(memory, dict), "its memory is no dict.")
+    for source, targets in memory.items():
+        _require(type(source) in (str, tuple), "a key of its memory is no source.")
+        _require(
+            type(targets) is list and check_targets(targets, source, target) == targets,
+            "its memory does not hold lists of targets.",
+        )
+
+
 _DUMMY = (
     "kinds_",
     "targets_",
@@ -394,8 +440,13 @@ def _check_rules(rules, row):
     )
 
 
-def _pack_pipeline(pipeline, tensors):
-    # Its steps are parameters; there is nothing else to check them.
+def _unpack_frozen(frozen, state, tensors):
+    _require(not state, "a FrozenEstimator learns nothing itself.")
+    _require(isinstance(frozen.estimator, BaseEstimator), "no estimator is frozen.")
+
+
+def _pack_nothing(estimator, tensors):
+    # What it holds are parameters; there is nothing else to check them.
     return {}
 
 
@@ -427,6 +478,10 @@ register(
 
 register(Seq2SeqEnsemble, _pack_ensemble, _unpack_ensemble, _ensemble_params)
 
+register(LexiconSeq2Seq, _pack_lexicon, _unpack_lexicon, _lexicon_params)
+
+register(FrozenEstimator, _pack_nothing, _unpack_frozen)
+
 register(DummySeq2Seq, _pack_dummy, _unpack_dummy)
 
-register(Pipeline, _pack_pipeline, _unpack_pipeline, _pipeline_params)
+register(Pipeline, _pack_nothing, _unpack_pipeline, _pipeline_params)

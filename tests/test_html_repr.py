@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn_seq2seq import (
     ColumnVectorizer,
     DummySeq2Seq,
+    LexiconSeq2Seq,
     Seq2SeqEnsemble,
     Seq2SeqTransformer,
     SequenceVectorizer,
@@ -38,6 +39,7 @@ ESTIMATORS = [
     DummySeq2Seq(),
     Seq2SeqTransformer(),
     Seq2SeqEnsemble(),
+    LexiconSeq2Seq(Seq2SeqTransformer(), lexicon={"one": "two"}),
     Seq2SeqEnsemble(estimators=[("small", model()), ("large", model())]),
     model(source_vectorizer=COLUMNS, target_vectorizer=SequenceVectorizer()),
     Pipeline([("source", SequenceVectorizer()), ("seq2seq", model())]),

@@ -92,6 +92,12 @@ class Analyzer:
             return cut_into_pieces(strings, numbering)
         return check_analyzed(list(map(self.kind, strings)), start, name)
 
+    def readings(self, rows, name):
+        """What distinguishes each row: a str, or a tuple of tokens."""
+        if self.kind in ("char", "subword"):
+            return list(self.prepare(rows))
+        return list(map(tuple, self.split(rows, 0, None, name)))
+
     def prepare(self, strings):
         normalize = partial(unicodedata.normalize, self.normalize)
         if self.normalize:

@@ -52,6 +52,10 @@ class TextCodec:
         extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
         return self._from_flat(ids, lengths, self.max_length_), extras
 
+    def _readings(self, X, name="X"):
+        """What distinguishes each row, str or tuple: the same for rows read alike."""
+        return self._analyzer.readings(self._check_rows(X, name), name)
+
     def _close(self, tokens, extras, name):
         """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
         if not extras:
@@ -141,6 +145,10 @@ class ColumnCodec:
             for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
         ]
         return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
+
+    def _readings(self, X):
+        """What distinguishes each row: a tuple, the same for rows read alike."""
+        return list(zip(*self._each(X, TextCodec._readings), strict=True))
 
     def _transform(self, X):
         return self._concatenate(self._each(X, TextCodec._transform))

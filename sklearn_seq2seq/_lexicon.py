@@ -1,0 +1,432 @@
+"""`LexiconSeq2Seq`: a model that looks a source up before it predicts."""
+
+import copy
+import reprlib
+from collections import defaultdict
+from collections.abc import Mapping
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.utils import check_consistent_length, get_tags
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    _routing_enabled,
+    process_routing,
+)
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _is_fitted,
+    _num_samples,
+    check_is_fitted,
+)
+
+from sklearn_seq2seq._documentation import DocumentationMixin
+from sklearn_seq2seq._lexicon_entries import (
+    append,
+    check_targets,
+    parts_of,
+    read_keys,
+    read_sources,
+    read_targets,
+    reader_of,
+    remember,
+    table_of,
+    target_of,
+    weight_of,
+    write,
+)
+from sklearn_seq2seq._optional import as_table
+from sklearn_seq2seq._persistence._save_load import SavingMixin
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._check_input import listed, take
+
+
+class LexiconSeq2Seq(
+    SavingMixin, DocumentationMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """A model with a lexicon whose entries overrule it.
+
+    Sources of the lexicon get the targets that it gives them, word for word; the model
+    predicts the others. So names, loanwords and corrections need no training.
+
+    Parameters
+    ----------
+    estimator : Seq2SeqTransformer, Seq2SeqEnsemble or Pipeline, default=None
+        The model; a Pipeline must end in one. A clone of it is fitted. A fitted model
+        can be used as it is, without `fit`; wrapped in
+        `sklearn.frozen.FrozenEstimator` it stays fitted in clones, searches and `fit`
+        too. None is ``Seq2SeqTransformer()``.
+    lexicon : mapping, default=None
+        From each source to its target, or to a list of several, the best first. Keys
+        and targets are of the kinds of `X` and `y`, token lists as tuples, ids as
+        tuples without zeros. Sources that the vectorizer reads alike are the same key,
+        for instance in capitals or not with ``lowercase=True``. It is read when
+        predicting: another one needs no refit.
+    memorize : bool, default=False
+        Whether `fit` makes its pairs entries too, behind those of `lexicon`. Of several
+        targets of a source the commonest comes first.
+
+    Attributes
+    ----------
+    estimator_ : estimator
+        The fitted model.
+    memory_ : dict
+        From training sources, as the vectorizer reads them, to lists of their targets.
+        Only with `memorize`.
+    n_features_in_ : int
+        Columns of `X`, where it was ids.
+
+    See Also
+    --------
+    DummySeq2Seq : With ``strategy="lookup"``, nothing but the training pairs.
+
+    Notes
+    -----
+    Entries are predicted whatever the model's `banned_tokens`, `allowed_outputs` and
+    `min_confidence` say. What is not here, such as samples, prefixes and vectors, can
+    be asked of `estimator_`, whose parameters of decoding are also set there. Messages
+    of the model number the rows that it is asked for.
+
+    Examples
+    --------
+    >>> from sklearn_seq2seq import LexiconSeq2Seq, Seq2SeqTransformer
+    >>> words = ["ab", "ba", "abb", "bab", "aab", "b"]
+    >>> shouted = [word.upper() for word in words]
+    >>> model = Seq2SeqTransformer(hidden_size=32, dropout=0, random_state=0)
+    >>> model = LexiconSeq2Seq(model.set_params(learning_rate=0.01))
+    >>> model = model.fit(words, shouted).set_params(lexicon={"bab": "Bob"})
+    >>> model.predict(["ab", "bab"])
+    array(['AB', 'Bob'], dtype=object)
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "lexicon": [Mapping, None],
+        "memorize": ["boolean"],
+    }
+
+    def __init__(self, estimator=None, *, lexicon=None, memorize=False):
+        self.estimator = estimator
+        self.lexicon = lexicon
+        self.memorize = memorize
+
+    def fit(self, X, y=None, **fit_params):
+        """Fit a clone of the model, and remember the pairs with `memorize`.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for the model's `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            The targets, as for the model's `fit`.
+        **fit_params : dict
+            Passed to the model's `fit`, for instance `sample_weight` and `groups`.
+            Pairs of weight 0 are not remembered.
+
+        Returns
+        -------
+        self : LexiconSeq2Seq
+            This estimator, fitted.
+
+        Raises
+        ------
+        TypeError
+            If the model is none of those that `estimator` can be.
+        ValueError
+            As the model's `fit`.
+        """
+        self._validate_params()
+        estimator = self._template()
+        parts_of(estimator)
+        X, targets = listed(X, y)
+        if _routing_enabled():
+            routed = process_routing(self, "fit", **fit_params).estimator.fit
+        else:
+            routed = fit_params
+        model = clone(estimator).fit(X, None if y is None else targets, **routed)
+        if self.memorize:
+            self.memory_ = remember(model, X, targets, weight_of(fit_params))
+        else:
+            vars(self).pop("memory_", None)
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(self).pop(name, None)
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
+        self.estimator_ = model
+        return self
+
+    def predict(self, X):
+        """Predict the target of each source: its first entry, or what the model says.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,) or (n_samples, width)
+            Of the kind given to `fit`.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            If a row of `X` or an entry of the lexicon is not what it must be.
+        """
+        X, _ = listed(X)
+        entries = self._look_up(X)
+        known = list(entries)
+        first = [entries[row][0] for row in known]
+        values = write(first, target_of(self._model()))
+        return self._complete(X, known, values, "predict")
+
+    def score(self, X, y=None, sample_weight=None):
+        """Share of rows whose whole sequence is right, as the model's `score`.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            Their targets; None for those of an autoencoder, the sources.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Between 0 and 1, the best.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            As `predict`, or if lengths differ.
+        """
+        X, y = listed(X, y)
+        check_consistent_length(X, y, sample_weight)
+        entries = self._look_up(X)
+        weight = np.ones(_num_samples(X))
+        if sample_weight is not None:
+            weight = _check_sample_weight(
+                sample_weight, weight, dtype=np.float64, ensure_non_negative=True
+            )
+        known = list(entries)
+        score = np.zeros(len(weight))
+        if known:
+            targets = read_targets(take(y, known), target_of(self._model()))
+            pairs = zip(known, targets, strict=True)
+            score[known] = [entries[row][0] == target for row, target in pairs]
+        asked = np.setdiff1d(np.arange(len(weight)), known)
+        # Every other row gets their mean, which leaves the mean of all as it is.
+        if weight[asked].any() or not weight.any():
+            score[asked] = self._ask("score", X, asked, take(y, asked), weight[asked])
+        return float(np.average(score, weights=weight))
+
+    def predict_confidence(self, X):
+        """Probability of each prediction, as the model's; of an entry it is 1.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+
+        Returns
+        -------
+        confidence : ndarray of float64, shape (n_samples,)
+            In [0, 1].
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            As `predict`.
+        """
+        X, _ = listed(X)
+        known = list(self._look_up(X))
+        return self._complete(X, known, np.ones(len(known)), "predict_confidence")
+
+    def predict_nbest(self, X, n_best=5):
+        """Give the n best targets of each source: its entries, then the model's.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        n_best : int, default=5
+            Targets of each source at most.
+
+        Returns
+        -------
+        table : DataFrame, or Bunch of ndarray where pandas is not installed
+            As of `Seq2SeqTransformer.predict_nbest`, and with a column `entry`: whether
+            the target is an entry. The probability of an entry is 1; that of others is
+            what the model says, which knows of no entries.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            As `predict`, or if `n_best` is not a positive whole number.
+        """
+        if not isinstance(n_best, Integral) or n_best < 1:
+            raise ValueError(f"n_best must be a whole number from 1; got {n_best!r}.")
+        X, _ = listed(X)
+        entries = self._look_up(X)
+        rows = range(_num_samples(X))
+        asked = [row for row in rows if len(entries.get(row, ())) < n_best]
+        table = table_of(entries, target_of(self._model()))
+        if asked:
+            answers = self._ask("predict_nbest", X, asked, n_best)
+            table = append(table, answers, np.asarray(asked))
+        # Entries stand before what the model says, and stay there.
+        order = np.argsort(table["row"], kind="stable")
+        table = {name: column[order] for name, column in table.items()}
+        row = table["row"]
+        table["rank"] = np.arange(len(row)) - np.searchsorted(row, row)
+        kept = table["rank"] < n_best
+        return as_table({name: column[kept] for name, column in table.items()})
+
+    def log_likelihood(self, X, y=None, *, per_token=False):
+        """Log-probability of given targets by the model, which knows of no entries.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            One target for each; None means the sources themselves.
+        per_token : bool, default=False
+            Whether to return every position's log-probability.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_samples,)
+            As of the model.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        ValueError
+            As the model's `log_likelihood`.
+        """
+        X, y = listed(X, y)
+        return self._ask("log_likelihood", X, None, y, per_token=per_token)
+
+    def get_metadata_routing(self):
+        """Get the routing of metadata: that of `fit` is the model's.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            The requests of this estimator and of its model.
+        """
+        fit = MethodMapping().add(caller="fit", callee="fit")
+        router = MetadataRouter(owner=type(self).__name__).add_self_request(self)
+        return router.add(estimator=self._template(), method_mapping=fit)
+
+    def _template(self):
+        return Seq2SeqTransformer() if self.estimator is None else self.estimator
+
+    def _model(self):
+        """The model to ask: the fitted clone, or the one given, if that is fitted."""
+        check_is_fitted(self)
+        return getattr(self, "estimator_", self.estimator)
+
+    def _ask(self, method, X, rows, *args, **options):
+        """Call a method of the model on some rows of `X`; None is all."""
+        before, network = parts_of(self._model())
+        if rows is not None and len(rows) < _num_samples(X):
+            X = take(X, rows)
+        for step in before:
+            X = step.transform(X)
+        return getattr(network, method)(X, *args, **options)
+
+    def _complete(self, X, known, values, method):
+        """Values of the known rows, and the model's answers for all others."""
+        n_rows = _num_samples(X)
+        asked = np.setdiff1d(np.arange(n_rows), known)
+        if not len(asked):
+            return values
+        answers = self._ask(method, X, asked)
+        if not known:
+            return answers
+        result = np.empty((n_rows, *values.shape[1:]), dtype=values.dtype)
+        result[known], result[asked] = values, answers
+        return result
+
+    def _look_up(self, X):
+        """The targets of each row that has entries: a dict in the order of rows."""
+        model = self._model()
+        self._validate_params()
+        memory = getattr(self, "memory_", {})
+        lexicon = {} if self.lexicon is None else self.lexicon
+        if not (lexicon or memory):
+            return {}
+        keys, target = self._keys(model, lexicon), target_of(model)
+        found = {}
+        for row, reading in enumerate(read_sources(model, X)):
+            targets = []
+            for key in keys.get(reading, ()):
+                targets += check_targets(lexicon[key], key, target)
+            targets += memory.get(reading, ())
+            if targets:
+                found[row] = [t for k, t in enumerate(targets) if t not in targets[:k]]
+        return found
+
+    def _keys(self, model, lexicon):
+        """Keys of the lexicon by how they are read; read once, until they change."""
+        keys, vectorizer = list(lexicon), reader_of(model)[1]
+        index = getattr(self, "_index", None)
+        if index is None or index.vectorizer is not vectorizer or index.keys != keys:
+            by_reading = defaultdict(list)
+            for key, reading in zip(keys, read_keys(model, keys), strict=True):
+                by_reading[reading].append(key)
+            index = _Index(vectorizer, keys, dict(by_reading))
+            if keys:
+                self._index = index
+        return index.by_reading
+
+    def __repr__(self, N_CHAR_MAX=700):
+        # Printing a hundred thousand entries would take seconds.
+        shown = copy.copy(self)
+        if self.lexicon is not None:
+            shown.lexicon = _Verbatim(reprlib.repr(self.lexicon))
+        return BaseEstimator.__repr__(shown, N_CHAR_MAX)
+
+    def __sklearn_is_fitted__(self):
+        if hasattr(self, "estimator_"):
+            return True
+        given = self.estimator is not None and not self.memorize
+        return given and _is_fitted(self.estimator)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        own = get_tags(self._template())
+        tags.input_tags, tags.target_tags = own.input_tags, own.target_tags
+        return tags
+
+
+class _Verbatim(str):
+    """Text that prints as it stands."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+class _Index(NamedTuple):
+    """Keys of a lexicon by how a vectorizer (None for ids) reads them."""
+
+    vectorizer: object
+    keys: list
+    by_reading: dict

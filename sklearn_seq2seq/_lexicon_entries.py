@@ -1,0 +1,203 @@
+"""Entries of a lexicon: sources as a model reads them, targets as it writes them."""
+
+from collections import Counter, defaultdict
+from itertools import zip_longest
+from numbers import Integral
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+from sklearn.utils.validation import _num_samples
+
+from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._pairs._sides import read_target_ids
+from sklearn_seq2seq._tokens import as_tokens
+
+# The model --------------------------------------------------------------------------
+
+
+def parts_of(model):
+    """The transformers before a model's network (or ensemble), and that."""
+    if isinstance(model, FrozenEstimator):
+        return parts_of(model.estimator)
+    if isinstance(model, Pipeline):
+        *steps, (_, last) = model.steps
+        before, network = parts_of(last)
+        # What augments or resamples has a part in `fit` only.
+        return [s for _, s in steps if hasattr(s, "transform")] + before, network
+    if not isinstance(model, DecodingMixin):
+        raise TypeError(
+            "estimator must be a Seq2SeqTransformer, a Seq2SeqEnsemble, or a Pipeline "
+            f"that ends in one; got {model!r:.200}."
+        )
+    return [], model
+
+
+def target_of(model):
+    return parts_of(model)[1]._side
+
+
+def reader_of(model):
+    """The transformers before a model's first vectorizer, and that; None for ids."""
+    before, network = parts_of(model)
+    for place, step in enumerate(before):
+        if hasattr(step, "_readings"):
+            return before[:place], step
+    return before, network.source_vectorizer_
+
+
+def read_sources(model, X):
+    """What tells sources apart, hashable; of ids, the ids."""
+    before, vectorizer = reader_of(model)
+    for step in before:
+        X = step.transform(X)
+    if vectorizer is not None:
+        return vectorizer._readings(X)
+    return _id_rows(check_array(X, accept_sparse="csr", dtype="numeric"))
+
+
+def read_keys(model, keys):
+    if not keys:
+        return []
+    if reader_of(model)[1] is None and all(isinstance(key, tuple) for key in keys):
+        keys = np.array(list(zip_longest(*keys, fillvalue=0))).T
+    try:
+        return read_sources(model, keys)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The keys of lexicon must be sources of the kind of X: {error}"
+        ) from error
+
+
+def _id_rows(ids):
+    tokens = as_tokens(ids)
+    return list(map(tuple, np.split(tokens.data, tokens.indptr[1:-1])))
+
+
+# Targets: str; list of str; tuple of a target for each column; or tuple of ids --------
+
+
+def read_targets(y, side):
+    """Targets that a user passed as `y`."""
+    if not side.is_text:
+        return _id_rows(read_target_ids(y)[0])
+    if side.has_columns:
+        return side.vectorizer._as_read(y).tolist()
+    return list(y)
+
+
+def check_targets(value, key, side):
+    """The targets of an entry, one or several."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    several = [value] if _is_target(value, side) else value
+    if (
+        not isinstance(several, list | tuple)
+        or not several
+        or not all(_is_target(one, side) for one in several)
+    ):
+        kind = "token ids"
+        if side.is_text:
+            kind = "lists of strings" if side.joiner is None else "strings"
+            kind = "tuples of the columns' cells" if side.has_columns else kind
+        raise ValueError(
+            f"The targets of lexicon must be {kind}, of the kind of y, one or a list "
+            f"of several for each source; got {value!r:.80} for {key!r:.80}."
+        )
+    if not side.is_text:
+        several = [
+            (one,) if isinstance(one, Integral) else tuple(one) for one in several
+        ]
+    elif side.joiner is None and not side.has_columns:
+        several = list(map(list, several))
+    return list(several)
+
+
+def _is_target(value, side):
+    if not side.is_text:
+        if side.ndim == 1 and isinstance(value, Integral):
+            return value > 0
+        return (
+            isinstance(value, tuple if side.ndim == 1 else list | tuple)
+            and len(value) <= side.width
+            and all(isinstance(id_, Integral) and id_ > 0 for id_ in value)
+        )
+    if side.has_columns:
+        return isinstance(value, tuple)
+    if side.joiner is None:
+        return isinstance(value, list | tuple) and all(
+            isinstance(t, str) for t in value
+        )
+    return isinstance(value, str)
+
+
+def write(targets, side):
+    """Targets as the model's `predict` returns them."""
+    if side.is_text:
+        return np.fromiter(targets, dtype=object, count=len(targets))
+    ids = np.zeros((len(targets), side.width), dtype=np.int64)
+    for row, target in zip(ids, targets, strict=True):
+        row[: len(target)] = target
+    return ids if side.ndim == 2 else ids[:, 0]
+
+
+# Memory -----------------------------------------------------------------------------
+
+
+def remember(model, X, y, sample_weight):
+    """Targets of each source as it is read, those of most weight first."""
+    side = target_of(model)
+    weight = np.ones(_num_samples(X)) if sample_weight is None else sample_weight
+    totals = defaultdict(Counter)
+    for reading, target, w in zip(
+        read_sources(model, X), read_targets(y, side), weight, strict=True
+    ):
+        if w > 0:
+            totals[reading][tuple(target) if isinstance(target, list) else target] += w
+    lists = side.is_text and side.joiner is None and not side.has_columns
+    return {
+        reading: [list(t) if lists else t for t, _ in total.most_common()]
+        for reading, total in totals.items()
+    }
+
+
+def weight_of(fit_params):
+    """The weights among the parameters of `fit`, if any, also those of a step."""
+    names = [n for n in fit_params if n.split("__")[-1] == "sample_weight"]
+    return fit_params[names[0]] if names else None
+
+
+# Tables -----------------------------------------------------------------------------
+
+
+def table_of(entries, side):
+    """All entries as columns of a table."""
+    pairs = [(row, one) for row, targets in entries.items() for one in targets]
+    sequences = np.empty(len(pairs), dtype=object)
+    sequences[:] = list(write([one for _, one in pairs], side))
+    return {
+        "row": np.array([row for row, _ in pairs], dtype=np.int64),
+        "rank": np.zeros(len(pairs), dtype=np.int64),
+        "sequence": sequences,
+        "log_probability": np.zeros(len(pairs)),
+        "probability": np.ones(len(pairs)),
+        "confidence": np.ones(len(pairs)),
+        "entry": np.ones(len(pairs), dtype=bool),
+    }
+
+
+def append(table, answers, asked):
+    """Append the model's answers for the rows `asked`, but for what is there."""
+    answers = {name: np.asarray(answers[name]) for name in table if name != "entry"}
+    answers["row"] = asked[answers["row"]]
+    answers["entry"] = np.zeros(len(answers["row"]), dtype=bool)
+    there = {*zip(table["row"].tolist(), map(repr, table["sequence"]), strict=True)}
+    new = [
+        place
+        for place, sequence in enumerate(answers["sequence"])
+        if (int(answers["row"][place]), repr(sequence)) not in there
+    ]
+    return {
+        name: np.concatenate([column, answers[name][new]])
+        for name, column in table.items()
+    }
