@@ -15,11 +15,12 @@ from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EpochScoring, EpochTimer, LRScheduler
+from torch.nn.utils.rnn import PackedSequence
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq._training._callbacks import BestModel, ClipGradients, TimeLimit
-from sklearn_seq2seq._training._devices import has_precision
+from sklearn_seq2seq._training._devices import precision_failure
 from sklearn_seq2seq._training._net import (
     LOSS_SCALE,
     DivergenceError,
@@ -545,14 +546,81 @@ def test_small_weights_start_from_the_same_frequencies(words, shouted, scale):
     assert torch.allclose(*biases, atol=1e-5)
 
 
-def test_the_cell_that_lacks_a_precision_is_named(words, shouted):
-    params = {"cell": "gru", "decoder_cell": "lstm", "precision": "bfloat16"}
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        small(device="cpu", **params).fit(words, shouted)
-    for cell in ("gru", "lstm"):
-        named = any(f"no {cell} in bfloat16" in str(w.message) for w in caught)
-        assert named != has_precision(cell, "bfloat16", "cpu")
+class NoGradient(torch.autograd.Function):
+    """Runs forward only, as a kernel may that a processor has for inference alone."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise RuntimeError("could not create a primitive descriptor\nand more")
+
+
+def lacking(cell, *, when, backward=False):
+    """A layer's `forward` that lacks its kernel in half precision."""
+    forward = cell.forward
+
+    def fails(layer, x, *args):
+        packed = isinstance(x, PackedSequence)
+        if not (torch.is_autocast_enabled("cpu") and when(packed, layer)):
+            return forward(layer, x, *args)
+        if not backward:
+            raise RuntimeError("could not create a primitive descriptor\nand more")
+        out, last = forward(layer, x, *args)
+        return NoGradient.apply(out), last
+
+    return fails
+
+
+LACKS = {
+    "every call": {"when": lambda packed, layer: True},
+    "with gradients": {"when": lambda packed, layer: torch.is_grad_enabled()},
+    "backward": {"when": lambda packed, layer: not packed, "backward": True},
+    "rows of unlike length": {"when": lambda packed, layer: packed},
+    "rows of one length": {"when": lambda packed, layer: not packed},
+    "one size": {"when": lambda packed, layer: layer.input_size == 12},
+}
+
+
+@pytest.mark.parametrize("kind", LACKS)
+def test_training_falls_back_where_a_kernel_is_lacking(
+    words, shouted, monkeypatch, kind
+):
+    """Whatever the processor has: the same weights as in float32, and a warning."""
+    params = {"bidirectional": False, "num_layers": 2, "embedding_size": 8}
+    params |= {"device": "cpu", "max_epochs": 2, "dropout": 0.1}
+    whole = small(**params).fit(words, shouted)
+    forward = lacking(torch.nn.LSTM, **LACKS[kind])
+    monkeypatch.setattr(torch.nn.LSTM, "forward", forward)
+    model = small(**params, precision="float16")
+    with pytest.warns(UserWarning, match="in float16 .*; training is in float32"):
+        model.fit(words, shouted)
+    assert equal_weights(whole, model)
+
+
+def test_only_the_cell_that_lacks_a_precision_falls_back(words, shouted, monkeypatch):
+    """The steps of input feeding are no call of the decoder's layer."""
+    forward = lacking(torch.nn.RNN, **LACKS["every call"])
+    monkeypatch.setattr(torch.nn.RNN, "forward", forward)
+    params = {"device": "cpu", "max_epochs": 1, "precision": "bfloat16", "cell": "gru"}
+    with pytest.warns(UserWarning, match="primitive descriptor.*in float32"):
+        small(decoder_cell="rnn", **params).fit(words, shouted)
+    for decoder in ({"decoder_cell": "rnn", "input_feeding": True}, {}):
+        model = small(**decoder, **params).fit(words, shouted)
+        assert model.net_.precision == "bfloat16"
+
+
+def test_trying_a_precision_moves_nothing(words, shouted):
+    params = {"cell": "gru", "device": "cpu", "copy": True, "encoder_loss_weight": 0.5}
+    net = small(max_epochs=1, dropout=0.2, **params).fit(words, shouted).net_
+    net.precision = "bfloat16"
+    before = [p.clone() for p in net.module_.parameters()]
+    assert precision_failure(net) is None
+    after = list(net.module_.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(p.grad is None for p in after)
 
 
 def test_two_halves_are_a_whole(words, shouted):

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
-
-from sklearn_seq2seq._network._recurrent import new_layer
 
 PRECISIONS = {
     "float32": torch.float32,
@@ -43,16 +39,38 @@ def available(device):
     return kind != "mps" or torch.backends.mps.is_available()
 
 
-@cache
-def has_precision(cell, precision, device):
-    """Whether the device has kernels for a cell in a precision; some CPUs have not."""
-    dtype = PRECISIONS[precision]
-    if dtype is torch.float32:
-        return True
-    layer = new_layer(cell, 1, 1).to(device)
+def precision_failure(net):
+    """What torch says where the device cannot train the net in its precision.
+
+    Some CPUs have kernels for one cell and not another, for inference and not for
+    gradients, or for rows of unlike length only. So a step is tried, of the net itself.
+
+    Parameters
+    ----------
+    net : Seq2SeqNet
+        No more than its random numbers is moved.
+
+    Returns
+    -------
+    str or None
+        None where all is there.
+    """
+    module = net.module_
+    if PRECISIONS[net.precision] is torch.float32:
+        return None
+    module.train()
+    module.teacher_forcing = min(net.teacher_forcing)
+    tokens = torch.zeros(2, 2, dtype=torch.int64)
     try:
-        with torch.no_grad(), torch.autocast(torch.device(device).type, dtype=dtype):
-            layer(torch.zeros(1, 1, 1, device=device))
-    except RuntimeError:
-        return False
-    return True
+        for positions in (torch.tensor([2, 1]), torch.tensor([2, 2])):
+            inputs = {"source": tokens, "source_positions": positions, "target": tokens}
+            if module.copies:
+                inputs["copy_ids"] = tokens
+            outputs = {"target": tokens, "positions": positions}
+            outputs |= {"weight": torch.ones(2), "size": torch.tensor([4.0, 2.0])}
+            net.get_loss(net.infer(inputs), outputs).backward()
+    except RuntimeError as error:
+        return str(error).partition("\n")[0]
+    finally:
+        module.zero_grad(set_to_none=True)
+    return None

@@ -18,7 +18,7 @@ from sklearn_seq2seq._training._callbacks import (
     make_callbacks,
 )
 from sklearn_seq2seq._training._checkpoint import Checkpoint
-from sklearn_seq2seq._training._devices import choose_device, has_precision
+from sklearn_seq2seq._training._devices import choose_device, precision_failure
 from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
 from sklearn_seq2seq._training._make_net import apply_training_params
 from sklearn_seq2seq._training._net import DivergenceError
@@ -157,16 +157,14 @@ class Training:
             )
         net.use_device(choose_device(params["device"]))
         apply_training_params(net, params)
-        cells = sorted({net.module__cell, net.module_.decoder_cell})
-        precision = params["precision"]
-        lacking = [c for c in cells if not has_precision(c, precision, net.device)]
-        if lacking:
+        net.initialize_criterion()
+        lacking = precision_failure(net)
+        if lacking is not None:
             warn(
-                f"This device ({net.device}) has no {' and no '.join(lacking)} in "
-                f"{precision}; training is in float32.",
+                f"This device ({net.device}) cannot train this network in "
+                f"{net.precision} ({lacking}); training is in float32.",
             )
             net.precision = "float32"
-        net.initialize_criterion()
         net.refresh_optimizer()
         net.first_epoch_ = len(net.history)
         net.stop_training, net.sums_ = False, None
