@@ -1,7 +1,7 @@
 """The floor that a model must beat."""
 
 from collections import Counter, defaultdict
-from itertools import chain, pairwise, takewhile
+from itertools import chain, takewhile
 from operator import eq
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import unchanged_on_failure
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._text._check_input import check_raw, is_raw
-from sklearn_seq2seq._tokens import as_tokens, from_flat
+from sklearn_seq2seq._tokens import as_lists, as_tokens, from_flat
 from sklearn_seq2seq.metrics import exact_match_score
 
 _TABLE_BYTES = 2**25
@@ -124,7 +124,7 @@ default="most_frequent"
         X : array-like of shape (n_samples,) or (n_samples, max_length)
             Sources: strings, lists of tokens, or token ids, which may be sparse.
         y : array-like of shape (n_samples,) or (n_samples, target_length)
-            Targets: strings, lists of tokens, or dense token ids.
+            Targets: strings, lists of tokens, or token ids, which may be sparse.
 
         Returns
         -------
@@ -228,7 +228,7 @@ default="most_frequent"
         ids = validate_data(
             self, X, reset=reset, accept_sparse="csr", ensure_non_negative=True
         )
-        return "token ids", _rows(ids)
+        return "token ids", list(map(tuple, as_lists(as_tokens(ids, "X"))))
 
     def _check_y(self, y, *, reset, name="y"):
         if y is None:
@@ -240,15 +240,16 @@ default="most_frequent"
             return _hashable(check_raw(y, name))
         ids = check_array(
             y,
+            accept_sparse="csr",
             ensure_2d=False,
             ensure_min_features=0,
             ensure_non_negative=True,
             input_name=name,
         )
-        ids = ids.reshape(len(ids), -1)
+        ids = as_tokens(ids, name)
         if reset:
             self.n_outputs_ = ids.shape[1]
-        return "token ids", _rows(ids)
+        return "token ids", list(map(tuple, as_lists(ids)))
 
     def _closed_list(self, targets):
         """Members of the closed list as an array, the first of equals first."""
@@ -315,13 +316,6 @@ def _hashable(rows):
     if isinstance(rows[0], str):
         return "strings", rows
     return "token lists", list(map(tuple, rows))
-
-
-def _rows(ids):
-    """Token ids as one tuple a row."""
-    tokens = as_tokens(ids)
-    flat, ends = tuple(tokens.data.tolist()), tokens.indptr.tolist()
-    return [flat[a:b] for a, b in pairwise(ends)]
 
 
 def _dense(rows, width):

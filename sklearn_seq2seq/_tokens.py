@@ -14,6 +14,8 @@ included, has one position more to read (and to predict) than it has tokens, and
 begin or end symbol ever enters the array. Mask by length, never by value.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 BOUNDARY = 0
@@ -93,15 +95,18 @@ def like(tokens, ids, lengths, width):
     return make(ids, lengths, width)
 
 
-def as_tokens(X):
+def as_tokens(X, name=None):
     """Bring a validated array of ids into the canonical form of this module.
 
     Explicit zeros and holes vanish and indices are sorted; the input is never written.
 
     Parameters
     ----------
-    X : ndarray or sparse array of numbers, shape (n_samples, width)
+    X : ndarray or sparse array of numbers, shape (n_samples,) or (n_samples, width)
         Non-negative, finite; checked beforehand by scikit-learn's ``validate_data``.
+        One dimension is one token a row, or none.
+    name : str, default=None
+        How messages call the data.
 
     Returns
     -------
@@ -112,36 +117,43 @@ def as_tokens(X):
     ValueError
         If an id is not a whole number, or does not fit in 32 bits.
     """
-    if X.dtype == np.float16:  # of which there are no sparse arrays
-        X = X.astype(np.float32)
     from scipy import sparse
 
-    X = sparse.csr_array(X)
+    # Sparse arrays are neither of half precision nor of another byte order.
+    half = X.dtype == np.float16
+    X = X.astype(np.float32 if half else X.dtype.newbyteorder("="), copy=False)
+    X = sparse.csr_array(X[:, None] if X.ndim == 1 else X)
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     keep = X.data != 0
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[keep]
     data = X.data[keep]
-    _check_ids(data, rows)
+    _check_ids(data, rows, f" of {name}" if name else "")
     return from_flat(data, np.bincount(rows, minlength=X.shape[0]), X.shape[1])
 
 
-def _check_ids(data, rows):
+def _check_ids(data, rows, of_name):
     wrong = data != np.floor(data)
     if wrong.any():
         first = np.flatnonzero(wrong)[0]
         raise ValueError(
             "Token ids must be whole numbers; "
-            f"got {data[first].item()!r} in row {rows[first]}."
+            f"got {data[first].item()!r} in row {rows[first]}{of_name}."
         )
     large = data > np.iinfo(np.int32).max - 1
     if large.any():
         first = np.flatnonzero(large)[0]
         raise ValueError(
             "Token ids must be below 2**31 - 1; "
-            f"got {data[first].item()!r} in row {rows[first]}."
+            f"got {data[first].item()!r} in row {rows[first]}{of_name}."
         )
+
+
+def as_lists(tokens):
+    """Make a list of each row's ids."""
+    flat, ends = tokens.data.tolist(), tokens.indptr.tolist()
+    return [flat[start:end] for start, end in pairwise(ends)]
 
 
 def positions(indptr):

@@ -1,11 +1,15 @@
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
+from sklearn_seq2seq import DummySeq2Seq
+from sklearn_seq2seq._pairs._sides import learn_target
+from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._tokens import (
     TokenRows,
     as_tokens,
@@ -17,6 +21,8 @@ from sklearn_seq2seq._tokens import (
     positions,
     unpad,
 )
+from sklearn_seq2seq.metrics import exact_match_score
+from sklearn_seq2seq.metrics._pairs import check_pair
 
 ROWS = st.lists(st.lists(st.integers(1, 2**31 - 2), max_size=6), max_size=8)
 
@@ -55,6 +61,37 @@ def test_as_tokens_reads_nonzero_entries_in_column_order(container):
     assert row_lists(tokens) == [[2, 1], [], [5, 6, 7, 8], [9]]
     assert tokens.shape == (4, 4)
     assert is_canonical(tokens)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        np.asarray,
+        np.ndarray.tolist,
+        np.asfortranarray,
+        pd.DataFrame,
+        sparse.csr_array,
+        sparse.csc_matrix,
+        sparse.coo_array,
+        lambda X: X.astype(np.float16),
+        lambda X: X.astype(np.uint8),
+        lambda X: X.astype(">i4"),
+    ],
+)
+@given(X=arrays(np.int64, (5, 6), elements=st.integers(0, 4)))
+def test_zeros_are_no_tokens_wherever_ids_are_read(container, X):
+    """Fit, scores and floors read the same rows, holes or not."""
+    expected = [[token for token in row if token] for row in X.tolist()]
+    data = container(X)
+
+    side, target = learn_target(data, None)
+    floor = DummySeq2Seq(strategy="copy").fit(data, data)
+
+    assert row_lists(target) == expected
+    assert row_lists(check_ids(data, side.size)) == expected
+    assert check_pair(data, data)[0] == expected
+    assert check_pair(floor.predict(data), data)[0] == expected
+    assert floor.score(data, data) == exact_match_score(data, expected) == 1
 
 
 def test_as_tokens_drops_explicit_zeros():

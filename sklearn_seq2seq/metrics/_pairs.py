@@ -3,11 +3,10 @@
 from itertools import chain, zip_longest
 
 import numpy as np
-from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length
 
 from sklearn_seq2seq._text._check_input import check_raw, is_raw
-from sklearn_seq2seq._tokens import BOUNDARY
+from sklearn_seq2seq._tokens import BOUNDARY, as_lists, as_tokens
 
 _UNITS = ("token", "word", "char")
 
@@ -52,29 +51,20 @@ def _join(cell):
 
 
 def _check_ids(y, name):
-    if sparse.issparse(y):
-        y = y.toarray()
-    elif len(getattr(y, "shape", ())) == 1:
+    if len(getattr(y, "shape", ())) == 1:
         y = y.to_list() if hasattr(y, "to_list") else y.tolist()
     if isinstance(y, list | tuple) and len(y) and not np.isscalar(y[0]):
         y = np.array(list(zip_longest(*y, fillvalue=BOUNDARY))).T.reshape(len(y), -1)
     y = check_array(
         y,
+        accept_sparse="csr",
         dtype="numeric",
         ensure_2d=False,
         ensure_min_features=0,
         ensure_non_negative=True,
         input_name=name,
     )
-    y = y[:, None] if y.ndim == 1 else y
-    if (y != np.floor(y)).any():
-        row = np.flatnonzero((y != np.floor(y)).any(axis=1))[0]
-        raise ValueError(
-            f"Token ids must be whole numbers; row {row} of {name} is not."
-        )
-    ends = np.logical_and.accumulate(y != BOUNDARY, axis=1).sum(axis=1)
-    rows = y.astype(np.int64, copy=False).tolist()
-    return [row[:end] for row, end in zip(rows, ends.tolist(), strict=True)]
+    return as_lists(as_tokens(y, name))
 
 
 def _kind(rows):
