@@ -1,5 +1,6 @@
 """What fitted estimators do with new sources, on real networks."""
 
+import re
 import subprocess
 import sys
 from itertools import product
@@ -279,13 +280,16 @@ def test_bad_prefixes_are_named(fitted):
 
 @pytest.mark.parametrize("width", [1, 5])
 def test_banned_tokens_are_never_predicted(fitted, width):
-    model = fitted(banned_tokens=["A", "D", "not there"], beam_width=width)
+    model = fitted(banned_tokens=["A", "D", "Z"], beam_width=width)
     model.set_params(min_length=2)
     got = model.predict(WORDS)
     assert not any(set(p) & set("AD") for p in got)
     assert {token for p in got for token in p} <= set("BC")
-    with pytest.raises(ValueError, match=r"must be strings, .* got 3"):
-        model.set_params(banned_tokens=["A", 3]).predict(WORDS)
+    for wrong in (3, "AB", "", ("A",), None, b"A"):
+        with pytest.raises(
+            ValueError, match=f"one token.* got {re.escape(repr(wrong))}"
+        ):
+            model.set_params(banned_tokens=["A", wrong]).predict(WORDS)
     model.set_params(banned_tokens=[], min_length=0)
     assert (
         model.predict(WORDS).tolist()

@@ -1,9 +1,11 @@
 """Constraints as users pass them, read into ids."""
 
+from collections.abc import Set
 from numbers import Real
 
 import numpy as np
 
+from sklearn_seq2seq._text._check_input import list_rows
 from sklearn_seq2seq._tokens import FIRST_TOKEN, lengths, pad
 from sklearn_seq2seq._warnings import warn
 
@@ -25,31 +27,54 @@ def as_column(sequences):
     return column
 
 
-def banned_ids(tokens, target):
-    """Ids of the banned tokens; those of no vocabulary are never predicted anyway."""
+def read_banned(tokens, target):
+    """Banned tokens as the target side reads them.
+
+    Returns
+    -------
+    ids : list of int
+        Of those in the target vocabulary.
+    others : set of str, of (str, str) or of int
+        The others, which could only be copied.
+
+    Raises
+    ------
+    ValueError
+        If something is not one token of the targets.
+    """
     if tokens is None:
-        return []
-    if target.is_text:
-        for token in tokens:
-            if not isinstance(token, str | tuple):
-                raise ValueError(
-                    "banned_tokens must be strings, as the targets are text; got "
-                    f"{token!r}."
-                )
-        banned, names = set(tokens), target.vectorizer._token_strings()
-        # Of several columns a token is (column, string); a string is of any column.
-        return [
-            id_
-            for token, id_ in target.vectorizer.vocabulary_.items()
-            if token in banned or names[id_] in banned
-        ]
+        return [], set()
+    tokens = list(tokens) if isinstance(tokens, Set) else tokens
+    tokens = list_rows(tokens, "banned_tokens")
+    if not target.is_text:
+        found = set(map(_check_banned_id, tokens))
+        others = {id_ for id_ in found if id_ >= target.size}
+        return sorted(found - others), others
+    vocabulary = target.vectorizer.vocabulary_
+    found = set()
     for token in tokens:
-        if not (isinstance(token, Real) and float(token).is_integer() and token >= 1):
+        alike = target.vectorizer._tokens_like(token)
+        if not alike:
             raise ValueError(
-                f"banned_tokens must be token ids from 1; got {token!r}. To ban the "
-                "end, use min_length."
+                "Each of banned_tokens must be one token, and a string, as the targets "
+                f"are text; got {token!r}."
             )
-    return [int(token) for token in tokens if token < target.size]
+        found.update(alike)
+    known = found & vocabulary.keys()
+    return sorted(vocabulary[token] for token in known), found - known
+
+
+def _check_banned_id(token):
+    if isinstance(token, Real) and float(token).is_integer() and token >= 1:
+        return int(token)
+    raise ValueError(
+        f"banned_tokens must be token ids from 1; got {token!r}. To ban the end, use "
+        "min_length."
+    )
+
+
+def banned_ids(tokens, target):
+    return read_banned(tokens, target)[0]
 
 
 def read_prefix(prefix, target, n_rows):

@@ -141,7 +141,7 @@ def check_raw(X, name="X", copy=True):
     TypeError
         If `X` is no ordered collection of rows.
     """
-    rows = _rows(X, name)
+    rows = list_rows(X, name)
     if not rows:
         raise ValueError(
             f"Found array with 0 sample(s) in {name} while a minimum of 1 is required."
@@ -163,7 +163,8 @@ def check_raw(X, name="X", copy=True):
     return [list(map(str, row)) for row in rows]
 
 
-def _rows(X, name):
+def list_rows(X, name):
+    """Make a list of the items of any ordered container, or frame of one column."""
     if isinstance(X, str | bytes):
         raise ValueError(
             f"{name} must be an iterable of strings; got a single "

@@ -15,9 +15,7 @@ from sklearn_seq2seq._text._analyzer import (
     join,
 )
 from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
-from sklearn_seq2seq._text._subwords import (
-    join_pieces,
-)
+from sklearn_seq2seq._text._subwords import join_pieces, piece_names
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
 from sklearn_seq2seq._warnings import warn
 
@@ -108,6 +106,19 @@ class TextCodec:
         else:
             rows = join(tokens.data, ends, strings, self._joiner())
         return np.fromiter(rows, dtype=object, count=tokens.shape[0])
+
+    def _tokens_like(self, token):
+        """The token that a string is read as, known or not; empty if it is not one."""
+        if not isinstance(token, str):
+            return []
+        rows = [[token] if self.analyzer == "token" else token]
+        tokenizer = getattr(self, "tokenizer_", None)
+        (tokens,) = self._analyzer.split(rows, 0, tokenizer, "the tokens")
+        if self.analyzer == "subword":
+            tokens = piece_names(tokens, tokenizer)
+        if len(tokens) == 1:
+            return list(tokens)
+        return [token] if token in self.vocabulary_ else []
 
     def _joiner(self):
         if self.joiner is not None or self.analyzer == "token":
@@ -209,6 +220,17 @@ class ColumnCodec:
             part = self._from_flat(ids, counts, tokens.shape[1])
             columns.append(vectorizer._inverse_open(part, extras))
         return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])
+
+    def _tokens_like(self, token):
+        """Of a string the tokens of every column, of (column, string) that of one."""
+        named = isinstance(token, tuple) and len(token) == 2
+        column, string = token if named else (None, token)
+        return [
+            (name, found)
+            for name, vectorizer, _ in self.transformers_
+            if column in (None, name)
+            for found in vectorizer._tokens_like(string)
+        ]
 
     def _token_strings(self):
         """How each id reads, as a list of `vocabulary_size_` strings."""

@@ -100,6 +100,11 @@ def cut_into_pieces(strings, text):
     return list(map(attrgetter("ids"), encodings))
 
 
+def piece_names(ids, text):
+    """How the vocabulary writes the tokenizer's ids."""
+    return list(map(load_tokenizer(text)[0].id_to_token, ids))
+
+
 def readable(pieces):
     """Pieces with their marks for white space written as such."""
     return [piece.translate(_BLANKS) for piece in pieces]
