@@ -11,12 +11,14 @@ import warnings
 from functools import partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, make_scorer
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
-from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq._training._checkpoint import Checkpoint
 from sklearn_seq2seq._training._fingerprint import digest
 
@@ -265,6 +267,11 @@ def foreign_parameter(model, X, y):
     return model.set_params(learning_rate=0.01), X, y, "parameter learning_rate"
 
 
+def foreign_scoring(model, X, y):
+    scoring = make_scorer(lambda y, p: np.mean([len(x) for x in p]))
+    return model.set_params(scoring=scoring), X, y, "parameter scoring"
+
+
 def foreign_rows(model, X, y):
     return model, X[1:], y[1:], "rows"
 
@@ -279,11 +286,19 @@ def foreign_alphabet(model, X, y):
 
 
 @pytest.mark.parametrize(
-    "change", [foreign_parameter, foreign_rows, foreign_order, foreign_alphabet]
+    "change",
+    [
+        foreign_parameter,
+        foreign_scoring,
+        foreign_rows,
+        foreign_order,
+        foreign_alphabet,
+    ],
 )
 def test_foreign_checkpoint_is_named_and_left(words, shouted, tmp_path, change):
     path = tmp_path / "state.pt"
-    model = small(checkpoint=path, max_epochs=1).fit(words, shouted)
+    scoring = make_scorer(lambda y, p: np.mean([any(x) for x in p]))
+    model = small(checkpoint=path, max_epochs=1, scoring=scoring).fit(words, shouted)
     content = path.read_bytes()
     model, X, y, name = change(model, words, shouted)
     with pytest.raises(ValueError, match=rf"state\.pt.*another fit.*{name}"):
@@ -302,6 +317,20 @@ def test_foreign_weights_groups_and_validation_data(words, shouted, tmp_path):
     ):
         with pytest.raises(ValueError, match="another fit"):
             model.fit(words, shouted, **extra)
+
+
+def test_a_random_state_is_known_by_what_it_draws(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    states = {seed: np.random.RandomState(seed) for seed in (0, 1)}
+    model = small(checkpoint=path, random_state=states[0])
+    interrupted(model, words, shouted)
+    for other in (states[0], states[1]):  # moved on by the first fit, or another one
+        model.set_params(random_state=other)
+        with pytest.raises(ValueError, match="parameter random_state"):
+            model.fit(words, shouted)
+    model.set_params(random_state=np.random.RandomState(0)).fit(words, shouted)
+    whole = small(random_state=np.random.RandomState(0)).fit(words, shouted)
+    assert same(model, whole)
 
 
 def test_verbosity_and_callbacks_are_not_of_the_fit(words, shouted, tmp_path):
@@ -475,6 +504,110 @@ def test_digest_knows_sets_and_functions_by_what_they_hold():
     assert digest(frozenset("abc")) == digest({"c", "b", "a"})
     assert digest(add(1)) == digest(add(1))
     assert digest(add(1)) != digest(add(2))
+
+
+def test_digest_of_plain_values_is_that_of_joblib():
+    """So that files written by earlier versions go on."""
+    for value in (
+        {"a": [1, 2.5, None, "x", (True,)], "b": np.arange(5)},
+        torch.optim.Adam,
+        accuracy_score,
+        make_scorer(accuracy_score),
+        SequenceVectorizer(lowercase=True),
+        {"b", "a"},
+    ):
+        assert digest(value) == joblib.hash(value)
+
+
+LIKE_SCRIPTS = """
+from sklearn.metrics import accuracy_score, f1_score
+LEAST = {least}
+
+def called(y, p):
+    return {called}(y, p)
+
+def calls(y, p):
+    return called(y, p) > LEAST
+
+class Scorer:
+    def __init__(self):
+        self.function = lambda y, p: {called}(y, p)
+
+    def __call__(self, model, X, y):
+        return called(y, model.predict(X))
+
+class Heir(Scorer):
+    pass
+
+class Locked(Heir):
+    def __init__(self, lock):
+        super().__init__()
+        self.lock, self.least = lock, {least}
+
+def refers_to_itself(n):
+    return n and refers_to_itself(n - {least})
+"""
+
+
+def script(**parts):
+    """What a script defines: names of a module that nobody can import."""
+    names = {"__name__": "__main__"}
+    exec(
+        LIKE_SCRIPTS.format(**{"called": "accuracy_score", "least": 0.5} | parts), names
+    )
+    return names
+
+
+KINDS = {
+    "function": lambda own: own["called"],
+    "lambda": lambda own: own["Scorer"]().function,
+    "function that calls": lambda own: own["calls"],
+    "scorer of a function": lambda own: make_scorer(own["calls"]),
+    "partial": lambda own: partial(own["called"], 1),
+    "list of functions": lambda own: [own["calls"], own["calls"]],
+    "object": lambda own: own["Scorer"](),
+    "object of a subclass": lambda own: own["Heir"](),
+    "method": lambda own: own["Scorer"]().__call__,
+    "object with a lock": lambda own: own["Locked"](threading.Lock()),
+    "class": lambda own: own["Scorer"],
+    "inside an estimator": lambda own: SequenceVectorizer(analyzer=own["calls"]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_digest_knows_code_by_what_it_calls(kind):
+    """What differs only in the function called, or in a constant, is another."""
+    make = KINDS[kind]
+    assert digest(make(script())) == digest(make(script()))
+    assert digest(make(script())) != digest(make(script(called="f1_score")))
+
+
+@pytest.mark.parametrize("name", ["calls", "Locked", "refers_to_itself"])
+def test_digest_knows_constants_and_comes_to_an_end(name):
+    assert digest(script()[name]) == digest(script()[name])
+    assert digest(script()[name]) != digest(script(least=0.25)[name])
+
+
+def test_digest_is_the_same_in_every_process():
+    """Python's own hashes of strings are not."""
+    code = (
+        "from functools import partial\n"
+        "from sklearn_seq2seq._training._fingerprint import digest\n"
+        "def f(x): return x in {'a', 'b', 'c'}\n"
+        "print(digest([{'a', ('b', 1)}, partial(f, frozenset('abc')), lambda: f,\n"
+        "    frozenset({'x', 1, None})]))\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in "123"
+    }
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("name", ["", "nowhere/"])

@@ -346,6 +346,21 @@ def test_members_that_do_not_go_together_are_named(members):
         prefit(one, SequenceVectorizer())
 
 
+def test_analyzers_that_differ_in_what_they_call_are_told_apart():
+    """Letters and halves of the same two tokens."""
+
+    def halves(text):
+        return [text[:1], text[1:]]
+
+    parts = []
+    for analyzer in (lambda text: list(text), lambda text: halves(text)):
+        target = SequenceVectorizer(analyzer=partial(analyzer), joiner="")
+        model = make(max_epochs=1, target_vectorizer=target)
+        parts.append(model.fit(["xy", "yx"], ["ab", "ba"]))
+    with pytest.raises(ValueError, match="cut targets into tokens differently"):
+        prefit(*parts)
+
+
 def test_mistakes_in_the_list_are_explained(members):
     with pytest.raises(ValueError, match="pass them as estimators="):
         Seq2SeqEnsemble(prefit=True).fit(WORDS, SHOUTED)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
-from numbers import Integral
+from types import CodeType, FunctionType, ModuleType
 
 import joblib
+import numpy as np
+from joblib.hashing import NumpyHasher
 
 # Parameters that may change between a killed fit and the call that goes on with it.
 NOT_OF_THE_FIT = (
@@ -22,33 +25,115 @@ NOT_OF_THE_FIT = (
 def digest(value):
     """Hash of a parameter or of arrays, the same in every process.
 
-    What cannot be pickled goes by its name, a function by its code as well.
+    A function or class of a module goes by its name, as in a pickle. One of a script,
+    a notebook or a function goes by its code and by what that calls, since its name may
+    mean another one tomorrow. An object that cannot be pickled goes by its class and
+    attributes.
     """
-    if isinstance(value, frozenset):
-        value = set(value)  # of which joblib sees to the order
+    return _Hasher().hash(value)
+
+
+class _Hasher(NumpyHasher):
+    """joblib's, which knows pickles only, with an order for all sets."""
+
+    def __init__(self):
+        super().__init__(hash_name="md5")
+        self.met = {}
+
+    def save(self, obj):
+        if isinstance(obj, set | frozenset):
+            obj = _ordered(set(obj))
+        elif isinstance(obj, FunctionType | type) and not _has_name(obj):
+            obj = self._once(obj, _of_code)
+        elif isinstance(obj, ModuleType):
+            obj = ["module", obj.__name__]
+        try:
+            super().save(obj)
+        except (MemoryError, RecursionError):
+            raise
+        except Exception:  # whatever the value makes pickle raise
+            super().save(self._once(obj, _of_attributes))
+
+    def _once(self, obj, describe):
+        """What stands for an object, which may refer to itself."""
+        if id(obj) in self.met:
+            return ["met", self.met[id(obj)][0]]
+        self.met[id(obj)] = len(self.met), obj
+        return describe(obj)
+
+
+def _ordered(items):
     try:
-        return joblib.hash(value)
-    except Exception:  # whatever the value makes pickle raise
-        parts = [type(value).__name__, getattr(value, "__qualname__", "")]
-        code = getattr(value, "__code__", None)
-        if code is not None:
-            inner = [*code.co_consts, value.__defaults__, *_closed_over(value)]
-            parts += [code.co_code, *map(_hash, inner)]
-        return joblib.hash(parts)
+        sorted(items)
+    except TypeError:  # joblib would go by Python's hashes, random by process
+        return ["set", sorted(map(digest, items))]
+    return items
+
+
+def _has_name(obj):
+    """Whether another process would find a function or class by its name."""
+    found = sys.modules.get(obj.__module__)
+    if obj.__module__ == "__main__":
+        return False
+    for name in obj.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is obj
+
+
+def _of_attributes(obj):
+    return [type(obj).__qualname__, dict(getattr(obj, "__dict__", ()))]
+
+
+def _of_code(obj):
+    """What decides on what a function or class does."""
+    if isinstance(obj, type):
+        own = {
+            name: getattr(value, "__func__", getattr(value, "fget", value))
+            for name, value in vars(obj).items()
+        }
+        return [obj.__qualname__, list(obj.__bases__), _lasting(own)]
+    names, code = set(), _code(obj.__code__)
+    for part in _parts(obj.__code__):
+        names.update(part.co_names)
+    used = {name: obj.__globals__[name] for name in names & obj.__globals__.keys()}
+    given = obj.__defaults__, obj.__kwdefaults__
+    return [obj.__qualname__, code, *given, list(_closed_over(obj)), _lasting(used)]
+
+
+def _lasting(values):
+    """Those that a run does not change: functions, classes, modules and constants."""
+    kinds = int | float | complex | str | bytes | tuple | frozenset | ModuleType
+    return {
+        name: value
+        for name, value in values.items()
+        if not (name.startswith("__") and not callable(value))
+        and (callable(value) or isinstance(value, kinds))
+    }
+
+
+def _parts(code):
+    """A code object and all within it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _parts(constant)
+
+
+def _code(code):
+    """Instructions, names and constants, the same wherever the code stands."""
+    constants = [
+        _code(x)
+        if isinstance(x, CodeType)
+        else repr(sorted(map(repr, x)) if isinstance(x, frozenset) else x)
+        for x in code.co_consts
+    ]
+    return [code.co_code, list(code.co_names), constants]
 
 
 def _closed_over(function):
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # nothing is in it yet
             yield cell.cell_contents
-
-
-def _hash(value):
-    # Not `digest`, which would not come to an end where a function refers to itself.
-    try:
-        return joblib.hash(value)
-    except Exception:
-        return type(value).__name__
 
 
 def pairs_digest(dataset):
@@ -77,7 +162,8 @@ def fingerprint(params, dataset, groups, valid, names, net):
         for name, value in params.items()
         if name not in NOT_OF_THE_FIT
     }
-    if not isinstance(params["random_state"], Integral):
+    # A RandomState stands for the seed that it gave, numpy's own for any.
+    if any(params["random_state"] is x for x in (None, np.random.mtrand._rand)):
         parts["parameter random_state"] = "drawn"
     return parts | {
         "rows": digest([pairs_digest(dataset), groups]),
