@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import functools
 import gzip
 import importlib
 import json
@@ -14,7 +15,15 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks import accuracy, attention, defaults, scarce_data, sentences
+from benchmarks import (
+    _suite_tasks,
+    accuracy,
+    attention,
+    defaults,
+    scarce_data,
+    sentences,
+    suite,
+)
 from benchmarks._data import Pairs
 from benchmarks._measure import Row, Settings, apart, by_turns, median_ratio
 from benchmarks._report import line, plot, write
@@ -386,6 +395,89 @@ def test_scarce_data_goes_on_and_draws(folder, monkeypatch, capsys):
     table = capsys.readouterr().out
     assert all(f"\n| {name} | " in table for name in scarce_data.METHODS)
     assert picture.stat().st_size > 5_000
+
+
+@pytest.mark.parametrize("task", _suite_tasks.TASKS)
+def test_suite_draws_parts_that_share_nothing(task, monkeypatch):
+    monkeypatch.setattr(_suite_tasks, "N_POOL", 1800)
+    drawn = _suite_tasks.draw.__wrapped__(task, 400)
+    assert [len(X) for X, _ in drawn] == [len(y) for _, y in drawn] == [400, 250, 500]
+    kept = 1 if task in _suite_tasks.CLOSED else 2
+    for side in range(kept):
+        parts = [set(part[side]) for part in drawn]
+        assert len(set.union(*parts)) == sum(map(len, parts))
+    assert {type(text) for part in drawn for side in part for text in side} == {str}
+
+
+@pytest.mark.parametrize("task", ["phone numbers", "misspellings", "amounts"])
+def test_suite_draws_fewer_pairs_as_the_first_of_more(task):
+    train, *others = _suite_tasks.draw.__wrapped__(task, 400)
+    (X, y), *same = _suite_tasks.draw.__wrapped__(task, 30)
+    assert (X, y) == (train[0][:30], train[1][:30])
+    assert same == others
+    assert _suite_tasks.draw.__wrapped__(task, 30, 1) != [(X, y), *same]
+
+
+def test_suite_goes_on_and_draws(tmp_path, monkeypatch, capsys):
+    X = [f"{k:03}" for k in range(60)]
+    parts = [
+        (X[a:b], [x[::-1] for x in X[a:b]]) for a, b in ((0, 40), (40, 50), (50, 60))
+    ]
+    monkeypatch.setattr(suite, "draw", lambda task, size, seed: parts)
+    small = functools.partial(Seq2SeqTransformer, hidden_size=8)
+    monkeypatch.setattr(suite, "Seq2SeqTransformer", small)
+    monkeypatch.setattr(suite, "GRID", {"short": {"n_steps": 3}})
+    results, picture = tmp_path / "suite.jsonl", tmp_path / "suite.png"
+    options = ["--results", str(results), "--picture", str(picture), "--tasks", "names"]
+    options += ["--sizes", "40", "50", "--models", "floors", "grid"]
+    suite.main(options)
+    lines = results.read_text("utf8").splitlines()
+    assert len(lines) == len(suite.FLOORS) + 1  # there are no 50 pairs
+    suite.main([*options, "default", "--set", "n_steps=3", "batch_size=8"])
+    grown = results.read_text("utf8").splitlines()
+    assert grown[: len(lines)] == lines
+    assert [json.loads(line)["model"] for line in grown[len(lines) :]] == [
+        "default",
+        "n_steps=3, batch_size=8",
+    ]
+    table = capsys.readouterr().out
+    assert "\n| copy | 0.100 (1, 0) |" in table  # 050 of 050 to 059
+    assert picture.stat().st_size > 5_000
+    with pytest.raises(SystemExit):
+        suite.main([*options, "--final"])
+
+
+def test_suite_compares_the_default_with_what_dev_chooses(capsys):
+    def fit(test, dev=0.0, **figures):
+        return {"test": test, "dev": dev, "train": 0.4, "seconds": 9, **figures}
+
+    names = list(suite.GRID)
+    fits = {
+        "default": fit(0.2, warned=False),
+        "copy": fit(0.3),
+        "suffix": fit(0.1),
+        names[0]: fit(0.4, dev=0.5),
+        names[1]: fit(0.6, dev=0.4),
+    }
+    lines = {("names", 50, 0, name): line for name, line in fits.items()}
+    lines["names", 50, 1, "default"] = fit(0.4, warned=True)
+    cells = suite.mean_figures(lines, ["names"])
+    assert suite.sides(cells["names", 50]) == pytest.approx((0.3, 0.4, 0.3))
+    suite.print_tables(cells)
+    table = capsys.readouterr().out.splitlines()
+    assert table[2] == "| names | 0.30 / 0.40 / 0.30 |"
+    counts = [row.rpartition(" | ")[2] for row in table[3:6]]
+    assert counts == ["0.750 |", "0 |", "1 |"]
+    cells["names", 50]["suffix"]["test"] = 0.31
+    assert suite.SUMMARY["tasks with the default under a floor"](cells.values()) == "1"
+
+
+def test_suite_steps_are_epochs_enough():
+    params = {"n_steps": 1000, "batch_size": 8}
+    assert suite.make_model("x", params, "names", 50, 0).max_epochs == 143
+    assert len(suite.GRID) == 8
+    for name, change in suite.GRID.items():
+        suite.make_model(name, change, "names", 300, 0)._validate_params()
 
 
 def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
