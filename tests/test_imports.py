@@ -66,6 +66,9 @@ MAY_IMPORT = {
         "_text",
         "_training",
     },
+    "_model_info": {"_persistence"},
+    "_command_line": {"_model_info", "datasets", "metrics"},
+    "__main__": {"_command_line"},
     "datasets": SHARED,
     "inspection": {*SHARED, "metrics"},
 }
