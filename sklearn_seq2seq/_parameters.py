@@ -26,6 +26,12 @@ def check_combinations(params):
                 raise ValueError(
                     f"{name}=True {what}, so it needs attention; got attention=None."
                 )
+    if params["attention"] == "hard" and params["input_feeding"]:
+        raise ValueError(
+            "input_feeding=True feeds back where attention looked, which would make "
+            "the sum over all alignments inexact; attention='hard' needs "
+            "input_feeding=False."
+        )
     if params["embedding_size"] is None:
         for name in ("share_embeddings", "tie_output"):
             if params[name]:

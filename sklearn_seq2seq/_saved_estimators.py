@@ -156,7 +156,8 @@ def _pack_transformer(model, tensors):
 
 def _unpack_transformer(model, state, tensors):
     model.device = _available_device(model.device)
-    network = state["network"]
+    # Files of before hard attention do not name its parameters.
+    network = {"attention_order": 1, "monotonic": False, **state["network"]}
     _require(
         set(network) == {*MODULE_PARAMS, "encoder_loss_weight"},
         "it does not say what its network is.",

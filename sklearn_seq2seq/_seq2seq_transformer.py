@@ -12,7 +12,7 @@ from sklearn.base import (
 )
 from sklearn.pipeline import _VisualBlock
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
@@ -109,9 +109,14 @@ class Seq2SeqTransformer(
     reverse_source : bool, default=False
         Whether the encoder reads the source from its end [1]_. Of no effect with
         `bidirectional`.
-    attention : {"dot", "general", "additive"}, default="additive"
-        How the decoder looks back at the source [3]_ [4]_. None leaves it the
-        fixed-length vector alone.
+    attention : {"dot", "general", "additive", "hard"}, default="additive"
+        How the decoder looks back at the source: at a weighted mean of its positions
+        [3]_ [4]_, or, "hard", at one position for each target token, summed exactly
+        over all alignments [10]_ [11]_. None leaves it the fixed-length vector alone.
+    attention_order : {0, 1}, default=1
+        Whether the position of hard attention depends on the one before.
+    monotonic : bool, default=False
+        Whether hard attention never goes back.
     input_feeding : bool, default=False
         Whether the attention's context goes into the decoder's next step. Steps are
         then taken one by one, which is slower.
@@ -303,6 +308,10 @@ class Seq2SeqTransformer(
        :arxiv:`1609.08144`
     .. [9] Press and Wolf, "Using the output embedding to improve language models",
        EACL, 2017. :arxiv:`1608.05859`
+    .. [10] Wu, Shapiro and Cotterell, "Hard non-monotonic attention for character-level
+       transduction", EMNLP, 2018. :arxiv:`1808.10024`
+    .. [11] Wu and Cotterell, "Exact hard monotonic attention for character-level
+       transduction", ACL, 2019. :arxiv:`1905.06319`
 
     Examples
     --------
@@ -327,7 +336,9 @@ class Seq2SeqTransformer(
         "embedding_size": [positive(), None],
         "bidirectional": ["boolean"],
         "reverse_source": ["boolean"],
-        "attention": [StrOptions({"dot", "general", "additive"}), None],
+        "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
+        "attention_order": [Options(int, {0, 1})],
+        "monotonic": ["boolean"],
         "input_feeding": ["boolean"],
         "copy": ["boolean"],
         "share_embeddings": ["boolean"],
@@ -384,6 +395,8 @@ class Seq2SeqTransformer(
         bidirectional=True,
         reverse_source=False,
         attention="additive",
+        attention_order=1,
+        monotonic=False,
         input_feeding=False,
         copy=False,
         share_embeddings=False,
@@ -444,6 +457,8 @@ class Seq2SeqTransformer(
         self.bidirectional = bidirectional
         self.reverse_source = reverse_source
         self.attention = attention
+        self.attention_order = attention_order
+        self.monotonic = monotonic
         self.input_feeding = input_feeding
         self.copy = copy
         self.share_embeddings = share_embeddings

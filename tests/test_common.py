@@ -16,7 +16,7 @@ SMALL = {"hidden_size": 8, "embedding_size": 8, "max_epochs": 3, "random_state":
 def networks():
     """Each cell with each attention, and what else changes the computation."""
     for cell in ("lstm", "gru", "rnn"):
-        for attention in (None, "dot", "general", "additive"):
+        for attention in (None, "dot", "general", "additive", "hard"):
             yield Seq2SeqTransformer(cell=cell, attention=attention, **SMALL)
     yield Seq2SeqTransformer(copy=True, beam_width=2, **SMALL)
     yield Seq2SeqTransformer(input_feeding=True, num_layers=2, **SMALL)

@@ -58,6 +58,8 @@ VARIANTS = {
     "copy": {"copy": True},
     "input feeding": {"input_feeding": True, "attention": "additive"},
     "two layers": {"num_layers": 2, "attention": "dot", "decoder_cell": "gru"},
+    "hard": {"attention": "hard"},
+    "hard copy": {"attention": "hard", "copy": True, "monotonic": True},
     "reversed": {"bidirectional": False, "reverse_source": True},
 }
 
@@ -69,7 +71,7 @@ def fitted():
 
     def get(name="lstm", **params):
         if name not in made:
-            X, y = (WORDS, WORDS) if name == "copy" else (WORDS, SHOUTED)
+            X, y = (WORDS, WORDS) if "copy" in name else (WORDS, SHOUTED)
             made[name] = make(**VARIANTS[name]).fit(X, y)
         model = clone(made[name])
         vars(model).update(vars(made[name]))
@@ -488,7 +490,9 @@ def test_confidence_is_the_probability_of_the_whole(fitted):
 # Attention --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["lstm", "copy", "input feeding", "two layers"])
+@pytest.mark.parametrize(
+    "name", ["lstm", "copy", "input feeding", "two layers", "hard copy"]
+)
 def test_attention_weights_have_a_row_a_target_token(fitted, name):
     model = fitted(name, batch_size=2)
     predicted = model.predict(NEW)
@@ -551,7 +555,7 @@ def test_samples_are_determined_by_their_seed(fitted):
     assert not model.sample(NEW, 4, random_state=generator).equals(first)
 
 
-@pytest.mark.parametrize("name", ["lstm", "copy", "no attention"])
+@pytest.mark.parametrize("name", ["lstm", "copy", "no attention", "hard copy"])
 def test_samples_are_a_table_with_the_models_own_probabilities(fitted, name):
     model = fitted(name)
     table = model.sample(NEW, 6, temperature=0.7, random_state=0)

@@ -55,6 +55,7 @@ def members():
             num_layers=2,
             source_vectorizer=SequenceVectorizer(vocabulary=list("abz")),
         ),
+        make(random_state=3, attention="hard"),
     ]
     return [
         (f"number {k}", member.fit(WORDS, SHOUTED)) for k, member in enumerate(unlike)

@@ -309,6 +309,7 @@ def test_bad_data_is_named(X, y, message, fitted, words):
     [
         {"cell": "lstmm"},
         {"attention": "genral"},
+        {"attention_order": 2},
         {"optimizer": "adm"},
         {"hidden_size": 0},
         {"hidden_size": 1.5},
@@ -322,6 +323,7 @@ def test_bad_data_is_named(X, y, message, fitted, words):
         {"teacher_forcing": (1.0, 2.0)},
         {"input_feeding": True, "attention": None},
         {"copy": True, "attention": None},
+        {"input_feeding": True, "attention": "hard"},
         {"tie_output": True, "embedding_size": None},
         {"optimizer": int},
         {"callbacks": [1]},

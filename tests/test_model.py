@@ -99,13 +99,19 @@ def settings():
                 for feeding in (False, True)
                 for copy in (False, True)
             ),
+            *({"attention": "hard", "copy": copy} for copy in (False, True)),
         ),
         (False, True),
     )
     for cell, attention, bidirectional in sides:
         yield {"cell": cell, "bidirectional": bidirectional, **attention}
     fed = {"attention": "additive", "input_feeding": True, "copy": True}
-    for cell, attention in product(("lstm", "gru", "rnn"), ({"attention": None}, fed)):
+    for order, monotonic in ((0, False), (0, True), (1, True)):
+        order = {"attention_order": order, "monotonic": monotonic}
+        yield {"cell": "gru", "attention": "hard", "copy": True, **order}
+    hard = {"attention": "hard", "copy": True, "attention_order": 1}
+    kinds = {"attention": None}, fed, hard
+    for cell, attention in product(("lstm", "gru", "rnn"), kinds):
         base = {"cell": cell, **attention}
         yield {**base, "num_layers": 2, "bidirectional": True}
         yield {**base, "num_layers": 2, "bidirectional": False}
@@ -299,8 +305,10 @@ def test_gradient_of_a_target_that_cannot_be_is_finite(copy):
         assert parameter.grad is None or parameter.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("attention", ["dot", "general", "additive"])
-@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize(
+    ("attention", "input_feeding"),
+    [*product(("dot", "general", "additive"), (False, True)), ("hard", False)],
+)
 def test_step_takes_several_hypotheses_of_a_source(attention, input_feeding):
     """Those of a beam, selected in any order, each give what a batch of one does."""
     network = make(
@@ -457,9 +465,9 @@ def test_unknown_dropout_hides_tokens_but_no_boundary():
     source = torch.randint(2, 9, (200, 101), generator=torch.Generator().manual_seed(0))
     source[:, 100] = BOUNDARY
 
-    dropped = network._drop_tokens(source)
+    dropped, hidden = network._drop_tokens(source)
 
-    hidden = dropped == UNKNOWN
+    assert hidden.equal(dropped == UNKNOWN)
     assert abs(hidden[:, :100].double().mean().item() - 0.25) < 0.02
     assert dropped[~hidden].equal(source[~hidden])
     assert (dropped[:, 100] == BOUNDARY).all()

@@ -94,6 +94,7 @@ def assert_same_predictions(ours, loaded, X):
         {"attention": None, "bidirectional": False, "reverse_source": True},
         {"attention": "additive", "input_feeding": True, "copy": True},
         {"embedding_size": None, "encoder_loss_weight": 0.3},
+        {"attention": "hard", "attention_order": 0, "monotonic": True, "copy": True},
         {"share_embeddings": True, "tie_output": True, "copy": True},
         {"attention": "dot", "beam_width": 3, "length_penalty": 0.5, "max_length": 2.0},
         {"banned_tokens": {"A"}, "replace_unknown": "copy"},

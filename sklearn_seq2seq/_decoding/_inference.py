@@ -219,20 +219,32 @@ def token_log_probs(networks, dataset, *, batch_size):
     return result
 
 
-@torch.inference_mode()
 def attention_weights(network, dataset, *, batch_size):
     """Where the decoder looks for each position of given targets.
 
     Returns
     -------
     list of ndarray of float32, shape (target positions, source positions)
-        Boundaries included; rows sum to 1.
+        Boundaries included; rows sum to 1. Of hard attention the posterior.
     """
-    weights, device = [None] * len(dataset), device_of(network)
+    return [weights for weights, _ in alignments(network, dataset, batch_size)]
+
+
+def alignments(network, dataset, batch_size):
+    """Weights of each pair, as of `attention_weights`, and the best alignment.
+
+    Returns
+    -------
+    list of (ndarray of float32, ndarray of int64)
+        The second of shape (target positions,): a source position each.
+    """
+    found, device = [None] * len(dataset), device_of(network)
     for rows in _pair_batches(dataset, batch_size):
         inputs, outputs = dataset.__getitems__(rows)
         inputs = to_device(inputs, device)
-        batch = network(**inputs).weights.float().cpu().numpy()
+        positions = outputs["positions"].to(device)
+        weights, best = network.align(**inputs, target_positions=positions)
+        weights, best = weights.float().cpu().numpy(), best.cpu().numpy()
         sizes = zip(
             rows.tolist(),
             outputs["positions"].tolist(),
@@ -240,8 +252,8 @@ def attention_weights(network, dataset, *, batch_size):
             strict=True,
         )
         for k, (row, n_target, n_source) in enumerate(sizes):
-            weights[row] = batch[k, :n_target, :n_source].copy()
-    return weights
+            found[row] = weights[k, :n_target, :n_source].copy(), best[k, :n_target]
+    return found
 
 
 def rows_at_once(batch_size, device):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-from sklearn_seq2seq._network._attention import ATTENTIONS, Memory
+from sklearn_seq2seq._network._attention import Memory
 from sklearn_seq2seq._network._layers import Dropout
 from sklearn_seq2seq._network._recurrent import Recurrent, State
 from sklearn_seq2seq._tokens import UNKNOWN
@@ -103,9 +103,7 @@ class Decoder(nn.Module):
         self.dropout = dropout
         size = embedding.embedding_dim
         memory_size = 0 if attention is None else directions * hidden_size
-        self.attention = None
-        if attention is not None:
-            self.attention = ATTENTIONS[attention](hidden_size, directions)
+        self.attention = attention
         fed_back = memory_size if input_feeding else 0
         self.memory_size = memory_size
         self.recurrent = Recurrent(
@@ -121,6 +119,12 @@ class Decoder(nn.Module):
         self.copy_gate = None
         if copy:
             self.copy_gate = skip_init(nn.Linear, hidden_size + memory_size + size, 1)
+
+    def remember(self, values: Tensor, n_positions: Tensor) -> Memory | None:
+        """What attention reads of the encoder's outputs ``(B, S, M)``."""
+        if self.attention is None:
+            return None
+        return self.attention.remember(values, n_positions)
 
     def start(self, recurrent: State, memory: Memory | None, copy_ids) -> DecoderState:
         """State of a search before its first step, one hypothesis a row."""
@@ -153,14 +157,7 @@ class Decoder(nn.Module):
         log_probs : Tensor ``(B * K, V)``, or ``(B * K, V + S)`` with copying
         state : DecoderState
         """
-        previous = self._known(previous)
-        if state.table is not None:
-            gates = state.table[previous]
-            embedded = None if self.copy_gate is None else self.embedding(previous)
-        else:
-            embedded = self.dropout(self.embedding(previous))
-            gates = self.recurrent.input_gates(embedded)
-        recurrent = self.recurrent.step(gates, state.context, state.recurrent)
+        recurrent, embedded = self._advance(state, previous)
         hidden = recurrent.hidden[-1]
         memory = state.memory
         if self.attention is None or memory is None:
@@ -183,8 +180,24 @@ class Decoder(nn.Module):
         )
         return log_probs.flatten(0, 1), state
 
+    def _advance(self, state, previous):
+        """The recurrent state after a token, and its embedding if a gate reads that."""
+        previous = self._known(previous)
+        if state.table is not None:
+            gates = state.table[previous]
+            embedded = None if self.copy_gate is None else self.embedding(previous)
+        else:
+            embedded = self.dropout(self.embedding(previous))
+            gates = self.recurrent.input_gates(embedded)
+        return self.recurrent.step(gates, state.context, state.recurrent), embedded
+
     def forward(
-        self, inputs: Tensor, recurrent: State, memory: Memory | None, copy_ids
+        self,
+        inputs: Tensor,
+        recurrent: State,
+        memory: Memory | None,
+        copy_ids,
+        unseen: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Teacher-forced pass over whole targets.
 
@@ -195,6 +208,8 @@ class Decoder(nn.Module):
         recurrent : State
         memory : Memory or None
         copy_ids : Tensor of int64 ``(B, S)`` or None
+        unseen : Tensor of bool ``(B, T)`` or None
+            Inputs that are read as the unknown token.
 
         Returns
         -------
@@ -202,7 +217,7 @@ class Decoder(nn.Module):
         weights : Tensor ``(B, T, S)`` or None
             The attention weights.
         """
-        embedded = self.dropout(self.embedding(self._known(inputs)))
+        embedded = self.dropout(self.embedding(self._known(inputs, unseen)))
         if self.input_feeding:
             hidden, context, weights = self._unroll(embedded, recurrent, memory)
         else:
@@ -230,11 +245,12 @@ class Decoder(nn.Module):
             weights.append(weight[:, 0])
         return tuple(torch.stack(x, dim=1) for x in (hiddens, contexts, weights))
 
-    def _known(self, tokens):
+    def _known(self, tokens, unseen=None):
         """Feed copied tokens that are in no vocabulary as the unknown token."""
         if self.copy_gate is None:
             return tokens
-        return tokens.masked_fill(tokens >= self.vocabulary_size, UNKNOWN)
+        new = tokens >= self.vocabulary_size
+        return tokens.masked_fill(new if unseen is None else new | unseen, UNKNOWN)
 
     def _logits(self, hidden, context):
         x = hidden

@@ -20,14 +20,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from sklearn_seq2seq._network._attention import ATTENTIONS
 from sklearn_seq2seq._network._decoder import Decoder, DecoderState
 from sklearn_seq2seq._network._encoder import Bridge, Encoder
+from sklearn_seq2seq._network._hard_attention import HardAttention
+from sklearn_seq2seq._network._hard_decoder import HardDecoder
 from sklearn_seq2seq._network._layers import (
     Dropout,
     Randomness,
     initialise,
     new_embedding,
 )
+from sklearn_seq2seq._network._losses import position_mask
 from sklearn_seq2seq._network._recurrent import State
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
@@ -74,6 +78,8 @@ class EncoderDecoder(nn.Module):
         bidirectional=True,
         reverse_source=False,
         attention="additive",
+        attention_order=1,
+        monotonic=False,
         input_feeding=False,
         copy=False,
         share_embeddings=False,
@@ -112,12 +118,18 @@ class EncoderDecoder(nn.Module):
             directions=directions,
             **shape,
         )
-        self.decoder = Decoder(
+        make_decoder, attend = Decoder, None
+        if attention == "hard":
+            make_decoder = HardDecoder
+            attend = HardAttention(hidden_size, directions, attention_order, monotonic)
+        elif attention is not None:
+            attend = ATTENTIONS[attention](hidden_size, directions)
+        self.decoder = make_decoder(
             target_embedding,
             vocabulary_size=target_size,
             cell=decoder_cell,
             directions=directions,
-            attention=attention,
+            attention=attend,
             input_feeding=input_feeding,
             copy=copy,
             tie_output=tie_output,
@@ -169,32 +181,59 @@ class EncoderDecoder(nn.Module):
         -------
         Output
         """
+        dropped = None
         if self.training and self.unknown_dropout:
-            source = self._drop_tokens(source)
+            source, dropped = self._drop_tokens(source, copy_ids)
         values, recurrent = self.encode(source, source_positions)
         words = None if self.words is None else self.words(recurrent.to_vector())
         inputs = F.pad(target[:, :-1], (1, 0), value=BOUNDARY)
         if self.training and self.teacher_forcing < 1:
             state = self._start(values, recurrent, source_positions, copy_ids)
             inputs = self._mix_own_guesses(inputs, state)
-        memory = self._remember(values, source_positions)
-        logits, weights = self.decoder(inputs, recurrent, memory, copy_ids)
+        unseen = None
+        if dropped is not None and copy_ids is not None:
+            # A new token is new in the target too.
+            unseen = _is_among(inputs, copy_ids, dropped)
+        memory = self.decoder.remember(values, source_positions)
+        logits, weights = self.decoder(inputs, recurrent, memory, copy_ids, unseen)
         return Output(logits, words, weights)
 
-    def _remember(self, values, n_positions):
-        attention = self.decoder.attention
-        return None if attention is None else attention.remember(values, n_positions)
+    @torch.no_grad()
+    def align(self, source, source_positions, target, target_positions, copy_ids=None):
+        """Align given pairs; parameters as of `forward`, and the target's positions.
+
+        Returns
+        -------
+        posterior : Tensor ``(B, T, S)``
+            Probability of each source position, or without hard attention its weight.
+        best : Tensor of int64 ``(B, T)``
+            The likeliest alignment as a whole, or the position of most weight.
+        """
+        if not isinstance(self.decoder, HardDecoder):
+            weights = self(source, source_positions, target, copy_ids).weights
+            return weights, weights.argmax(dim=2)
+        values, recurrent = self.encode(source, source_positions)
+        return self.decoder.align(
+            F.pad(target[:, :-1], (1, 0), value=BOUNDARY),
+            target,
+            position_mask(target_positions, target.shape[1]),
+            recurrent,
+            self.decoder.remember(values, source_positions),
+            copy_ids,
+        )
 
     def _start(self, values, recurrent, n_positions, copy_ids):
-        memory = self._remember(values, n_positions)
+        memory = self.decoder.remember(values, n_positions)
         return self.decoder.start(recurrent, memory, copy_ids)
 
-    def _drop_tokens(self, source):
-        """Make some tokens unknown, so that the unknown token is trained."""
-        keep = self.randomness.keep_mask(
-            source.shape, self.unknown_dropout, self.decoder.output.bias
-        )
-        return source.masked_fill((keep == 0) & (source != BOUNDARY), UNKNOWN)
+    def _drop_tokens(self, source, copy_ids=None):
+        """Make some tokens unknown, so that the unknown token is trained; say which."""
+        like = self.decoder.output.bias
+        keep = self.randomness.keep_mask(source.shape, self.unknown_dropout, like)
+        dropped = (keep == 0) & (source != BOUNDARY)
+        if copy_ids is not None:
+            dropped = _is_among(copy_ids, copy_ids, dropped) & (source != BOUNDARY)
+        return source.masked_fill(dropped, UNKNOWN), dropped
 
     @torch.no_grad()
     def _mix_own_guesses(self, inputs, state):
@@ -212,3 +251,9 @@ class EncoderDecoder(nn.Module):
             guess = torch.multinomial(log_probs.exp(), 1, generator=generator)[:, 0]
             columns.append(torch.where(own[:, t] > 0, guess, inputs[:, t]))
         return torch.stack(columns, dim=1)
+
+
+def _is_among(tokens, copy_ids, chosen):
+    """Mark tokens ``(B, T)`` that stand at a chosen source position ``(B, S)``."""
+    same = tokens[:, :, None] == copy_ids[:, None]
+    return (same & chosen[:, None]).any(dim=2)

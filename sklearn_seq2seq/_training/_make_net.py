@@ -88,6 +88,8 @@ MODULE_PARAMS = (
     "bidirectional",
     "reverse_source",
     "attention",
+    "attention_order",
+    "monotonic",
     "input_feeding",
     "copy",
     "share_embeddings",
