@@ -99,7 +99,7 @@ def _unpack_vectorizer(vectorizer, state, tensors):
 def _pieces(tokenizer):
     try:
         return piece_ids(tokenizer)
-    except (ImportError, KeyboardInterrupt, SystemExit):
+    except (ImportError, KeyboardInterrupt, MemoryError, SystemExit):
         raise
     # A panic of the tokenizers library is no Exception.
     except BaseException as error:

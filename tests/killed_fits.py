@@ -115,7 +115,12 @@ def child(params, pipe, answer):
         os._exit(1)
 
 
-def kill(pid, reader, temporary, n_epochs, delay, at_write):
+def being_written(folder):
+    """The file that a process is writing, or had been when it was killed."""
+    return next(folder.glob(".*.part"), None)
+
+
+def kill(pid, reader, folder, n_epochs, delay, at_write):
     """Kill after so many epochs and a delay, or soon after a file begins to be written.
 
     Returns the epochs begun, and whether it was not too late.
@@ -128,7 +133,7 @@ def kill(pid, reader, temporary, n_epochs, delay, at_write):
         if len(begun) < n_epochs:
             continue
         deadline = deadline or time.monotonic() + delay
-        if os.path.exists(temporary) if at_write else time.monotonic() > deadline:
+        if being_written(folder) if at_write else time.monotonic() > deadline:
             time.sleep(delay / 20 if at_write else 0)
             os.kill(pid, signal.SIGKILL)
             return begun, os.WIFSIGNALED(os.waitpid(pid, 0)[1])
@@ -139,7 +144,6 @@ def run(name, params, folder, n_kills, rng):
     """Return the results without and with kills, and how many kills there were."""
     reader, writer = os.pipe()
     answer, path = folder / "answer.json", folder / f"{name}.pt"
-    temporary = folder / f"{name}.pt.tmp"
 
     def finish(**params):
         assert os.waitpid(child(params, writer, answer), 0)[1] == 0
@@ -150,19 +154,21 @@ def run(name, params, folder, n_kills, rng):
     epoch_time = sum(row["dur"] for row in expected["history"]) / params["max_epochs"]
     counts = {"kills": 0, "in writes": 0, "resumed within epochs": 0}
     while counts["kills"] < n_kills:
-        temporary.unlink(missing_ok=True)
+        for part in folder.glob(".*.part"):
+            part.unlink()
         at_write = rng.random() < 0.5
         n_epochs, delay = rng.randrange(8), rng.uniform(0, 2 * epoch_time)
         pid = child({**params, "checkpoint": path}, writer, answer)
-        begun, killed = kill(pid, reader, temporary, n_epochs, delay, at_write)
+        begun, killed = kill(pid, reader, folder, n_epochs, delay, at_write)
         if not killed:
             path.unlink()
             continue
         counts["kills"] += 1
         where = f"in epoch {begun[-1]}" if begun else "before its first epoch"
-        if temporary.exists():
+        part = being_written(folder)
+        if part is not None:
             counts["in writes"] += 1
-            where += f", {temporary.stat().st_size} bytes into a write"
+            where += f", {part.stat().st_size} bytes into a write"
         sums = torch.load(path, weights_only=True)["sums"] if path.exists() else None
         if sums is not None:
             counts["resumed within epochs"] += 1

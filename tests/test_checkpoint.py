@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._fitting import draw_seed
 from sklearn_seq2seq._training._checkpoint import Checkpoint
 from sklearn_seq2seq._training._fingerprint import digest
 
@@ -609,6 +613,179 @@ def test_digest_is_the_same_in_every_process():
         for seed in "123"
     }
     assert len(found) == 1
+
+
+# Files -------------------------------------------------------------------------------
+
+RACE = """
+import json, sys, time, warnings
+from pathlib import Path
+from sklearn_seq2seq import Seq2SeqTransformer
+from skorch.callbacks import Callback
+
+folder, own, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+class Wait(Callback):
+    def on_train_begin(self, net, **kwargs):
+        (folder / f"ready{own}").touch()
+        while len(list(folder.glob("ready*"))) < 2:
+            time.sleep(0.001)
+
+words = ["ab", "ba", "abb", "bab"] * 4
+model = Seq2SeqTransformer(
+    hidden_size=4, max_epochs=40, random_state=seed, checkpoint=folder / "state.pt",
+    callbacks=[Wait()],
+)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        model.fit(words, words)
+        end = "whole"
+    except Exception as error:
+        end = f"{type(error).__name__}: {error}"
+print(json.dumps([end, [str(w.message) for w in caught]]))
+"""
+
+
+def race(folder, *seeds):
+    """How each of several processes ends that train with one file at the same time."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, folder, str(k), str(seed)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for k, seed in enumerate(seeds)
+    ]
+    return [json.loads(child.communicate()[0]) for child in children]
+
+
+def test_the_loser_of_a_race_is_told_and_the_file_is_the_winner_s(tmp_path):
+    ends = race(tmp_path, 0, 1)
+    winner = [end for end, _ in ends].index("whole")
+    assert re.match(
+        "ValueError: Another fit has written.*state.pt", ends[1 - winner][0]
+    )
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["finished"]
+    assert state["seed"] == draw_seed(winner)
+    assert sorted(os.listdir(tmp_path)) == ["ready0", "ready1", "state.pt"]
+
+
+def test_the_same_fit_twice_at_a_time_ends_twice(tmp_path):
+    ends = race(tmp_path, 0, 0)
+    assert [end for end, _ in ends] == ["whole", "whole"]
+    assert any("same fit is under way elsewhere" in str(told) for _, told in ends)
+    assert torch.load(tmp_path / "state.pt", weights_only=True)["finished"]
+    assert sorted(os.listdir(tmp_path)) == ["ready0", "ready1", "state.pt"]
+
+
+class Meanwhile(Callback):
+    """Does something at the beginning of the second epoch."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            self.function()
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", None])
+def test_what_another_puts_there_meanwhile_is_left(words, shouted, tmp_path, content):
+    path = tmp_path / "state.pt"
+    if content is None:
+        other = tmp_path / "other.pt"
+        small(checkpoint=other, max_epochs=1).fit(words, shouted)
+        content = other.read_bytes()
+        other.unlink()
+    model = small(max_epochs=1).fit(words, shouted)
+    before = weights(model)
+    model.set_params(checkpoint=path, max_epochs=3)
+    model.set_params(callbacks=[Meanwhile(lambda: path.write_bytes(content))])
+    with pytest.raises(ValueError, match=r"Another fit has written to .*state\.pt"):
+        model.fit(words, shouted)
+    assert path.read_bytes() == content
+    assert all(map(torch.equal, before, weights(model)))
+    assert os.listdir(tmp_path) == ["state.pt"]
+
+
+def test_a_file_that_is_deleted_meanwhile_is_written_again(words, shouted, tmp_path):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, callbacks=[Meanwhile(path.unlink)])
+    model.fit(words, shouted)
+    assert torch.load(path, weights_only=True)["finished"]
+
+
+@contextmanager
+def room_for(n_bytes):
+    """As on a full disk: no file can become larger."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1000])
+def test_a_full_disk_is_named_and_nothing_is_lost(words, shouted, tmp_path, n_bytes):
+    path = tmp_path / "state.pt"
+    model = small(max_epochs=1).fit(words, shouted)
+    before = weights(model)
+    model.set_params(max_epochs=6, checkpoint=path)
+    with (
+        room_for(n_bytes),
+        pytest.raises(OSError, match=r"large.*state\.pt'") as caught,
+    ):
+        model.fit(words, shouted)
+    assert caught.value.filename == str(path)
+    assert os.listdir(tmp_path) == []
+    assert all(map(torch.equal, before, weights(model)))
+    # In the middle of a training the file before remains, and is gone on from.
+    interrupted(model, words, shouted)
+    content = path.read_bytes()
+    with room_for(n_bytes), pytest.raises(OSError, match=r"state\.pt'"):
+        model.fit(words, shouted)
+    assert path.read_bytes() == content
+    assert os.listdir(tmp_path) == ["state.pt"]
+    counts = []
+    model.set_params(callbacks=[Steps(counts)]).fit(words, shouted)
+    assert len(counts) == 4
+    assert same(model, small().fit(words, shouted))
+
+
+def test_a_link_is_followed_and_modes_are_kept(words, shouted, tmp_path):
+    path, link = tmp_path / "real" / "state.pt", tmp_path / "link.pt"
+    path.parent.mkdir()
+    link.symlink_to(path)
+    model = small(checkpoint=link)
+    interrupted(model, words, shouted)
+    path.chmod(0o600)
+    model.fit(words, shouted)
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(path.parent) == ["state.pt"]
+    link.unlink()
+    link.symlink_to(tmp_path / "nowhere" / "state.pt")
+    with pytest.raises(ValueError, match=r"folder of checkpoint.*does not exist"):
+        model.fit(words, shouted)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop"])
+def test_what_is_no_file_is_refused_at_once(words, shouted, tmp_path, kind):
+    path = tmp_path / "state.pt"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path(os.devnull)
+    else:
+        path.symlink_to(path)
+    with pytest.raises((ValueError, OSError), match=path.name):
+        small(checkpoint=path, callbacks=[Interrupt(1)]).fit(words, shouted)
+    assert not path.is_file()
 
 
 @pytest.mark.parametrize("name", ["", "nowhere/"])

@@ -22,7 +22,7 @@ PATHS = {
 MODULES = sorted(PATHS)
 
 # Each wing and each module of the root, and those that it may use.
-SHARED = {"_documentation", "_fitting", "_optional", "_tokens", "_warnings"}
+SHARED = {"_documentation", "_files", "_fitting", "_optional", "_tokens", "_warnings"}
 MAY_IMPORT = {
     **{name: set() for name in SHARED},
     "_parameters": set(),
@@ -186,6 +186,7 @@ def test_unpickled_estimators_can_be_saved(tmp_path):
         "_pairs._batches",
         "_pairs._copying",
         "_pairs._long_sources",
+        "_files",
         "_pairs._side",
         "_persistence._file",
         "_text._codec",

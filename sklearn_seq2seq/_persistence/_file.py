@@ -1,12 +1,10 @@
-"""The model file: its seal, format and atomic writing."""
+"""The model file: its seal and format."""
 
-import errno
 import hashlib
 import json
-import os
 import re
-import secrets
-import stat
+
+from sklearn_seq2seq._files import read_whole
 
 FORMAT_VERSION = 1
 
@@ -34,26 +32,11 @@ def digest(data, start):
     return digest.hexdigest()
 
 
-def write(path, data):
-    """Write all or nothing."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def read(path):
-    with open(path, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ModelFileError(f"{os.fspath(path)!r} is no regular file.")
-        return file.read()
+    try:
+        return read_whole(path)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from None
 
 
 def check_seal(data):

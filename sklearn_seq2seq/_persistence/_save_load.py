@@ -15,11 +15,11 @@ import json
 import os
 import platform
 from importlib import import_module
-from pathlib import Path
 
 import torch
 
 import sklearn_seq2seq
+from sklearn_seq2seq._files import is_lack_of_memory, write_whole
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._persistence._file import (
     DOCUMENT,
@@ -32,7 +32,6 @@ from sklearn_seq2seq._persistence._file import (
     digest,
     parse,
     read,
-    write,
 )
 from sklearn_seq2seq._persistence._names import by_name
 from sklearn_seq2seq._persistence._values import Packer, Unpacker
@@ -53,7 +52,8 @@ def save(estimator, path):
         Of this package, or a :class:`~sklearn.pipeline.Pipeline` of such; fitted or
         not.
     path : str or path-like
-        The file to write; one that exists is replaced.
+        The file to write; one that exists is replaced and keeps its mode. Where it is a
+        link, the file that it points to is replaced.
 
     Raises
     ------
@@ -63,7 +63,8 @@ def save(estimator, path):
     ImportError
         If safetensors is not installed.
     OSError
-        If the file cannot be written.
+        If the file cannot be written; nothing is left of it then, and one that exists
+        is as it was.
 
     See Also
     --------
@@ -107,7 +108,7 @@ def save(estimator, path):
     data = bytearray(safetensors.save(tensors, metadata=seal))
     start = SEAL.search(data).start(2)
     data[start : start + 64] = digest(data, start).encode()
-    write(Path(path), data)
+    write_whole(path, data)
 
 
 def load(path, *, trusted=()):
@@ -139,6 +140,8 @@ def load(path, *, trusted=()):
         If safetensors is not installed, or tokenizers for a model with subwords.
     OSError
         If the file cannot be read.
+    MemoryError
+        If there is not enough memory for the model.
 
     See Also
     --------
@@ -168,6 +171,8 @@ def load(path, *, trusted=()):
         raise
     # Whatever else a file can provoke means one thing: it is not what `save` writes.
     except Exception as error:
+        if is_lack_of_memory(error):
+            raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error
         raise ModelFileError(
             f"{os.fspath(path)!r} holds no valid model: "
             f"{type(error).__name__}: {str(error)[:300]}"

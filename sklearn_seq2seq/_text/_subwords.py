@@ -9,6 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
+from sklearn_seq2seq._files import read_whole
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 
@@ -68,8 +69,7 @@ def read_tokenizer(tokenizer):
     text = os.fspath(tokenizer)
     try:
         if not text.lstrip().startswith("{"):
-            with open(text, encoding="utf-8") as file:
-                text = file.read()
+            text = read_whole(text).decode()
         return tokenizers.Tokenizer.from_str(text).to_str()
     except Exception as error:  # the library raises bare Exceptions
         raise ValueError(

@@ -1,8 +1,6 @@
 """The state of training in a file that a killed process leaves whole.
 
-A file is written beside its final place, flushed to the disk and then renamed, so that
-at any moment it is either the old one or the new one. It holds tensors and plain values
-and is read without executing anything.
+It holds tensors and plain values and is read without executing anything.
 """
 
 from __future__ import annotations
@@ -17,6 +15,9 @@ import joblib
 import numpy as np
 import torch
 
+from sklearn_seq2seq._files import is_lack_of_memory, read_whole, write_whole
+from sklearn_seq2seq._warnings import warn
+
 FORMAT = "sklearn_seq2seq checkpoint 2"
 
 
@@ -26,7 +27,8 @@ class Checkpoint:
     Parameters
     ----------
     path : str or path
-        In a folder each fit has a file of its own, named after its fingerprint.
+        In a folder each fit has a file of its own, named after its fingerprint. A link
+        is followed.
     fingerprint : dict of str
         What makes this fit the one it is: names and hashes.
 
@@ -40,11 +42,13 @@ class Checkpoint:
         given, path = str(path), Path(path)
         if path.is_dir() or given.endswith(("/", os.sep)):
             path /= f"{joblib.hash(fingerprint)}.pt"
+        path = Path(os.path.realpath(path))
         if not given or not path.parent.is_dir():
             raise ValueError(f"The folder of checkpoint={given!r} does not exist.")
         self.path = path
         self.fingerprint = fingerprint
-        self.proven = False
+        self.proven = self.warned = False
+        self.known = None
 
     def read(self):
         """Return the state last written, or None if there is no file.
@@ -54,9 +58,10 @@ class Checkpoint:
         ValueError
             If the file is broken, or of another fit.
         """
-        if not self.path.exists():
+        self.known = _identity(self.path)
+        if self.known is None:
             return None
-        content = io.BytesIO(self.path.read_bytes())
+        content = io.BytesIO(read_whole(self.path))
         try:
             state = torch.load(content, map_location="cpu", weights_only=True)
             state = _with_numpy(state)
@@ -64,6 +69,8 @@ class Checkpoint:
             if state["format"] != FORMAT:
                 raise ValueError(state["format"])
         except Exception as error:  # whatever the bytes make torch raise
+            if is_lack_of_memory(error):
+                raise MemoryError(f"checkpoint={str(self.path)!r}: {error}") from error
             raise ValueError(
                 f"checkpoint={str(self.path)!r} cannot be used: it is not a whole "
                 "checkpoint of this version. It is left as it is; delete it to start "
@@ -87,8 +94,11 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            If the state holds what `read` would refuse.
+            If the state holds what `read` would refuse, or the file is another fit's.
+        OSError
+            If it cannot be written; the file is what it was then.
         """
+        self._check_owner(state["seed"])
         history = json.dumps(state["history"], default=_plain)
         state = {
             **_without_numpy(state),
@@ -96,28 +106,58 @@ class Checkpoint:
             "format": FORMAT,
             "fingerprint": self.fingerprint,
         }
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+        # Written to a file by torch, a full disk would be an error that names nothing.
+        content = io.BytesIO()
+        torch.save(state, content)
         if not self.proven:
-            self._prove(temporary)
-        os.replace(temporary, self.path)
-        _sync_folder(self.path.parent)
+            self._prove(content)
+        write_whole(self.path, content.getbuffer())
+        self.known = _identity(self.path)
 
-    def _prove(self, file):
-        """Read a first file: better no training than one that cannot be resumed."""
+    def _check_owner(self, seed):
+        """Refuse a file that has become another fit's since this one began."""
+        found = _identity(self.path)
+        if found is None or found == self.known:
+            return
+        state = cause = None
         try:
-            torch.load(file, map_location="cpu", weights_only=True)
+            state = self.read()
+        except ValueError as error:
+            cause = error
+        if cause is not None or (state is not None and state["seed"] != seed):
+            raise ValueError(
+                f"Another fit has written to checkpoint={str(self.path)!r} since this "
+                "one began. The file is left as it is; give each fit a path of its "
+                "own, or a folder."
+            ) from cause
+        if not self.warned:
+            self.warned = True
+            warn(
+                f"The same fit is under way elsewhere, with the same file: checkpoint="
+                f"{str(self.path)!r}."
+            )
+
+    def _prove(self, content):
+        """Read a first state: better no training than one that cannot be resumed."""
+        content.seek(0)
+        try:
+            torch.load(content, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            os.unlink(file)
             raise ValueError(
                 "The state of this training is not one that checkpoint can keep: the "
                 "optimiser or the schedule remembers an object other than a number or "
                 "a tensor. Use another optimizer or lr_schedule, or checkpoint=None."
             ) from error
         self.proven = True
+
+
+def _identity(path):
+    """What tells a file from one that has been put in its place; None without one."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 _ARRAY = "an array of numpy"
@@ -150,13 +190,3 @@ def _mapped(function, value):
 def _plain(value):
     """What stands in a file for a value that JSON does not have."""
     return value.item() if isinstance(value, np.generic) else repr(value)
-
-
-def _sync_folder(folder):
-    """Flush a rename to the disk, where folders can be opened."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -1,0 +1,95 @@
+"""Files that are written whole or not at all, and read only where they are files."""
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+
+def write_whole(path, data):
+    """Write a file beside its final place and then move it there.
+
+    At any moment the file is the old one or the new one, whatever ends the process. One
+    that exists keeps its mode and, where that is allowed, its owner; where `path` is a
+    link, what it points to is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+    data : bytes-like
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or something else than a file is there. The error names
+        `path`, and nothing is left of what was written.
+    """
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(place.parent))
+    old = None
+    with suppress(FileNotFoundError):
+        old = os.lstat(place)
+        if stat.S_ISDIR(old.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
+        if not stat.S_ISREG(old.st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+    # Names of files have at most 255 bytes.
+    part = place.with_name(f".{place.name[:50]}.{secrets.token_hex(8)}.part")
+    # Who may not read the old file cannot read the new one either, at any moment.
+    opener = partial(os.open, mode=0o666 if old is None else 0o600)
+    try:
+        with open(part, "xb", opener=opener) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if old is not None:
+            _make_alike(part, old)
+        os.replace(part, place)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    _sync_folder(place.parent)
+
+
+def _make_alike(path, old):
+    """Give a file the owner and the mode of another one."""
+    if hasattr(os, "chown"):
+        with suppress(PermissionError):
+            os.chown(path, old.st_uid, old.st_gid)
+    os.chmod(path, stat.S_IMODE(old.st_mode))
+
+
+def _sync_folder(folder):
+    """Flush a rename to the disk, where folders can be opened and flushed."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def read_whole(path):
+    """Read a file; a pipe or a device, which may have no end, is a ValueError."""
+
+    def at_once(name, flags):
+        # A pipe that nobody writes to would not even open.
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    with open(path, "rb", opener=at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{os.fspath(path)!r} is no regular file.")
+        return file.read()
+
+
+def is_lack_of_memory(error):
+    """Whether an error says so, be it of Python or of torch, on a CPU or a GPU."""
+    signs = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+    )
