@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sklearn_seq2seq._dummy import DummySeq2Seq
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
     from sklearn_seq2seq._lexicon import LexiconSeq2Seq
+    from sklearn_seq2seq._onnx._export import export_onnx
     from sklearn_seq2seq._persistence._file import ModelFileError
     from sklearn_seq2seq._saved_estimators import load, save
     from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
@@ -25,6 +26,7 @@ __all__ = [
     "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
+    "export_onnx",
     "load",
     "save",
 ]
@@ -40,10 +42,11 @@ _MODULES = {
     "Seq2SeqEnsemble": "_ensemble",
     "Seq2SeqTransformer": "_seq2seq_transformer",
     "SequenceVectorizer": "_text._vectorizer",
+    "export_onnx": "_onnx._export",
     "load": "_saved_estimators",
     "save": "_saved_estimators",
 }
-_SUBPACKAGES = ("datasets", "inspection", "metrics")
+_SUBPACKAGES = ("datasets", "inspection", "metrics", "runtime")
 
 
 def __getattr__(name):

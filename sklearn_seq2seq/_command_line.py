@@ -212,11 +212,9 @@ def _info(args):
 
 
 def _export(args):
-    try:
-        from sklearn_seq2seq import export_onnx
-    except ImportError as error:
-        raise ImportError("This version of sklearn_seq2seq exports nothing.") from error
-    export_onnx(_load(args), args.bundle)
+    from sklearn_seq2seq import export_onnx, load
+
+    export_onnx(load(args.model, trusted=args.trust), args.bundle)
 
 
 # Files ------------------------------------------------------------------------------

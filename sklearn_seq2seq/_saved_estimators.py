@@ -23,7 +23,7 @@ from sklearn_seq2seq._persistence._save_load import load, save  # noqa: F401 (wi
 from sklearn_seq2seq._persistence._values import register
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._columns import ColumnVectorizer
-from sklearn_seq2seq._text._subwords import piece_ids, read_tokenizer
+from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 from sklearn_seq2seq._training._make_net import MODULE_PARAMS, make_net
@@ -88,22 +88,13 @@ def _unpack_vectorizer(vectorizer, state, tensors):
     if tokenizer is not None:
         _require(type(tokenizer) is str, "its tokenizer is not text.")
         _require(
-            _pieces(tokenizer) == vocabulary, "its tokenizer has another vocabulary."
+            checked_piece_ids(tokenizer) == vocabulary,
+            "its tokenizer has another vocabulary.",
         )
         vectorizer.tokenizer_ = tokenizer
     vectorizer.vocabulary_ = vocabulary
     vectorizer.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
     vectorizer.max_length_ = state["max_length"]
-
-
-def _pieces(tokenizer):
-    try:
-        return piece_ids(tokenizer)
-    except (ImportError, KeyboardInterrupt, MemoryError, SystemExit):
-        raise
-    # A panic of the tokenizers library is no Exception.
-    except BaseException as error:
-        raise ValueError(f"it has no valid tokenizer: {str(error)[:200]}.") from error
 
 
 def _pack_columns(vectorizer, tensors):

@@ -129,11 +129,13 @@ def as_tokens(X, name=None):
     keep = X.data != 0
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))[keep]
     data = X.data[keep]
-    _check_ids(data, rows, f" of {name}" if name else "")
+    check_whole_numbers(data, rows, name)
     return from_flat(data, np.bincount(rows, minlength=X.shape[0]), X.shape[1])
 
 
-def _check_ids(data, rows, of_name):
+def check_whole_numbers(data, rows, name=None):
+    """Check the ids of tokens; `rows` are those that messages name."""
+    of_name = f" of {name}" if name else ""
     wrong = data != np.floor(data)
     if wrong.any():
         first = np.flatnonzero(wrong)[0]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_seq2seq._pairs._batches import TrainingBatches, cut, prediction_batches
-from sklearn_seq2seq._pairs._dataset import PairDataset, local_ids
+from sklearn_seq2seq._pairs._copying import local_ids
+from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._tokens import UNKNOWN, from_flat
 
 V = 5

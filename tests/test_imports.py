@@ -69,6 +69,16 @@ MAY_IMPORT = {
     "_model_info": {"_persistence"},
     "_command_line": {"_model_info", "datasets", "metrics"},
     "__main__": {"_command_line"},
+    "runtime": {*SHARED, "_decoding", "_pairs", "_persistence", "_text"},
+    "_onnx": {
+        *SHARED,
+        "_ensemble",
+        "_network",
+        "_persistence",
+        "_seq2seq_transformer",
+        "_text",
+        "runtime",
+    },
     "datasets": SHARED,
     "inspection": {*SHARED, "metrics"},
 }

@@ -15,7 +15,7 @@ from sklearn_seq2seq._network._losses import (
     position_mask,
     training_loss,
 )
-from sklearn_seq2seq._pairs._dataset import local_ids
+from sklearn_seq2seq._pairs._copying import local_ids
 from sklearn_seq2seq._tokens import UNKNOWN
 
 B, T, S, V = 4, 5, 3, 6

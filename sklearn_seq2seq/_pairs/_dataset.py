@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sklearn_seq2seq._pairs._copying import local_ids
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, lengths, pad
 
 
@@ -153,40 +154,3 @@ def to_device(tensors, device):
     return {
         name: tensor.to(device, non_blocking=go_on) for name, tensor in tensors.items()
     }
-
-
-def local_ids(tokens, copies, target_size):
-    """Refer tokens that no vocabulary holds to the source position that has them first.
-
-    Parameters
-    ----------
-    tokens : ndarray of int64, shape (B, T)
-        The targets, or `copies` itself.
-    copies : ndarray of int64, shape (B, S)
-        What the copying of each source position yields.
-    target_size : int
-        V.
-
-    Returns
-    -------
-    ndarray of int64, shape (B, T)
-        Ids from V upward replaced by V + the source position of their first occurrence,
-        or by the unknown token where the source has none.
-    """
-    rows, places = np.nonzero(tokens >= target_size)
-    if not len(rows):
-        return tokens
-    span = max(tokens.max(), copies.max()) + 1
-    source_rows, source_places = np.nonzero(copies >= target_size)
-    # Sorted keys of (row, token), each with its first place.
-    keys, first = np.unique(
-        source_rows * span + copies[source_rows, source_places], return_index=True
-    )
-    wanted = rows * span + tokens[rows, places]
-    found = np.isin(wanted, keys)
-    ids = np.full(len(rows), UNKNOWN)
-    at = np.searchsorted(keys, wanted[found])
-    ids[found] = target_size + source_places[first[at]]
-    local = tokens.copy()
-    local[rows, places] = ids
-    return local

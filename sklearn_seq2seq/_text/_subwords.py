@@ -92,6 +92,17 @@ def piece_ids(text):
     return dict(zip(sorted(pieces, key=pieces.__getitem__), count(FIRST_TOKEN)))
 
 
+def checked_piece_ids(tokenizer):
+    """`piece_ids` of a tokenizer that may be anything."""
+    try:
+        return piece_ids(tokenizer)
+    except (ImportError, KeyboardInterrupt, MemoryError, SystemExit):
+        raise
+    # A panic of the tokenizers library is no Exception.
+    except BaseException as error:
+        raise ValueError(f"it has no valid tokenizer: {str(error)[:200]}.") from error
+
+
 def cut_into_pieces(strings, text):
     """Encode each string as a list of the tokenizer's ids."""
     tokenizer, _ = load_tokenizer(text)

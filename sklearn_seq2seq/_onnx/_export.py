@@ -1,0 +1,208 @@
+"""`export_onnx`: a fitted model as one file for programs without torch.
+
+The file is a zip archive, nothing in it compressed, of
+
+``model.json``
+    what the text becomes ids by, and the parameters of decoding (see the page
+    "Deployment" of the guide);
+``encoder-0.onnx``, ``step-0.onnx``
+    the networks of the first model, and so on for each member of an ensemble.
+
+Its last 64 bytes, the archive's comment, are the SHA-256 of all bytes before them.
+"""
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from importlib import import_module
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
+from sklearn_seq2seq._files import write_whole
+from sklearn_seq2seq._onnx._networks import check_network, encoder_graph, step_graph
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+from sklearn_seq2seq.runtime._bundle import DIGITS, DOCUMENT, FORMAT_VERSION
+from sklearn_seq2seq.runtime._parameters import NAMES
+
+_TEXT = (
+    "analyzer",
+    "token_pattern",
+    "lowercase",
+    "normalize",
+    "joiner",
+    "handle_unknown",
+)
+_LIBRARIES = ("onnx", "sklearn_seq2seq", "torch")
+
+
+def export_onnx(model, path):
+    """Write a fitted model as networks in ONNX, with all that is needed to use them.
+
+    :func:`sklearn_seq2seq.runtime.load` reads the file with numpy and onnxruntime
+    alone; what is in it is described so that programs in other languages can. Needs the
+    extra ``onnx``.
+
+    Parameters
+    ----------
+    model : Seq2SeqTransformer, Seq2SeqEnsemble or Pipeline
+        A fitted model, or a Pipeline of a vectorizer and a model.
+    path : str or path-like
+        The file to write; one that exists is replaced.
+
+    Raises
+    ------
+    NotFittedError
+        Before `fit`.
+    ValueError
+        If something cannot be exported: a model of another kind, or a function that
+        cuts text, which no other language has.
+    ImportError
+        If onnx is not installed.
+
+    See Also
+    --------
+    sklearn_seq2seq.runtime.load : Reads such a file.
+    save : Writes a file to go on training from.
+
+    Notes
+    -----
+    The parameters of decoding, such as `beam_width`, are stored as they are now, and
+    can be changed after loading. Weights are in single precision.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn_seq2seq import Seq2SeqTransformer, export_onnx, runtime
+    >>> model = Seq2SeqTransformer(hidden_size=8, max_epochs=2, random_state=0)
+    >>> model = model.fit(["ab", "ba"], ["AB", "BA"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "shout.onnx.zip")
+    ...     export_onnx(model, path)
+    ...     exported = runtime.load(path)
+    >>> bool((exported.predict(["ab"]) == model.predict(["ab"])).all())
+    True
+    """
+    vectorizer = None
+    if isinstance(model, Pipeline) and len(model.steps) == 2:
+        vectorizer, model = (step for _, step in model.steps)
+    if not isinstance(model, Seq2SeqTransformer | Seq2SeqEnsemble):
+        raise ValueError(
+            "Only a Seq2SeqTransformer, a Seq2SeqEnsemble, or a Pipeline of a "
+            f"vectorizer and one of these can be exported; got {model!r:.80}."
+        )
+    check_is_fitted(model)
+    model._validate_params()
+    members = model._members
+    files = {}
+    for k, member in enumerate(members):
+        network = member.net_.module_
+        check_network(network)
+        files[f"encoder-{k}.onnx"] = encoder_graph(network)
+        files[f"step-{k}.onnx"] = step_graph(network)
+    files = {name: graph.to_bytes() for name, graph in files.items()}
+    document = {
+        "format": FORMAT_VERSION,
+        "versions": {name: import_module(name).__version__ for name in _LIBRARIES}
+        | {"python": platform.python_version()},
+        "target": _describe_side(members[0]._target),
+        "members": [_describe_member(member, vectorizer) for member in members],
+        "decoding": {name: _plain(getattr(model, name), name) for name in NAMES},
+    }
+    text = json.dumps(document, allow_nan=False, indent=1)
+    write_whole(path, sealed({DOCUMENT: text.encode(), **files}))
+
+
+def sealed(files, compression=zipfile.ZIP_STORED):
+    """Bytes of the archive, its comment the SHA-256 of all that is before it."""
+    buffer = io.BytesIO()
+    pairs = files.items() if isinstance(files, dict) else files
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in pairs:
+            # Of the present date the same model would make another file every time.
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
+        archive.comment = bytes(DIGITS)
+    data = buffer.getvalue()[:-DIGITS]
+    return data + hashlib.sha256(data).hexdigest().encode()
+
+
+def _describe_member(member, vectorizer):
+    side = _describe_side(member._source)
+    if vectorizer is not None:
+        if member._source.is_text:
+            raise ValueError(
+                "The model reads text of its own; export the Pipeline's last step."
+            )
+        check_is_fitted(vectorizer)
+        side = _describe_vectorizer(vectorizer)
+    return {
+        "source": side,
+        "copy": member._copies is not None,
+        "longest": list(member._longest),
+        "knows_empty": member._knows_empty,
+    }
+
+
+def _describe_side(side):
+    if side.is_text:
+        return _describe_vectorizer(side.vectorizer)
+    return {"kind": "ids", "size": side.size, "width": side.width, "ndim": side.ndim}
+
+
+def _describe_vectorizer(vectorizer):
+    if hasattr(vectorizer, "transformers_"):
+        columns = [
+            _describe_text(own) | {"name": name, "column": _plain(column, "A column")}
+            for name, own, column in vectorizer.transformers_
+        ]
+        return {"kind": "columns", "columns": columns}
+    if not isinstance(vectorizer, SequenceVectorizer):
+        raise ValueError(
+            "Only a SequenceVectorizer or a ColumnVectorizer can be exported with a "
+            f"model; got {vectorizer!r:.80}."
+        )
+    return _describe_text(vectorizer)
+
+
+def _describe_text(vectorizer):
+    if callable(vectorizer.analyzer):
+        raise ValueError(
+            "analyzer is a function, which cannot be exported. Cut the text with it "
+            "first and use analyzer='token'."
+        )
+    return {
+        "kind": "text",
+        **{name: getattr(vectorizer, name) for name in _TEXT},
+        "vocabulary": list(vectorizer.vocabulary_),
+        "max_length": vectorizer.max_length_,
+        "tokenizer": getattr(vectorizer, "tokenizer_", None),
+    }
+
+
+def _plain(value, name):
+    """A parameter as JSON has it."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Integral | Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    if sparse.issparse(value):
+        value = value.toarray()
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)
+    if isinstance(value, list | tuple):
+        return [_plain(item, name) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    raise ValueError(
+        f"{name} is a {type(value).__name__}, which cannot be exported; numbers, "
+        "strings and lists of these can."
+    )

@@ -1,0 +1,461 @@
+"""From what a user passes to hypotheses, and to the log-probability of given targets.
+
+Shapes: N rows (or pieces of rows), K hypotheses a row, B rows of a batch, T target
+positions, S source positions.
+"""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+from sklearn_seq2seq._decoding._constraint_parameters import (
+    banned_ids,
+    check_begins_member,
+    read_closed_set,
+    read_prefix,
+    trie_edges,
+)
+from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
+from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
+from sklearn_seq2seq._pairs._long_sources import (
+    Pieces,
+    chunked,
+    marks_of,
+    raise_long,
+    truncated,
+    warn_long,
+)
+from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, lengths, pad
+from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq.runtime._constraints import Ban, Copies, NoRepeat, Prefix, Trie
+from sklearn_seq2seq.runtime._network import States, log_mean_exp
+from sklearn_seq2seq.runtime._search import BeamSearch, Greedy, search
+from sklearn_seq2seq.runtime._sources import Sources, listed
+
+# Room beyond the longest training target before a prediction is cut off.
+SLACK = 1.25
+# So many times the rows of a training batch are decoded at once, as by the estimators,
+# and so many positions for each.
+ROWS_FACTOR = 4
+ROW_POSITIONS = 64
+
+
+@dataclass
+class Decoded:
+    """Result of a search, best first.
+
+    Attributes
+    ----------
+    ids : ndarray of int64 ``(N, K, T)``
+        Zero-terminated.
+    log_probs : ndarray of float64 ``(N, K)``
+        Minus infinity where a row has fewer hypotheses.
+    capped : ndarray of bool ``(N, K)``
+        Whether the limit, not the model, ended the sequence.
+    strings : list of str
+        What the ids beyond the target vocabulary stand for.
+    X : data
+        The sources, listed.
+    sources : list of Sources
+        What each member read of them.
+    pieces : list of Pieces, or None
+        Which parts those are; None if they are everything.
+    """
+
+    ids: np.ndarray
+    log_probs: np.ndarray
+    capped: np.ndarray
+    strings: list
+    X: object
+    sources: list[Sources]
+    pieces: list[Pieces] | None
+
+    def tokens(self, rows, ranks, target):
+        """Token rows of some hypotheses."""
+        ids = self.ids[rows, ranks]
+        live = np.logical_and.accumulate(ids != 0, axis=1)
+        width = max(target.width, ids.shape[1]) if target.is_text else target.width
+        return TokenRows(ids[live], live.sum(axis=1), width)
+
+    @property
+    def confidence(self):
+        """Probability of each row's best hypothesis."""
+        log_probs = self.log_probs[:, 0]
+        if self.pieces is not None:
+            log_probs = np.add.reduceat(log_probs, self.pieces[0].first)
+        return np.exp(log_probs)
+
+
+def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
+    """Search for the best targets, and warn of what was cut.
+
+    Parameters
+    ----------
+    members : list of Member
+    params : dict
+        The parameters of decoding.
+    X : data
+        As a user passes it.
+    prefix : data, default=None
+    n_best : int, default=1
+    whole : str, default=None
+        The method that cannot read sources in chunks.
+
+    Returns
+    -------
+    Decoded
+    """
+    target = members[0].target
+    X = listed(X, members[0].source, "X")
+    read = [member.read(X) for member in members]
+    strings = read[0][1]
+    barred = barred_copies(params["banned_tokens"], target, strings)
+    sources = [sources.without(barred) for sources, _ in read]
+    sources, pieces = shorten(members, params, X, sources, whole=whole)
+    if pieces is not None and params["long_source"] == "chunk":
+        _check_chunks_are_free(prefix, params)
+    limits = _limits(members, params, [lengths(s.tokens) for s in sources])
+    options, least = _options(params, target, prefix, len(limits))
+    limits = np.maximum(limits, least)
+    n_rows = ROWS_FACTOR * params["batch_size"]
+    parts = []
+    for rows in prediction_batches(sources[0].tokens, n_rows, ROW_POSITIONS * n_rows):
+        some = [s[rows] for s in sources]
+        ids, *scores = _search(
+            members, params, some, limits[rows], n_best, options(rows)
+        )
+        ids = members[0].name_copies(ids[:, :n_best], some[0])
+        parts.append((rows, ids, *(x[:, :n_best] for x in scores)))
+    found = Decoded(*_scatter(parts, len(limits)), strings, X, sources, pieces)
+    capped = found.capped[:, 0] & (limits > 0)
+    if not target.is_text:  # no longer than the arrays given to `fit`
+        capped &= limits < target.width
+    _warn_capped(capped, limits, pieces)
+    return found
+
+
+def _search(members, params, sources, limits, n_best, options):
+    states = States(m.start(s) for m, s in zip(members, sources, strict=True))
+    if sources[0].copies is not None:
+        copies = Copies(states[0].sources["copy_ids"], members[0].target.size)
+        options["constraints"] = [copies, *options["constraints"]]
+    width = max(params["beam_width"], n_best)
+    strategy = Greedy()
+    if width > 1:
+        strategy = BeamSearch(width, n_best, params["length_penalty"])
+
+    def step(states, previous):
+        steps = [
+            member.network.step(state, previous)
+            for member, state in zip(members, states, strict=True)
+        ]
+        after = States(state for _, state in steps)
+        if len(steps) == 1:
+            return steps[0][0], after
+        return log_mean_exp(np.stack([x for x, _ in steps])), after
+
+    return search(step, states, limits, strategy, **options)
+
+
+def _scatter(parts, n_samples):
+    n_best = max(ids.shape[1] for _, ids, *_ in parts)
+    n_steps = max(ids.shape[2] for _, ids, *_ in parts)
+    ids = np.zeros((n_samples, n_best, n_steps), dtype=np.int64)
+    log_probs = np.full((n_samples, n_best), -np.inf)
+    capped = np.zeros((n_samples, n_best), dtype=bool)
+    for rows, some, scores, caps in parts:
+        ids[rows, : some.shape[1], : some.shape[2]] = some
+        log_probs[rows, : scores.shape[1]] = scores
+        capped[rows, : caps.shape[1]] = caps
+    return ids, log_probs, capped
+
+
+def _warn_capped(capped, limits, pieces):
+    if capped.any():
+        rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
+        first = int(np.flatnonzero(capped)[0])
+        warn(
+            f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
+            f"by max_length rather than by the model; the first is row {rows[first]}, "
+            f"at {limits[first]} tokens.",
+        )
+
+
+# What bounds a search ---------------------------------------------------------------
+
+
+def barred_copies(banned, target, strings):
+    """Ids beyond the target vocabulary that must not be copied."""
+    if banned is None:
+        return []
+    if not target.is_text:
+        return [int(k) for k in banned if k >= target.size]
+    banned = set(banned)
+    return [target.size + k for k, x in enumerate(strings) if x in banned]
+
+
+def _limits(members, params, n_source):
+    """Most target tokens of each row, from each member's count of source tokens."""
+    target, max_length = members[0].target, params["max_length"]
+    if max_length == "auto":
+        limits = []
+        for member, n in zip(members, n_source, strict=True):
+            longest_source, longest_target = member.longest
+            longer = np.maximum(n / longest_source, 1)
+            limits.append(np.ceil(SLACK * longest_target * longer).astype(np.int64))
+        limits = np.max(limits, axis=0)
+        known = any(member.knows_empty for member in members)
+        if not known and not params["min_length"] and target.ndim == 2:
+            # Empty sources give empty targets unless training had others.
+            limits[np.max(n_source, axis=0) == 0] = 0
+    elif isinstance(max_length, Integral):
+        limits = np.full(len(n_source[0]), int(max_length))
+    else:
+        limits = np.ceil(max_length * n_source[0]).astype(np.int64)
+    return limits if target.is_text else np.minimum(limits, target.width)
+
+
+def _options(params, target, prefix, n_rows):
+    """Options of the search: ``(from rows to keywords, least limits)``."""
+    banned = banned_ids(params["banned_tokens"], target)
+    fixed, edges, prefixes, members = [], None, None, None
+    least = np.zeros(n_rows, dtype=np.int64)
+    if params["allowed_outputs"] is not None:
+        # A member is valid as it stands, repeats or not, and never cut.
+        members = read_closed_set(params["allowed_outputs"], target, banned)
+        long_enough = lengths(members) >= params["min_length"]
+        if long_enough.any():
+            members = members[long_enough]
+        edges = trie_edges(members)
+        least = np.maximum(least, lengths(members).max())
+    else:
+        if params["no_repeat_ngram_size"]:
+            fixed.append(NoRepeat(params["no_repeat_ngram_size"]))
+        if banned:
+            fixed.append(Ban(banned))
+    if prefix is not None:
+        tokens = read_prefix(prefix, target, n_rows)
+        if members is not None:
+            check_begins_member(tokens, members)
+        least = np.maximum(least, lengths(tokens))
+        prefixes, _ = pad(tokens)
+
+    def options(rows):
+        constraints = list(fixed)
+        if edges is not None:
+            constraints.append(Trie(edges, len(rows)))
+        if prefixes is not None:
+            constraints.append(Prefix(prefixes[rows]))
+        return {
+            "min_length": params["min_length"] if members is None else 0,
+            "emit_unknown": params["replace_unknown"] is not None,
+            "constraints": constraints,
+        }
+
+    return options, least
+
+
+# Long sources -----------------------------------------------------------------------
+
+
+def shorten(members, params, X, sources, *, whole=None):
+    """Do with long sources what `long_source` says: ``(sources, pieces or None)``."""
+    limit, long_source = params["max_source_length"], params["long_source"]
+    if limit is None:
+        return sources, None
+    if limit == "auto":
+        limit = min(member.longest[0] for member in members)
+    n_tokens = [lengths(s.tokens) for s in sources]
+    longest = np.max(n_tokens, axis=0)
+    rows = np.flatnonzero(longest > limit)
+    if not len(rows):
+        return sources, None
+    if long_source == "error":
+        raise_long(rows, longest, limit)
+    if long_source == "chunk":
+        _check_chunks_are_possible(members[0], rows, n_tokens, whole)
+        piece = _cut_into_chunks(members[0].source, X, sources[0].tokens, rows, limit)
+        pieces = [piece] * len(sources)
+    else:
+        keep_end = long_source == "truncate_start"
+        pieces = [truncated(n, limit, keep_end) for n in n_tokens]
+    warn_long(rows, longest, limit, long_source, len(pieces[0].rows))
+    shorter = [
+        member.shorten(*pair)
+        for member, *pair in zip(members, sources, pieces, strict=True)
+    ]
+    return shorter, pieces
+
+
+def _cut_into_chunks(source, X, tokens, rows, limit):
+    n_tokens = lengths(tokens)
+    if source.is_text:
+        # White space may be unknown, but here it must be seen.
+        tokens, extras = source.read(X, "X", open_vocabulary=True)
+        marks = marks_of(source.strings(extras))
+    else:
+        marks = marks_of([""] * (int(tokens.data.max()) + 1))
+    words = bool(source.joiner)
+    return chunked(n_tokens, limit, rows, tokens[rows], marks, words=words)
+
+
+def _check_chunks_are_possible(member, rows, n_tokens, whole):
+    reasons = {
+        f"{whole} needs whole sources, which chunks are not": whole is not None,
+        "sources or targets of several columns cannot be cut": (
+            member.source.has_columns or member.target.has_columns
+        ),
+        "targets of one token cannot be joined": member.target.ndim == 1,
+        "the members cut sources into tokens differently": any(
+            (n != n_tokens[0]).any() for n in n_tokens
+        ),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(
+                f"long_source='chunk' cannot be used for row {rows[0]} of X: "
+                f"{reason}. Use another long_source, or max_source_length=None."
+            )
+
+
+def _check_chunks_are_free(prefix, params):
+    """Refuse what is said of whole targets."""
+    for name, value in (
+        ("prefix", prefix),
+        ("allowed_outputs", params["allowed_outputs"]),
+    ):
+        if value is not None:
+            raise ValueError(
+                f"{name} is about whole targets, but long_source='chunk' decodes "
+                "some sources in pieces. Use another long_source, or "
+                "max_source_length=None."
+            )
+
+
+# Given targets ----------------------------------------------------------------------
+
+
+def log_likelihood(members, params, X, y=None):
+    """Log-probability of each row's target, its end included: float64 ``(N,)``."""
+    X = listed(X, members[0].source, "X")
+    y = X if y is None else listed(y, members[0].target, "y")
+    read = [member.read(X) for member in members]
+    targets = [
+        member.read_target(y, *pair) for member, pair in zip(members, read, strict=True)
+    ]
+    sources = [sources for sources, _ in read]
+    sizes = [sources[0].tokens.shape[0], targets[0].shape[0]]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"X and y have different numbers of rows: {sizes}.")
+    sources, _ = shorten(members, params, X, sources, whole="log_likelihood")
+    totals = np.empty(sizes[0])
+    n_rows = ROWS_FACTOR * params["batch_size"]
+    positions = np.column_stack(
+        [lengths(x) + 1 for x in (sources[0].tokens, targets[0])]
+    )
+    order = pair_order(*positions.T)
+    for rows in cut(order, positions, n_rows, 2 * ROW_POSITIONS * n_rows):
+        log_probs = log_mean_exp(
+            np.stack(
+                [
+                    forced(member, source[rows], target[rows])[0]
+                    for member, source, target in zip(
+                        members, sources, targets, strict=True
+                    )
+                ]
+            )
+        )
+        beyond = np.arange(log_probs.shape[1]) >= positions[rows, 1][:, None]
+        totals[rows] = np.where(beyond, 0, log_probs).sum(axis=1)
+    return totals
+
+
+def forced(member, sources, targets, weights=False):
+    """What a member gives for each position of given targets.
+
+    Parameters
+    ----------
+    member : Member
+    sources : Sources
+    targets : TokenRows
+    weights : bool, default=False
+        Whether to return attention weights.
+
+    Returns
+    -------
+    log_probs : ndarray of float64 ``(B, T)``
+    weights : ndarray of float32 ``(B, T, S)``, or None
+    """
+    target, _ = pad(targets)
+    if sources.copies is not None:
+        target = local_ids(target, pad(sources.copies)[0], member.target.size)
+    state = member.start(sources)
+    previous = np.zeros(len(target), dtype=np.int64)
+    log_probs, looked = [], []
+    for column in target.T:
+        if weights:
+            step, state, where = member.network.step_with_weights(state, previous)
+            looked.append(where)
+        else:
+            step, state = member.network.step(state, previous)
+        log_probs.append(step[np.arange(len(column)), column].astype(np.float64))
+        previous = np.ascontiguousarray(column)
+    looked = np.stack(looked, axis=1) if weights else None
+    return np.stack(log_probs, axis=1), looked
+
+
+def replace_unknown(members, params, found, rows, tokens):
+    """Put the source token most attended to, as typed, for each unknown token.
+
+    Parameters
+    ----------
+    members : list of Member
+    params : dict
+    found : Decoded
+    rows : ndarray of int ``(n_targets,)``
+        The rows that the targets are of.
+    tokens : TokenRows
+        The targets.
+
+    Returns
+    -------
+    tokens : TokenRows
+    strings : list of str
+        What the ids beyond the target vocabulary stand for.
+    """
+    attending = [k for k, m in enumerate(members) if m.network.attends]
+    if not attending:
+        raise ValueError(
+            "replace_unknown='copy' needs a network with attention; got attention=None."
+        )
+    k = attending[0]
+    member, target = members[k], members[k].target
+    if not (member.source.is_text and target.is_text):
+        raise ValueError("replace_unknown='copy' needs text on both sides.")
+    check_same_pieces(member.source, target, "replace_unknown='copy'")
+    owner = np.repeat(np.arange(len(rows)), lengths(tokens))
+    targets = np.unique(owner[tokens.data == UNKNOWN])
+    strings = list(found.strings)
+    if not len(targets):
+        return tokens, strings
+    opened, extras = member.source.read(found.X, "X", open_vocabulary=True)
+    if found.pieces is not None:
+        opened = found.pieces[k].take(opened)
+    names = [*member.source.vectorizer._token_strings(), *extras]
+    banned = set(params["banned_tokens"] or ())
+    banned = np.array([name in banned for name in names])
+    tokens = tokens.copy()
+    for j in targets:
+        row = rows[j]
+        _, weights = forced(member, found.sources[k][[row]], tokens[[j]], weights=True)
+        source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
+        if not len(source):
+            continue
+        own = tokens.data[tokens.indptr[j] : tokens.indptr[j + 1]]
+        at = np.flatnonzero(own == UNKNOWN)
+        looked = source[weights[0, at, : len(source)].argmax(axis=1)]
+        at, looked = at[~banned[looked]], looked[~banned[looked]]
+        own[at] = target.size + len(strings) + np.arange(len(at))
+        strings += [names[i] for i in looked]
+    return tokens, strings
