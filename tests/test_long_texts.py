@@ -1,5 +1,6 @@
 """Sources that are longer than wished: refused, truncated, or read in chunks."""
 
+import sys
 import warnings
 from itertools import chain, pairwise
 
@@ -16,7 +17,15 @@ from sklearn_seq2seq import (
     load,
     save,
 )
-from sklearn_seq2seq._pairs._long_sources import Pieces, chunked, marks_of, truncated
+from sklearn_seq2seq._pairs._long_sources import (
+    _ENDS,
+    _WIDE_ENDS,
+    Pieces,
+    chunked,
+    marks_of,
+    truncated,
+)
+from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._tokens import from_flat, lengths
 from sklearn_seq2seq.inspection import AttentionDisplay
 
@@ -111,33 +120,48 @@ def unlimited(model):
 # Where to cut -----------------------------------------------------------------------
 
 
+CLOSING = ")]}\u201d\u2019\u300d\u300f\u00bb\"'"
+QUOTES = CLOSING + "\u201c\u00ab"
+WIDE = "\u3002\uff01\u061f\u06d4\u0964\u1362\u17d4\u104b"
+
+
+def after(left, closing, ends):
+    """Whether a list of strings ends in an end of a sentence and closing signs."""
+    left = list(left)
+    while left and left[-1] and not left[-1].strip(closing):
+        left.pop()
+    return bool(left) and left[-1].rstrip(closing)[-1:] in [*ends]
+
+
 def slow_chunks(tokens, limit, words=False):
     """Cut a list of strings, one after the other: lists, and what was between them."""
-    tokens, chunks, spaced = list(tokens), [], [False]
-    while len(tokens) > limit:
+    start, chunks, spaced = 0, [], [False]
+    while len(tokens) - start > limit:
         ranks = {}
-        for p in range((limit + 1) // 2, limit + 1):
-            left, right = tokens[p - 1], tokens[p]
-            space = (words or right[0].isspace()) and not left.isspace()
-            end = space and (left[-1] in ".!?" or "\n" in right)
-            ranks[p] = 2 * (end or left[-1] == "\N{IDEOGRAPHIC FULL STOP}") or space
+        for p in range(start + (limit + 1) // 2, start + limit + 1):
+            left, right = tokens[:p], tokens[p]
+            space = (words or right[0].isspace()) and not left[-1].isspace()
+            end = after(left, QUOTES, ".!?\u2026" + WIDE) or right in "\n\r\u2028"
+            wide = after(left, CLOSING, WIDE) and right[0] not in CLOSING + WIDE
+            ranks[p] = 2 * ((space and end) or wide) or space
         best = max(ranks.values())
         p = max(p for p in ranks if ranks[p] == best)
-        chunks.append(tokens[:p])
+        chunks.append(tokens[start:p])
         spaced.append(best > 0 and (words or tokens[p][0].isspace()))
-        tokens = tokens[p:]
-        while best and tokens and tokens[0].isspace():
-            del tokens[0]
-        if not tokens:
+        start = p
+        while best and start < len(tokens) and tokens[start].isspace():
+            start += 1
+        if start == len(tokens):
             return chunks, spaced[:-1]
-    return [*chunks, tokens], spaced
+    return [*chunks, tokens[start:]], spaced
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 20])
 def test_chunked_cuts_as_one_would_by_hand(limit):
     draw = np.random.default_rng(limit)
-    alphabet = ["a", "b", " ", "\n", ".", " x", "y!", "\N{IDEOGRAPHIC FULL STOP}"]
-    rows = [draw.integers(0, len(alphabet), draw.integers(0, 60)) for _ in range(80)]
+    alphabet = ["a", " ", "\n", "\u2028", "\u00a0", ".", " x", "y!", ' "', "?)", *WIDE]
+    alphabet += [*QUOTES, "\u0964\u201d", "\u3002\u201c", "\u2026\u201c"]
+    rows = [draw.integers(0, len(alphabet), draw.integers(0, 60)) for _ in range(400)]
     n_tokens = np.array(list(map(len, rows)))
     tokens = from_flat(np.concatenate(rows), n_tokens, 60)
     long = np.flatnonzero(n_tokens > limit)
@@ -165,6 +189,53 @@ def test_chunked_cuts_between_any_words_and_rather_behind_sentences():
     )
     assert pieces.starts.tolist() == [0, 2, 5]
     assert pieces.spaced.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("analyzer", ["char", "subword"])
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ('He said, "I go." She went away.', 'He said, "I go."'),
+        ("It is so (they say!). We left it.", "It is so (they say!)."),
+        ("He said, \u2018I go.\u2019 She went.", "He said, \u2018I go.\u2019"),
+        ("Er rief: \u201eHalt!\u201c Sie ging weg.", "Er rief: \u201eHalt!\u201c"),
+        ("他说：“我走了。”她也走了。", "他说：“我走了。”"),
+        ("他走了。 “你好，”她说。", "他走了。"),
+        ("「行きます。」と彼女は言った、そして", "「行きます。」"),
+        ("本当！？と彼女は言った、そして", "本当！？"),
+        ("वह घर गया। वह सो गयी थी", "वह घर गया।"),
+        ("वह घर गया।वह सो गयी थी", "वह घर गया।"),
+        ("هل ذهبت؟ نعم ذهبت أمس", "هل ذهبت؟"),
+        ("وہ گیا۔ وہ سو گئی تھی", "وہ گیا۔"),
+        ("ሰላም ነው። እሷ ሄደች ወደ", "ሰላም ነው።"),
+        ("ខ្ញុំទៅ។ នាងទៅផ្ទះ", "ខ្ញុំទៅ។"),
+        ("သူသွားသည်။ သူမလည်း", "သူသွားသည်။"),
+        ("Նա գնաց։ Նա քնեց հետո", "Նա գնաց։"),
+        ("We met v3.5. Then it was", "We met v3.5."),
+    ],
+)
+def test_sentences_of_many_scripts_are_whole(text, first, analyzer):
+    """Cut where one more token would still have fitted in."""
+    side, _ = learn_text([text], SequenceVectorizer(analyzer=analyzer), "X")
+    tokens, _ = side.read([text, first], "X")
+    n_tokens = lengths(tokens)
+    limit = n_tokens[1] + 1
+    pieces = chunked(
+        n_tokens[:1],
+        limit,
+        np.array([0]),
+        tokens[:1],
+        marks_of(side.strings()),
+        words=False,
+    )
+    assert side.write(pieces.take(tokens[:1]))[0] == first
+
+
+def test_ends_of_sentences_are_those_of_unicode():
+    regex = pytest.importorskip("regex")
+    signs = [chr(k) for k in range(sys.maxunicode + 1) if not 0xD800 <= k < 0xE000]
+    ends = set(regex.findall(r"\p{Sentence_Terminal}", "".join(signs)))
+    assert ends - {"\N{ONE DOT LEADER}"} <= {*_ENDS, *_WIDE_ENDS}
 
 
 def test_join_puts_spaces_between_pieces_that_hold_something():

@@ -4,6 +4,7 @@ A place between two tokens is named by the token to its right: to cut a row at p
 make it tokens 0 to p - 1 and p onwards.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +16,28 @@ from sklearn_seq2seq._warnings import warn
 # How good a place is to cut at.
 ANYWHERE, SPACE, SENTENCE = range(3)
 
-_ENDS = (".", "!", "?", "\N{HORIZONTAL ELLIPSIS}")
+# These end a sentence where white space follows: they occur in numbers and names too.
+_ENDS = frozenset(".!?\N{HORIZONTAL ELLIPSIS}\N{FULLWIDTH FULL STOP}")
 
-# These end a sentence without a space behind them.
-_WIDE_ENDS = (
-    "\N{IDEOGRAPHIC FULL STOP}",
-    "\N{FULLWIDTH EXCLAMATION MARK}",
-    "\N{FULLWIDTH QUESTION MARK}",
+# Unicode's property Sentence_Terminal without these and what looks like them.
+_TERMINALS = """
+0589 061D-061F 06D4 0700-0702 07F9 0837 0839 083D-083E 0964-0965 104A-104B 1362
+1367-1368 166E 1735-1736 17D4-17D5 1803 1809 1944-1945 1AA8-1AAB 1B4E-1B4F 1B5A-1B5B
+1B5E-1B5F 1B7D-1B7F 1C3B-1C3C 1C7E-1C7F 203C-203D 2047-2049 2CF9-2CFB 2E2E 2E3C
+2E53-2E54 2E60-2E61 3002 A4FF A60E-A60F A6F3 A6F7 A876-A877 A8CE-A8CF A92F A9C8-A9C9
+AA5D-AA5F AAF0-AAF1 ABEB FE12 FE15-FE16 FE52 FE56-FE57 FF01 FF1F FF61 10A56-10A57
+10F55-10F59 10F86-10F89 11047-11048 110BE-110C1 11141-11143 111C5-111C6 111CD
+111DE-111DF 11238-11239 1123B-1123C 112A9 113D4-113D5 1144B-1144C 115C2-115C3
+115C9-115D7 11641-11642 1173C-1173E 11944 11946 11A42-11A43 11A9B-11A9C 11C41-11C42
+11EF7-11EF8 11F43-11F44 16A6E-16A6F 16AF5 16B37-16B38 16B44 16D6E-16D6F 16E98 1BC9F
+1DA88
+"""
+
+# These end a sentence whatever follows.
+_WIDE_ENDS = frozenset(
+    chr(code)
+    for span in _TERMINALS.split()
+    for code in range(int(span.split("-")[0], 16), int(span.split("-")[-1], 16) + 1)
 )
 
 
@@ -177,7 +193,8 @@ def chunked(n_tokens, limit, rows, tokens, marks, *, words):
     Pieces
     """
     marks = Marks(*(mark[tokens.data] for mark in marks))
-    ranks = _ranks(marks, words)
+    starts = np.repeat(tokens.indptr[:-1], lengths(tokens))
+    ranks = _ranks(marks, starts, words)
     # The next token that is not white space.
     here = np.where(marks.blank, len(ranks), np.arange(len(ranks)))
     solid = np.minimum.accumulate(here[::-1])[::-1]
@@ -222,6 +239,13 @@ class Marks(NamedTuple):
         It ends a sentence, if white space follows.
     wide_end : ndarray of bool
         It ends a sentence.
+    quote : ndarray of bool
+        It is quotation marks and closing brackets, which may follow such an end.
+    closing : ndarray of bool
+        It is of those that can only close.
+    bound : ndarray of bool
+        It begins with one of the latter or with a wide end, and so belongs to the wide
+        end before it.
     """
 
     leading: np.ndarray
@@ -229,22 +253,53 @@ class Marks(NamedTuple):
     line: np.ndarray
     end: np.ndarray
     wide_end: np.ndarray
+    quote: np.ndarray
+    closing: np.ndarray
+    bound: np.ndarray
 
 
 def marks_of(strings):
     """Marks of each of the tokens' strings."""
-    return Marks(
-        np.array([s[:1].isspace() for s in strings], dtype=bool),
-        np.array([s.isspace() for s in strings], dtype=bool),
-        np.array([s.isspace() and "\n" in s for s in strings], dtype=bool),
-        np.array([s.endswith(_ENDS) for s in strings], dtype=bool),
-        np.array([s.endswith(_WIDE_ENDS) for s in strings], dtype=bool),
+    signs = set("".join(strings))
+    closing = "".join(filter(_closes, signs))
+    ends, bound = _ENDS | _WIDE_ENDS, _WIDE_ENDS.union(closing)
+    quotes = closing + "".join(s for s in signs if unicodedata.category(s) == "Pi")
+    unquoted, unclosed = ([s.rstrip(x) for s in strings] for x in (quotes, closing))
+    marks = (
+        [s[:1].isspace() for s in strings],
+        [s.isspace() for s in strings],
+        [s.isspace() and s.splitlines() != [s] for s in strings],
+        [s[-1:] in ends for s in unquoted],
+        [s[-1:] in _WIDE_ENDS for s in unclosed],
+        [not bare and s for s, bare in zip(strings, unquoted, strict=True)],
+        [not bare and s for s, bare in zip(strings, unclosed, strict=True)],
+        [s[:1] in bound for s in strings],
+    )
+    return Marks(*(np.array(list(map(bool, mark)), dtype=bool) for mark in marks))
+
+
+def _closes(sign):
+    # Of the straight quotes nobody knows; they rather close where a sentence ended.
+    return sign in "\"'\N{FULLWIDTH QUOTATION MARK}" or (
+        unicodedata.category(sign) in ("Pe", "Pf")
     )
 
 
-def _ranks(marks, words):
-    """How good each place is to cut at, as the marks of its two tokens have it."""
-    left = Marks(*(np.roll(mark, 1) for mark in marks))
-    space = (words | marks.leading) & ~left.blank
-    sentence = space & (left.end | marks.line) | left.wide_end
+def _ranks(marks, starts, words):
+    """How good each place is to cut at, as the marks of the tokens around have it.
+
+    `starts` is where the row of each token starts.
+    """
+    end = _looked_past(marks.end, marks.quote, starts)
+    wide_end = _looked_past(marks.wide_end, marks.closing, starts)
+    end, wide_end, blank = (np.roll(left, 1) for left in (end, wide_end, marks.blank))
+    space = (words | marks.leading) & ~blank
+    sentence = (space & (end | marks.line)) | (wide_end & ~marks.bound)
     return np.where(sentence, SENTENCE, np.where(space, SPACE, ANYWHERE))
+
+
+def _looked_past(ends, through, starts):
+    """Which tokens are, or follow, one of `ends` with nothing but `through` between."""
+    last = np.where(through, -1, np.arange(len(ends)))
+    last = np.maximum.accumulate(last)
+    return (last >= starts) & ends[last]

@@ -138,16 +138,18 @@ class Side:
     def strings(self, extras=()):
         """How each token reads, those beyond the vocabulary last; of text only."""
         strings = self.vectorizer._token_strings()
-        return [*(readable(strings) if self._has_pieces else strings), *extras]
+        if self._has_pieces:
+            strings = readable(strings, self.vectorizer.tokenizer_)
+        return [*strings, *extras]
 
     def without_space(self):
         """The id of each token, or of the same without the white space before it."""
         ids = np.arange(self.size)
         if self._has_pieces:
-            vocabulary = self.vectorizer.vocabulary_
-            for id_, (piece, text) in enumerate(
-                zip(self.vectorizer._token_strings(), self.strings(), strict=True)
-            ):
-                bare = piece[len(text) - len(text.lstrip()) :]
-                ids[id_] = vocabulary.get(bare, id_)
+            # Parts of characters all read as U+FFFD.
+            texts = self.strings()
+            by_text = {text: k for k, text in enumerate(texts) if "\ufffd" not in text}
+            for k, text in enumerate(texts):
+                if text[:1].isspace():
+                    ids[k] = by_text.get(text.lstrip() or text, k)
         return ids

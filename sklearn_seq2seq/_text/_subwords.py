@@ -116,8 +116,11 @@ def piece_names(ids, text):
     return list(map(load_tokenizer(text)[0].id_to_token, ids))
 
 
-def readable(pieces):
-    """Pieces with their marks for white space written as such."""
+def readable(pieces, text):
+    """Pieces as text, with white space; what is part of a character is U+FFFD."""
+    decoder = load_tokenizer(text)[0].decoder
+    if type(decoder).__name__ == "ByteLevel":
+        return [decoder.decode([piece]) for piece in pieces]
     return [piece.translate(_BLANKS) for piece in pieces]
 
 
