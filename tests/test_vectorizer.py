@@ -775,6 +775,38 @@ def test_tokenizer_that_cannot_be_read_is_an_error(tokenizer):
         SequenceVectorizer(analyzer="subword", tokenizer=tokenizer).fit(["a"])
 
 
+SCRIPTS = {
+    "Devanagari": "हिन्दी भाषा संसार में बोली जाती है",
+    "Bengali": "বাংলা ভাষা পৃথিবীতে ব্যবহৃত হয়",
+    "Gujarati": "ગુજરાતી ભાષા ભારતમાં બોલાય છે",
+    "Tamil": "தமிழ் மொழி உலகில் பேசப்படுகிறது",
+    "Telugu": "తెలుగు భాష దక్షిణ భారతదేశంలో ఉంది",
+    "Malayalam": "മലയാളം ഭാഷ കേരളത്തിൽ സംസാരിക്കുന്നു",
+    "Sinhala": "සිංහල භාෂාව ශ්\u200dරී ලංකාවේ කතා කරයි",
+    "Thai": "ภาษาไทย เป็นภาษาที่ ใช้กัน อยู่ที่นี่",
+    "Lao": "ພາສາລາວ ເປັນພາສາທີ່ ໃຊ້ກັນ ຢູ່ນີ້",
+    "Khmer": "ភាសាខ្មែរ ជាភាសា របស់ប្រទេស កម្ពុជា",
+    "Burmese": "မြန်မာဘာသာ သည်မြန်မာနိုင်ငံ ၏ရုံးသုံး ဘာသာဖြစ်သည်",
+    "Tibetan": "བོད་སྐད་ནི གངས་ཅན་གྱི སྐད་ཡིག་ཡིན",
+    "Hebrew with points": "בְּרֵאשִׁית בָּרָא אֱלֹהִים אֵת הַשָּׁמַיִם",
+    "Arabic with marks": "بِسْمِ اللَّهِ الرَّحْمَنِ الرَّحِيمِ",
+    "Persian": "می\u200cخواهم به کتاب\u200cخانه بروم",
+    "Latin, decomposed": unicodedata.normalize("NFD", "Tiếng Việt được viết bằng chữ"),
+    "Latin": "The English language is spoken here",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_subwords_keep_the_marks_of_a_script_with_its_letters(script):
+    regex = pytest.importorskip("regex")
+    text = SCRIPTS[script]
+    words = regex.findall(r"[\p{L}\p{M}\u200c\u200d]+|[^\p{L}\p{M}\s]+", text)
+    vectorizer = SequenceVectorizer(analyzer="subword")
+    tokens = vectorizer.fit_transform([text] * 1000)[:1]
+    assert tokens.nnz <= 1.3 * len(words)
+    assert vectorizer.inverse_transform(tokens)[0] == text
+
+
 def test_subword_refuses_a_vocabulary_and_lone_surrogates():
     with pytest.raises(ValueError, match="vocabulary=None"):
         SequenceVectorizer(analyzer="subword", vocabulary=["a"]).fit(["a"])

@@ -17,18 +17,31 @@ from sklearn_seq2seq._tokens import FIRST_TOKEN
 _BLANKS = str.maketrans("\u0120\u010a\u0109\u010d\u2581", " \n\t\r ")
 
 
+# Where no piece may reach across, as GPT-2 has it, but letters take along the marks and
+# joiners that write vowels and clusters in most scripts of Asia.
+_WORDS = (
+    r"'s|'t|'re|'ve|'m|'ll|'d"
+    r"| ?\p{L}[\p{L}\p{M}\x{200C}\x{200D}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+)
+
+
 def train_tokenizer(blocks, model, size):
     """Learn pieces of bytes from blocks of strings; returns the tokenizer's JSON."""
     tokenizers = import_optional("tokenizers", "subword")
-    byte_level = import_optional("tokenizers.pre_tokenizers", "subword").ByteLevel
-    alphabet = sorted(byte_level.alphabet())
+    cutting = import_optional("tokenizers.pre_tokenizers", "subword")
+    alphabet = sorted(cutting.ByteLevel.alphabet())
     models, trainers = tokenizers.models, tokenizers.trainers
     if model == "bpe":
         empty, trainer = models.BPE(), trainers.BpeTrainer
     else:
         empty, trainer = models.Unigram(), trainers.UnigramTrainer
     tokenizer = tokenizers.Tokenizer(empty)
-    tokenizer.pre_tokenizer = byte_level(add_prefix_space=False)
+    tokenizer.pre_tokenizer = cutting.Sequence(
+        [
+            cutting.Split(tokenizers.Regex(_WORDS), "isolated"),
+            cutting.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     with _single_thread():
         tokenizer.train_from_iterator(
