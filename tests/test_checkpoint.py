@@ -13,6 +13,7 @@ import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import joblib
 import numpy as np
@@ -794,3 +795,128 @@ def test_a_folder_that_is_not_there_becomes_no_file(name, tmp_path, monkeypatch)
     with pytest.raises(ValueError, match="The folder of checkpoint"):
         Checkpoint(name, {})
     assert not list(tmp_path.iterdir())
+
+
+# Hostile and broken files ------------------------------------------------------------
+
+
+def reading(path):
+    return torch.load(path, weights_only=True)
+
+
+def other_form(value):
+    """Values of other kinds, shapes and dtypes in a value's place."""
+    yield from (None, True, -1, 10**30, 0.5, float("nan"), "x", [], {}, (1, 2), b"x")
+    if isinstance(value, torch.Tensor):
+        yield from (value[None], value.double(), value.long(), value.to("meta"))
+        yield from (torch.zeros(3), torch.zeros(()), torch.zeros(0), value.to_sparse())
+        yield torch.zeros(1).expand(10**6, 10**6)
+    elif isinstance(value, dict):
+        yield dict(list(value.items())[1:])
+        yield value | {1: 2, ("a",): torch.zeros(1)}
+    elif isinstance(value, list):
+        yield value[:-1]
+        yield value + value
+
+
+def places(node, way=()):
+    yield way
+    if isinstance(node, dict | list):
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in items:
+            yield from places(value, (*way, key))
+
+
+def replaced(node, way, value):
+    if not way:
+        return value
+    new = dict(node) if isinstance(node, dict) else list(node)
+    new[way[0]] = replaced(node[way[0]], way[1:], value)
+    return new
+
+
+ONE_CYCLE = partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1, total_steps=100)
+
+
+@pytest.fixture(scope="module")
+def states(tmp_path_factory):
+    """Parameters, data, and what a broken-off and a whole fit of them left."""
+    X = ["ab", "ba", "abb", "bab"] * 4
+    found = {}
+    for name, params in {
+        "fused adam": {"early_stopping": True, "checkpoint_minutes": 1e-9},
+        "plateau, sgd": {"optimizer": "sgd", "lr_schedule": "plateau"},
+        "schedule of torch": {"lr_schedule": ONE_CYCLE, "optimizer": "nadam"},
+    }.items():
+        params = {**params, "hidden_size": 4, "embedding_size": 3, "batch_size": 4}
+        path = tmp_path_factory.mktemp("state") / "state.pt"
+        for callbacks in ([Interrupt(3, 2)], None):
+            model = small(**params, checkpoint=path, callbacks=callbacks)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(X, X)
+            found[name, callbacks is None] = params, X, reading(path)
+    return found
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("name", ["fused adam", "plateau, sgd", "schedule of torch"])
+def test_states_of_other_forms_are_refused(states, name, finished, tmp_path):
+    """Or gone on from, where they are of the same form; never a crash."""
+    params, X, state = states[name, finished]
+    path = tmp_path / "state.pt"
+    rng = np.random.default_rng(finished)
+    everywhere = [way for way in places(state) if way]
+    optimizer = [way for way in everywhere if way[0] == "optimizer"]
+    n_refused = 0
+    for round_ in range(60):
+        ways = optimizer if round_ % 2 else everywhere
+        way = ways[rng.integers(len(ways))]
+        value = state
+        for key in way:
+            value = value[key]
+        others = list(other_form(value))
+        other = others[rng.integers(len(others))]
+        torch.save(replaced(state, way, other), path)
+        content = path.read_bytes()
+        said = value_error_of(small(**params, checkpoint=path), X)
+        if said is not None and "diverged" not in said:
+            assert str(path) in said
+            assert path.read_bytes() == content
+            n_refused += 1
+    assert n_refused > 20
+
+
+def value_error_of(model, X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model.fit(X, X)
+        except ValueError as error:
+            return str(error)
+    return None
+
+
+def test_optimiser_states_of_other_shapes_are_refused(states, tmp_path):
+    """Fused Adam would read and write beyond them."""
+    params, X, state = states["fused adam", False]
+    path = tmp_path / "state.pt"
+    for entry in ("exp_avg", "exp_avg_sq", "step"):
+        for number, own in list(state["optimizer"]["state"].items())[::6]:
+            way = ("optimizer", "state", number, entry)
+            for other in (torch.zeros(1), own[entry][None], own[entry].double(), None):
+                torch.save(replaced(state, way, other), path)
+                with pytest.raises(ValueError, match=r"state\.pt.*cannot be used"):
+                    small(**params, checkpoint=path).fit(X, X)
+
+
+def test_lack_of_memory_is_no_broken_file(words, shouted, tmp_path, monkeypatch):
+    path = tmp_path / "state.pt"
+    model = small(checkpoint=path, max_epochs=1).fit(words, shouted)
+    for error in (
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: not enough memory"),
+    ):
+        monkeypatch.setattr(torch, "load", Mock(side_effect=error))
+        with pytest.raises(MemoryError, match=r"state\.pt"):
+            model.fit(words, shouted)

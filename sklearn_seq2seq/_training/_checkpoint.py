@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pickle
+from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 
 from sklearn_seq2seq._files import is_lack_of_memory, read_whole, write_whole
+from sklearn_seq2seq._training._checkpoint_state import check_entries
 from sklearn_seq2seq._warnings import warn
 
 FORMAT = "sklearn_seq2seq checkpoint 2"
@@ -62,20 +64,13 @@ class Checkpoint:
         if self.known is None:
             return None
         content = io.BytesIO(read_whole(self.path))
-        try:
+        with self.refusing():
             state = torch.load(content, map_location="cpu", weights_only=True)
             state = _with_numpy(state)
             state["history"] = json.loads(state["history"])
+            check_entries(state)
             if state["format"] != FORMAT:
                 raise ValueError(state["format"])
-        except Exception as error:  # whatever the bytes make torch raise
-            if is_lack_of_memory(error):
-                raise MemoryError(f"checkpoint={str(self.path)!r}: {error}") from error
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} cannot be used: it is not a whole "
-                "checkpoint of this version. It is left as it is; delete it to start "
-                "afresh, or choose another path."
-            ) from error
         theirs = state["fingerprint"]
         own = self.fingerprint
         other = [name for name, value in own.items() if theirs.get(name) != value]
@@ -87,6 +82,20 @@ class Checkpoint:
                 "file."
             )
         return state
+
+    @contextmanager
+    def refusing(self):
+        """Turn whatever the file's content makes go wrong into one ValueError."""
+        try:
+            yield
+        except Exception as error:
+            if is_lack_of_memory(error):
+                raise MemoryError(f"checkpoint={str(self.path)!r}: {error}") from error
+            raise ValueError(
+                f"checkpoint={str(self.path)!r} cannot be used: it is not a whole "
+                "checkpoint of this version. It is left as it is; delete it to start "
+                "afresh, or choose another path."
+            ) from error
 
     def write(self, state):
         """Put `state`, a dict of tensors and plain values, in the file's place.

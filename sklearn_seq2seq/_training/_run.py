@@ -18,6 +18,7 @@ from sklearn_seq2seq._training._callbacks import (
     make_callbacks,
 )
 from sklearn_seq2seq._training._checkpoint import Checkpoint
+from sklearn_seq2seq._training._checkpoint_state import alike, check_fits
 from sklearn_seq2seq._training._devices import choose_device, precision_failure
 from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
 from sklearn_seq2seq._training._make_net import apply_training_params
@@ -133,10 +134,13 @@ class Training:
         """
         self._prepare(net)
         if self.saved is not None:
+            with self.checkpoint.refusing():
+                check_fits(self.saved, net, self.monitored)
             net.history = History(self.saved["history"])
             net.sums_ = self.saved["sums"]
         if self.finished:
-            _load(net, self.saved)
+            with self.checkpoint.refusing():
+                _load(net, self.saved)
         else:
             try:
                 self._run(net, self._callbacks(net, decoded, tasks))
@@ -199,7 +203,8 @@ class Training:
         net.notify("on_train_begin", X=self.dataset, y=None)
         if self.saved is not None:
             # A scheduler sets the learning rate when it begins; so only now.
-            _load(net, self.saved)
+            with self.checkpoint.refusing():
+                _load(net, self.saved)
         finished, trouble = self._loop(net)
         net.sums_ = None
         entry = self.monitored or "train_loss"
@@ -267,9 +272,14 @@ def _load(net, saved):
     net.memory_ = saved["memory"]
     net.module_.randomness.load_state_dict(saved["randomness"])
     net.module_.load_state_dict(saved["module"])
+    groups = net.optimizer_.state_dict()["param_groups"]
+    if not alike(saved["optimizer"]["param_groups"], groups):
+        raise ValueError("optimizer")  # of what the schedule has added
     net.optimizer_.load_state_dict(saved["optimizer"])
     schedule = _callback(net, LRScheduler)
     if saved["schedule"] is not None and schedule is not None:
+        if not alike(saved["schedule"], schedule.lr_scheduler_.state_dict()):
+            raise ValueError("schedule")
         schedule.lr_scheduler_.load_state_dict(saved["schedule"])
     if saved["best"] is not None:
         _callback(net, BestModel).load_state_dict(saved["best"])
