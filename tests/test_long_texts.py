@@ -666,3 +666,17 @@ def test_saved_and_loaded_models_read_chunks_alike(fitted, tmp_path):
     assert loaded.get_params()["long_source"] == "chunk"
     with pytest.warns(UserWarning, match=CUT):
         assert loaded.predict(X).tolist() == model.predict(X).tolist()
+
+
+def test_impossibly_long_predictions_are_no_floating_point_errors(fitted):
+    """Their probability is too small for a number, which is nobody's error."""
+    long = [" ".join(phrases(400, 3, 1)), "ab"]
+    model = fitted("char", max_source_length=5, long_source="chunk")
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert model.predict_confidence(long)[0] == 0
+        assert model.score(long, model.predict(long)) == 1
+        model.set_params(max_source_length=None, max_length=1500, min_length=1500)
+        model.set_params(banned_tokens=["A", "B"], batch_size=1)
+        assert (model.predict_nbest(["ab"], 2)["probability"] == 0).all()
+        assert model.log_likelihood(["ab"], ["AB" * 1000])[0] < -800

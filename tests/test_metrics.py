@@ -590,3 +590,15 @@ def test_bleu_takes_token_lists_as_they_stand():
     assert bleu(["new york", "is", "it", "ok"], ["new", "york is", "it", "ok"]) < 100
     capitals = [list("ABCD")], [list("abcd")]
     assert metrics.bleu_score(*capitals, lowercase=True) == pytest.approx(100)
+
+
+def test_scores_at_their_extremes_are_no_floating_point_errors():
+    with np.errstate(all="raise"):
+        assert metrics.perplexity([-1e5], [1]) == np.inf
+        assert metrics.perplexity([-np.inf, 0], [1, 1]) == np.inf
+        true, weight = ["a b " * 2000], [1e-200]
+        assert metrics.bleu_score(true, ["a"], sample_weight=weight) == 0
+        assert metrics.chrf_score(true, ["b"], sample_weight=weight) < 1
+        assert metrics.rouge_score(true, ["c"], sample_weight=weight) == 0
+        assert metrics.token_error_rate(true, [""], sample_weight=weight) == 1
+        assert metrics.exact_match_score(true, [""], sample_weight=weight) == 0

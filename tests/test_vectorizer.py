@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import unicodedata
 import warnings
 
@@ -411,6 +412,15 @@ def test_vocabulary_can_be_shared():
 def test_vocabulary_that_is_wrong_is_an_error(vocabulary, match):
     with pytest.raises(ValueError, match=match):
         SequenceVectorizer(vocabulary=vocabulary).fit(["a"])
+
+
+def test_vocabulary_with_a_duplicate_is_read_in_linear_time():
+    tokens = [f"w{k}" for k in range(100_000)]
+    start = time.process_time()
+    with pytest.raises(ValueError, match="Token 'w99999' occurs more than once"):
+        SequenceVectorizer(vocabulary=[*tokens, "w99999"]).fit(["a"])
+    # In quadratic time it took minutes.
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
@@ -823,6 +833,18 @@ def test_subword_leaves_the_environment_alone(monkeypatch):
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
     vectorizer.fit(WORDS)
     assert os.environ["TOKENIZERS_PARALLELISM"] == "true"
+
+
+@pytest.mark.parametrize("before", [None, "true"])
+def test_subword_leaves_the_environment_alone_in_threads(monkeypatch, before):
+    name = "TOKENIZERS_PARALLELISM"
+    monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv(name, before)
+    fit = joblib.delayed(SequenceVectorizer(analyzer="subword").fit)
+    texts = [["ab cd " * (k % 7 + 1)] * (k % 5 * 50 + 1) for k in range(60)]
+    joblib.Parallel(n_jobs=8, backend="threading")(map(fit, texts))
+    assert os.environ.get(name) == before
 
 
 def test_subword_survives_a_fork(capfd):

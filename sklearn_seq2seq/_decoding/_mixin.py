@@ -570,6 +570,7 @@ class DecodingMixin:
 
         return options, least
 
+    @np.errstate(under="ignore")
     def _table(self, X, *, distinct, **options):
         """Decode, and lay the hypotheses out as `predict_nbest` describes.
 
@@ -671,6 +672,7 @@ def _width(decoded, target):
     return target.width
 
 
+@np.errstate(under="ignore")
 def _confidence(decoded, pieces):
     """Probability of each prediction."""
     log_probs = decoded.log_probs[:, 0]

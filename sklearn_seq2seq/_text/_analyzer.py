@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import partial
@@ -164,7 +164,7 @@ def check_vocabulary(vocabulary):
         tokens = sorted(tokens)
     numbered = dict(zip(map(str, tokens), count(FIRST_TOKEN)))
     if len(numbered) < len(tokens):
-        twice = next(t for i, t in enumerate(tokens) if t in tokens[:i])
+        twice = next(token for token, n in Counter(tokens).items() if n > 1)
         raise ValueError(f"Token {twice!r} occurs more than once in vocabulary.")
     if not numbered:
         raise ValueError("vocabulary is empty; None learns it from the data.")

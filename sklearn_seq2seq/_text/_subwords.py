@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import contextmanager
+import threading
 from functools import lru_cache, partial
 from itertools import count, groupby, pairwise
 from operator import attrgetter
@@ -43,7 +43,7 @@ def train_tokenizer(blocks, model, size):
         ]
     )
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    with _single_thread():
+    with _SINGLE_THREAD:
         tokenizer.train_from_iterator(
             blocks,
             trainer(
@@ -173,16 +173,33 @@ def check_encodable(strings, start, name):
     return strings
 
 
-@contextmanager
-def _single_thread():
-    """Keep the tokenizers library from starting threads: it then fears every fork."""
+class _SingleThread:
+    """Keeps the tokenizers library from starting threads: it then fears every fork.
+
+    Where several threads train at once, the first remembers the environment and the
+    last restores it.
+    """
+
     name = "TOKENIZERS_PARALLELISM"
-    before = os.environ.get(name)
-    os.environ[name] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+
+    def __init__(self):
+        self.lock, self.n_inside, self.before = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self.lock:
+            if not self.n_inside:
+                self.before = os.environ.get(self.name)
+                os.environ[self.name] = "false"
+            self.n_inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.n_inside -= 1
+            if self.n_inside:
+                return
+            os.environ.pop(self.name, None)
+            if self.before is not None:
+                os.environ[self.name] = self.before
+
+
+_SINGLE_THREAD = _SingleThread()

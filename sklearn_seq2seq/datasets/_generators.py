@@ -4,10 +4,10 @@ from datetime import date
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from sklearn.utils.random import sample_without_replacement
 
+from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.datasets._bunch import GENERATOR, make_bunch
 
@@ -106,7 +106,7 @@ def make_dates(
     if not start <= end:
         raise ValueError(f"start must not be after end; got {start} and {end}.")
 
-    rng = check_random_state(random_state)
+    rng = generator_of(random_state)
     days = start + rng.randint((end - start).astype(int) + 1, size=n_samples)
     which = rng.randint(len(parsed), size=n_samples)
     forms = rng.randint(len(_DATE_FORMATS) + len(_DATE_SKELETONS), size=n_samples)
@@ -248,7 +248,7 @@ def make_number_words(
             f"num2words does not have language={language!r}; it has "
             f"{', '.join(sorted(library.CONVERTER_CLASSES))}."
         )
-    draws = _draw_different(high - low, n_samples, check_random_state(random_state))
+    draws = _draw_different(high - low, n_samples, generator_of(random_state))
     numbers = [low + draw for draw in draws]
     words = [_spell(library, number, language) for number in numbers]
     return make_bunch(
@@ -358,7 +358,7 @@ def make_names(
     Wezebe | Seqevof is the home of Wezebe and of nobody else
     Danuved | in Kelacob they call me Danuved
     """
-    rng = check_random_state(random_state)
+    rng = generator_of(random_state)
     stride = 1 if subset == "all" else 2
     if n_samples > _N_NAMES // stride // 2:
         raise ValueError(

@@ -4,9 +4,9 @@ import string
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq.datasets._bunch import GENERATOR, make_bunch
 
 _STRINGS = {
@@ -213,7 +213,7 @@ def _random_strings(n_samples, min_length, max_length, alphabet, random_state):
         )
     if not alphabet:
         raise ValueError("alphabet must hold at least one character; got ''.")
-    rng = check_random_state(random_state)
+    rng = generator_of(random_state)
     ends = np.cumsum(rng.randint(min_length, max_length + 1, size=n_samples))
     letters = rng.randint(len(alphabet), size=ends[-1])
     text = "".join(np.array(list(alphabet))[letters])
@@ -286,7 +286,7 @@ def make_addition(
     >>> X.tolist(), y.tolist()
     (['4+97', '6+98', '98+496'], ['101', '104', '594'])
     """
-    rng = check_random_state(random_state)
+    rng = generator_of(random_state)
     digits = rng.randint(1, n_digits + 1, size=(n_samples, n_terms))
     low = np.where(digits == 1, 0, 10 ** (digits - 1))
     rows = rng.randint(low, 10**digits, dtype=np.int64).tolist()

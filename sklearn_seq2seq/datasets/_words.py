@@ -5,9 +5,9 @@ import unicodedata
 from importlib.resources import files
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_params
 
+from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.datasets._bunch import COUNT, FORMAT, make_bunch, object_array
 
@@ -284,7 +284,7 @@ def _choose(source, target, n_words, letters_only, random_state):
             raise ValueError(
                 f"n_words={n_words} were asked for; there are {len(rows)}."
             )
-        rows = check_random_state(random_state).permutation(rows)[:n_words]
+        rows = generator_of(random_state).permutation(rows)[:n_words]
     return source[rows], target[rows]
 
 

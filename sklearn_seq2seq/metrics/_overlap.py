@@ -106,7 +106,8 @@ def bleu_score(
             smooth_method=metric.smooth_method,
             smooth_value=metric.smooth_value,
         ).score
-        brevity = min(1, np.exp(1 - true_length / length)) if length else 0
+        with np.errstate(under="ignore"):
+            brevity = min(1, np.exp(1 - true_length / length)) if length else 0
         score = brevity * precision
     return _with_signature(score, metric, return_signature)
 

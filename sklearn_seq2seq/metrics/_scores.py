@@ -157,6 +157,7 @@ def edits_per_token(n_edits, n_tokens):
     return float(n_edits / n_tokens if n_tokens else n_edits)
 
 
+@np.errstate(over="ignore", under="ignore")
 def perplexity(log_likelihoods, n_tokens, *, sample_weight=None):
     """Perplexity per token from the log-likelihood of each row.
 
