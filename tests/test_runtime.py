@@ -27,6 +27,7 @@ from sklearn_seq2seq._decoding import _strategies as torch_strategies
 from sklearn_seq2seq._decoding._constraint_parameters import trie_edges
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._onnx import _networks
+from sklearn_seq2seq._onnx._quantize import quantize
 from sklearn_seq2seq._tokens import unpad
 from sklearn_seq2seq.runtime import _constraints, _search
 from sklearn_seq2seq.runtime._network import Network
@@ -552,3 +553,24 @@ def test_what_cannot_be_exported_is_said(words, shouted, folder):
     model.set_params(source_vectorizer=None).fit(words, shouted)
     model.net_.module_.decoder = torch.nn.Identity()
     refuse(model, "decoder, Identity, has no ONNX graph yet")
+
+
+@pytest.mark.parametrize("kind", ["characters", "copies", "words", "no attention"])
+def test_eight_bits_are_close(models, predictors, folder, kind, capfd):
+    model, X = models[kind]
+    export_onnx(model, folder / "small.zip", int8=True)
+    assert capfd.readouterr() == ("", "")
+    small = runtime.load(folder / "small.zip")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = model.predict(X)
+        np.testing.assert_allclose(
+            small.log_likelihood(X, y), predictors[kind].log_likelihood(X, y), atol=0.3
+        )
+
+
+def test_eight_bits_are_smaller():
+    network = EncoderDecoder(30, 40, hidden_size=64)
+    for graph in (_networks.encoder_graph(network), _networks.step_graph(network)):
+        data = graph.to_bytes()
+        assert len(quantize(data)) < len(data) / 3

@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._files import write_whole
 from sklearn_seq2seq._onnx._networks import check_network, encoder_graph, step_graph
+from sklearn_seq2seq._onnx._quantize import quantize
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq.runtime._bundle import DIGITS, DOCUMENT, FORMAT_VERSION
@@ -43,7 +44,7 @@ _TEXT = (
 _LIBRARIES = ("onnx", "sklearn_seq2seq", "torch")
 
 
-def export_onnx(model, path):
+def export_onnx(model, path, *, int8=False):
     """Write a fitted model as networks in ONNX, with all that is needed to use them.
 
     :func:`sklearn_seq2seq.runtime.load` reads the file with numpy and onnxruntime
@@ -56,6 +57,10 @@ def export_onnx(model, path):
         A fitted model, or a Pipeline of a vectorizer and a model.
     path : str or path-like
         The file to write; one that exists is replaced.
+    int8 : bool, default=False
+        Whether to store weights in eight bits, which makes the file smaller and may
+        change predictions. The recurrent layers of an encoder are quantised where they
+        are LSTMs.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def export_onnx(model, path):
         If something cannot be exported: a model of another kind, or a function that
         cuts text, which no other language has.
     ImportError
-        If onnx is not installed.
+        If onnx is not installed, or for `int8` onnxruntime.
 
     See Also
     --------
@@ -75,7 +80,7 @@ def export_onnx(model, path):
     Notes
     -----
     The parameters of decoding, such as `beam_width`, are stored as they are now, and
-    can be changed after loading. Weights are in single precision.
+    can be changed after loading. Without `int8`, weights are in single precision.
 
     Examples
     --------
@@ -108,6 +113,8 @@ def export_onnx(model, path):
         files[f"encoder-{k}.onnx"] = encoder_graph(network)
         files[f"step-{k}.onnx"] = step_graph(network)
     files = {name: graph.to_bytes() for name, graph in files.items()}
+    if int8:
+        files = {name: quantize(model) for name, model in files.items()}
     document = {
         "format": FORMAT_VERSION,
         "versions": {name: import_module(name).__version__ for name in _LIBRARIES}
