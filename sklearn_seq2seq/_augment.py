@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._pairs._sides import learn_text
-from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import from_flat, lengths
 
@@ -226,14 +225,13 @@ class _Text:
     """One side's rows, as they are and as tokens."""
 
     def __init__(self, rows, vectorizer, name):
-        self.rows = check_raw(rows, name)
         # No token is unknown here, whatever the vectorizer leaves out. A joiner is for
         # predictions: new rows must be cut again as the given ones are.
         if vectorizer is not None:
             vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
             if not callable(vectorizer.analyzer):
                 vectorizer.set_params(joiner=None)
-        self.side, _ = learn_text(self.rows, vectorizer, name)
+        self.side, self.rows, _ = learn_text(rows, vectorizer, name)
         self.vectorizer = self.side.vectorizer
         self.tokens, self.extras = self.side.read(self.rows, name, open_vocabulary=True)
 

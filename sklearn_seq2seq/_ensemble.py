@@ -15,11 +15,12 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._decoding._decode import FittedModel, Member
+from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import generator_of
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
-from sklearn_seq2seq._text._check_input import listed
+from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._fingerprint import digest
 
 # Parameters of a vectorizer that leave the cutting into tokens as it is.
@@ -34,7 +35,7 @@ _NOT_CUTTING = {
 }
 
 
-class Seq2SeqEnsemble(DecodingMixin, DocumentationMixin, _BaseComposition):
+class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
     """Several encoder-decoders that predict together.
 
     At every step of decoding the next-token probabilities of all members are averaged
@@ -138,7 +139,7 @@ class Seq2SeqEnsemble(DecodingMixin, DocumentationMixin, _BaseComposition):
         "prefit": ["boolean"],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
-        **DecodingMixin._decoding_constraints,
+        **DECODING_CONSTRAINTS,
     }
 
     def __init__(
@@ -273,11 +274,9 @@ class Seq2SeqEnsemble(DecodingMixin, DocumentationMixin, _BaseComposition):
 
     def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
         rng = generator_of(self.random_state)
-        X, targets = listed(X, y)
-        if isinstance(validation_data, tuple | list) and len(validation_data) == 2:
-            validation_data = listed(*validation_data)
-        # An autoencoder's members are to see that there are no targets.
-        y = None if y is None else targets
+        X, y = readable_twice(X), readable_twice(y)
+        if isinstance(validation_data, tuple | list):
+            validation_data = tuple(map(readable_twice, validation_data))
         jobs = []
         for member in members:
             member = clone(member)
@@ -295,9 +294,14 @@ class Seq2SeqEnsemble(DecodingMixin, DocumentationMixin, _BaseComposition):
             jobs.append(delayed(member.fit)(X, y, **options))
         return Parallel(n_jobs=self.n_jobs)(jobs)
 
-    @property
-    def _members(self):
-        return self.estimators_
+    def _fitted_model(self):
+        """What decoding needs of this estimator."""
+        return FittedModel(
+            [
+                Member(member, member.net_.module_, member._reader)
+                for member in self.estimators_
+            ]
+        )
 
     def set_params(self, **params):
         """Set parameters of the ensemble, of `estimator`, or of named members.
@@ -369,7 +373,7 @@ def _check_agreement(names, members):
             member,
             msg=f"Member {name!r} is not fitted, but prefit=True needs it to be.",
         )
-        reason = _disagreement(members[0], member)
+        reason = _disagreement(members[0]._reader, member._reader)
         if reason:
             raise ValueError(
                 f"Member {name!r} cannot decode together with {names[0]!r}: {reason}."
@@ -377,30 +381,30 @@ def _check_agreement(names, members):
 
 
 def _disagreement(first, other):
-    """Why two fitted members cannot decode together; None if they can."""
-    if first._source.is_text != other._source.is_text:
+    """Why models with two readers cannot decode together; None if they can."""
+    if first.source.is_text != other.source.is_text:
         return "one reads text and the other token ids"
-    own, its = first._target, other._target
-    if own.is_text != its.is_text:
+    ours, theirs = first.target, other.target
+    if ours.is_text != theirs.is_text:
         return "one predicts text and the other token ids"
-    if own.is_text:
-        return _other_vocabulary(own, its) or _other_copies(first, other)
-    if (own.size, own.width, own.ndim) != (its.size, its.width, its.ndim):
+    if ours.is_text:
+        return _other_vocabulary(ours, theirs) or _other_copies(first, other)
+    if (ours.size, ours.width, ours.ndim) != (theirs.size, theirs.width, theirs.ndim):
         return (
-            f"its targets have {its.size} ids in {its.width} columns, and those of the "
-            f"other {own.size} in {own.width}"
+            f"its targets have {theirs.size} ids in {theirs.width} columns, and those "
+            f"of the other {ours.size} in {ours.width}"
         )
     return _other_copies(first, other)
 
 
-def _other_vocabulary(own, its):
-    vectorizers = own.vectorizer, its.vectorizer
-    own, its = (vectorizer.vocabulary_ for vectorizer in vectorizers)
-    if own == its:
+def _other_vocabulary(ours, theirs):
+    vectorizers = ours.vectorizer, theirs.vectorizer
+    ours, theirs = (vectorizer.vocabulary_ for vectorizer in vectorizers)
+    if ours == theirs:
         if _cutting(vectorizers[0]) != _cutting(vectorizers[1]):
             return "they cut targets into tokens differently"
         return None
-    tokens = sorted(map(str, own.keys() ^ its.keys()))[:5]
+    tokens = sorted(map(str, ours.keys() ^ theirs.keys()))[:5]
     if not tokens:
         return "it has another target vocabulary: the same tokens in another order"
     return (
@@ -410,12 +414,12 @@ def _other_vocabulary(own, its):
 
 
 def _other_copies(first, other):
-    copies = [member._copies is not None for member in (first, other)]
+    copies = [reader.copies is not None for reader in (first, other)]
     if copies[0] != copies[1]:
         return "one copies source tokens and the other does not"
-    if not copies[0] or not first._source.is_text:
+    if not copies[0] or not first.source.is_text:
         return None
-    if _cutting(first._source.vectorizer) != _cutting(other._source.vectorizer):
+    if _cutting(first.source.vectorizer) != _cutting(other.source.vectorizer):
         return "both copy source tokens, but they cut sources into tokens differently"
     return None
 
@@ -424,7 +428,7 @@ def _cutting(vectorizer):
     """What decides into which tokens a vectorizer cuts."""
     if hasattr(vectorizer, "transformers_"):
         parts = vectorizer.transformers_
-        return [(name, column, _cutting(own)) for name, own, column in parts]
+        return [(name, column, _cutting(part)) for name, part, column in parts]
     params = vectorizer.get_params(deep=False)
     cutting = {
         # Two clones of an object need not be equal, as one function is to itself.

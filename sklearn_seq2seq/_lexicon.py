@@ -42,7 +42,7 @@ from sklearn_seq2seq._lexicon_entries import (
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._persistence._save_load import SavingMixin
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
-from sklearn_seq2seq._text._check_input import listed, take
+from sklearn_seq2seq._text._check_input import readable_twice, take
 
 
 class LexiconSeq2Seq(
@@ -142,7 +142,8 @@ class LexiconSeq2Seq(
         self._validate_params()
         estimator = self._template()
         parts_of(estimator)
-        X, targets = listed(X, y)
+        X = readable_twice(X)
+        targets = X if y is None else readable_twice(y)
         if _routing_enabled():
             routed = process_routing(self, "fit", **fit_params).estimator.fit
         else:
@@ -179,7 +180,7 @@ class LexiconSeq2Seq(
         ValueError
             If a row of `X` or an entry of the lexicon is not what it must be.
         """
-        X, _ = listed(X)
+        X = readable_twice(X)
         entries = self._look_up(X)
         known = list(entries)
         first = [entries[row][0] for row in known]
@@ -210,7 +211,8 @@ class LexiconSeq2Seq(
         ValueError
             As `predict`, or if lengths differ.
         """
-        X, y = listed(X, y)
+        X = readable_twice(X)
+        y = X if y is None else readable_twice(y)
         check_consistent_length(X, y, sample_weight)
         entries = self._look_up(X)
         weight = np.ones(_num_samples(X))
@@ -250,7 +252,7 @@ class LexiconSeq2Seq(
         ValueError
             As `predict`.
         """
-        X, _ = listed(X)
+        X = readable_twice(X)
         known = list(self._look_up(X))
         return self._complete(X, known, np.ones(len(known)), "predict_confidence")
 
@@ -280,7 +282,7 @@ class LexiconSeq2Seq(
         """
         if not isinstance(n_best, Integral) or n_best < 1:
             raise ValueError(f"n_best must be a whole number from 1; got {n_best!r}.")
-        X, _ = listed(X)
+        X = readable_twice(X)
         entries = self._look_up(X)
         rows = range(_num_samples(X))
         asked = [row for row in rows if len(entries.get(row, ())) < n_best]
@@ -320,7 +322,8 @@ class LexiconSeq2Seq(
         ValueError
             As the model's `log_likelihood`.
         """
-        X, y = listed(X, y)
+        X = readable_twice(X)
+        y = X if y is None else readable_twice(y)
         return self._ask("log_likelihood", X, None, y, per_token=per_token)
 
     def get_metadata_routing(self):

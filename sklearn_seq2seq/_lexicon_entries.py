@@ -10,8 +10,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
-from sklearn_seq2seq._decoding._mixin import DecodingMixin
-from sklearn_seq2seq._pairs._sides import read_target_ids
+from sklearn_seq2seq._decoding._mixin import PredictionMixin
+from sklearn_seq2seq._pairs._side import read_target_ids
 from sklearn_seq2seq._tokens import as_tokens
 
 # The model --------------------------------------------------------------------------
@@ -26,7 +26,7 @@ def parts_of(model):
         before, network = parts_of(last)
         # What augments or resamples has a part in `fit` only.
         return [s for _, s in steps if hasattr(s, "transform")] + before, network
-    if not isinstance(model, DecodingMixin):
+    if not isinstance(model, PredictionMixin):
         raise TypeError(
             "estimator must be a Seq2SeqTransformer, a Seq2SeqEnsemble, or a Pipeline "
             f"that ends in one; got {model!r:.200}."
@@ -35,7 +35,7 @@ def parts_of(model):
 
 
 def target_of(model):
-    return parts_of(model)[1]._side
+    return parts_of(model)[1]._fitted_model().target
 
 
 def reader_of(model):
@@ -53,7 +53,7 @@ def read_sources(model, X):
     for step in before:
         X = step.transform(X)
     if vectorizer is not None:
-        return vectorizer._readings(X)
+        return vectorizer._readings(vectorizer._check_rows(X))
     return _id_rows(check_array(X, accept_sparse="csr", dtype="numeric"))
 
 

@@ -1,10 +1,21 @@
-"""Which parameters of `Seq2SeqTransformer` go together."""
+"""Parameters in groups, and which of `Seq2SeqTransformer`'s go together."""
 
+from dataclasses import fields
 from numbers import Integral
 
 from sklearn.metrics import get_scorer_names
 from sklearn.utils._param_validation import Interval
 from torch.optim import Optimizer
+
+
+class ParameterGroup:
+    """Base of frozen dataclasses of parameters, called as an estimator calls them."""
+
+    @classmethod
+    def of(cls, estimator):
+        """Take the group from an estimator, as its parameters are now."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: getattr(estimator, name) for name in names})
 
 
 def positive(kind=Integral):
@@ -15,40 +26,44 @@ def non_negative(kind=Integral):
     return Interval(kind, 0, None, closed="left")
 
 
-def check_combinations(params):
+def check_combinations(model):
     """Refuse settings that do not go together, with the reason."""
-    if params["attention"] is None:
+    if model.attention is None:
         for name, what in (
             ("input_feeding", "feeds the attention's context back"),
             ("copy", "copies the source token that attention looks at"),
         ):
-            if params[name]:
+            if getattr(model, name):
                 raise ValueError(
                     f"{name}=True {what}, so it needs attention; got attention=None."
                 )
-    if params["attention"] == "hard" and params["input_feeding"]:
+    if model.attention == "hard" and model.input_feeding:
         raise ValueError(
             "input_feeding=True feeds back where attention looked, which would make "
             "the sum over all alignments inexact; attention='hard' needs "
             "input_feeding=False."
         )
-    if params["embedding_size"] is None:
+    if model.embedding_size is None:
         for name in ("share_embeddings", "tie_output"):
-            if params[name]:
+            if getattr(model, name):
                 raise ValueError(
                     f"{name}=True needs an embedding table; embedding_size=None feeds "
                     "one-hot vectors, which have none. Change one of the two."
                 )
     for name in ("source_vectors", "target_vectors"):
-        if params[name] is not None and params["embedding_size"] is None:
+        if getattr(model, name) is not None and model.embedding_size is None:
             raise ValueError(f"{name} needs embedding_size, the vectors' width.")
-    both = params["source_vectors"] is not None and params["target_vectors"] is not None
-    if params["share_embeddings"] and both:
+    both = model.source_vectors is not None and model.target_vectors is not None
+    if model.share_embeddings and both:
         raise ValueError(
             "share_embeddings=True has one table for both sides; give source_vectors "
             "or target_vectors, not both."
         )
-    scoring = params["scoring"]
+    if model.pretrained is not None and model.source_vectors is not None:
+        raise ValueError(
+            "pretrained brings the source's token vectors; set source_vectors=None."
+        )
+    scoring = model.scoring
     known = {"loss", "exact_match", *get_scorer_names()}
     if isinstance(scoring, str) and scoring not in known:
         raise ValueError(
@@ -56,12 +71,12 @@ def check_combinations(params):
             "sklearn.metrics.get_scorer_names() lists. For scores of this package pass "
             "what sklearn_seq2seq.metrics.get_scorer gives."
         )
-    optimizer = params["optimizer"]
+    optimizer = model.optimizer
     if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
         raise ValueError(
             f"optimizer must be a name or an optimiser class of torch; got {optimizer}."
         )
-    forcing = params["teacher_forcing"]
+    forcing = model.teacher_forcing
     if isinstance(forcing, tuple) and not (
         len(forcing) == 2 and all(0 <= p <= 1 for p in forcing)
     ):

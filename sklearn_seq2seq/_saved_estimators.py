@@ -18,6 +18,7 @@ from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._lexicon import LexiconSeq2Seq
 from sklearn_seq2seq._lexicon_entries import check_targets, target_of
 from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._pairs._reader import PairReader
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._persistence._save_load import load, save  # noqa: F401 (with all classes known)
 from sklearn_seq2seq._persistence._values import register
@@ -26,10 +27,14 @@ from sklearn_seq2seq._text._columns import ColumnVectorizer
 from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
-from sklearn_seq2seq._training._make_net import MODULE_PARAMS, make_net
+from sklearn_seq2seq._training._make_net import make_net
+from sklearn_seq2seq._training._settings import NetworkSettings, OptimizationSettings
 from sklearn_seq2seq._warnings import warn
 
 _VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
+
+# What a file says of a network; the last is no argument of the module.
+_NETWORK = tuple(NetworkSettings.__dataclass_fields__)
 
 # Objects of the session or the machine, which only a further fit would use.
 _NOT_SAVED = (
@@ -123,12 +128,12 @@ def _transformer_params(model):
 def _pack_transformer(model, tensors):
     if not hasattr(model, "net_"):
         return None
-    net = model.net_
+    net, reader = model.net_, model._reader
     weights = dict(net.module_.named_parameters())
     for name, weight in weights.items():
         # A copy, since a member may be in an ensemble twice.
         tensors[name] = weight.detach().cpu().contiguous().clone()
-    network = {name: getattr(net, f"module__{name}") for name in MODULE_PARAMS}
+    network = {name: getattr(net, f"module__{name}") for name in _NETWORK[:-1]}
     # Whether the network has a layer for it; training sets the weight afresh.
     network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
     return {
@@ -137,9 +142,9 @@ def _pack_transformer(model, tensors):
         "seed": net.seed,
         "frozen": [name for name, w in weights.items() if not w.requires_grad],
         "history": [dict(epoch) for epoch in net.history],
-        "sides": [dict(vars(side)) for side in (model._source, model._target)],
-        "longest": list(model._longest),
-        "knows_empty": model._knows_empty,
+        "sides": [dict(vars(side)) for side in (reader.source, reader.target)],
+        "longest": list(reader.longest),
+        "knows_empty": reader.knows_empty,
         "n_features_in": getattr(model, "n_features_in_", None),
         "feature_names_in": getattr(model, "feature_names_in_", None),
     }
@@ -150,7 +155,7 @@ def _unpack_transformer(model, state, tensors):
     # Files of before hard attention do not name its parameters.
     network = {"attention_order": 1, "monotonic": False, **state["network"]}
     _require(
-        set(network) == {*MODULE_PARAMS, "encoder_loss_weight"},
+        set(network) == set(_NETWORK),
         "it does not say what its network is.",
     )
     params = model.get_params(deep=False) | network
@@ -170,15 +175,22 @@ def _unpack_transformer(model, state, tensors):
     _require(_is_int(state["seed"], 0), "its seed is no int.")
     _check_sizes(params, source.size, target.size, tensors)
     net = make_net(
-        params, source_size=source.size, target_size=target.size, seed=state["seed"]
+        NetworkSettings(**network),
+        OptimizationSettings.of(model),
+        source_size=source.size,
+        target_size=target.size,
+        seed=state["seed"],
     )
     _load_weights(net.module_, tensors, state["frozen"])
     net.module_.eval()
     net.history = _history(state["history"])
-    model._source, model._target = source, target
-    model._copies = CopyTable(source, target) if network["copy"] else None
-    model._longest = tuple(longest)
-    model._knows_empty = state["knows_empty"]
+    model._reader = PairReader(
+        source,
+        target,
+        CopyTable(source, target) if network["copy"] else None,
+        longest=tuple(longest),
+        knows_empty=state["knows_empty"],
+    )
     layers = params["num_layers"] * (2 if net.module_.decoder_cell == "lstm" else 1)
     model._n_features_out = layers * params["hidden_size"]
     model.source_vectorizer_ = source.vectorizer
@@ -378,7 +390,10 @@ def _pack_dummy(model, tensors):
 
 
 def _unpack_dummy(model, state, tensors):
-    _require(set(state) <= set(_DUMMY), "it has learned what none learns.")
+    _require(
+        set(state) <= set(_DUMMY),
+        "it holds what no DummySeq2Seq learns.",
+    )
     kinds, strategy = state["kinds_"], state["_strategy"]
     rows = {"strings": str, "token lists": tuple, "token ids": tuple}
     _require(

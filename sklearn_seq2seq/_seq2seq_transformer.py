@@ -11,31 +11,27 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.pipeline import _VisualBlock
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference
-from sklearn_seq2seq._decoding._mixin import DecodingMixin
+from sklearn_seq2seq._decoding._decode import (
+    FittedModel,
+    Member,
+    decode,
+    longest_targets,
+    width,
+)
+from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import draw_seed, unchanged_on_failure
 from sklearn_seq2seq._network._recurrent import CELLS
-from sklearn_seq2seq._pairs._copying import CopyTable
-from sklearn_seq2seq._pairs._dataset import PairDataset
-from sklearn_seq2seq._pairs._reader import ID_CHECKS
-from sklearn_seq2seq._pairs._side import check_width, read_target_ids
-from sklearn_seq2seq._pairs._sides import (
-    grow_source,
-    id_side,
-    learn_target,
-    learn_text,
-    shared_sides,
-)
+from sklearn_seq2seq._pairs._long_sources import shorten
+from sklearn_seq2seq._pairs._reader import held_out, learn_pairs
 from sklearn_seq2seq._parameters import check_combinations, non_negative, positive
 from sklearn_seq2seq._persistence._save_load import SavingMixin
-from sklearn_seq2seq._text._check_input import holds_text, is_column, listed, take
-from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
+from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._callbacks import (
     CallbackSupportMixin,
     DecodedScore,
@@ -52,7 +48,12 @@ from sklearn_seq2seq._training._pretrained import (
     vectors_by_id,
 )
 from sklearn_seq2seq._training._run import Training
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._training._settings import (
+    NetworkSettings,
+    OptimizationSettings,
+    RunningSettings,
+    StoppingRule,
+)
 
 
 def _has_no_attention(estimator):
@@ -68,7 +69,7 @@ def _has_no_attention(estimator):
 
 
 class Seq2SeqTransformer(
-    DecodingMixin,
+    PredictionMixin,
     SavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -370,7 +371,7 @@ class Seq2SeqTransformer(
         "n_iter_no_change": [positive()],
         "tol": [non_negative(Real)],
         "scoring": [str, callable, list, tuple, dict],
-        **DecodingMixin._decoding_constraints,
+        **DECODING_CONSTRAINTS,
         "device": [str, torch.device],
         "precision": [StrOptions(set(PRECISIONS))],
         "checkpoint": [str, HasMethods(["__fspath__"]), None],
@@ -581,129 +582,52 @@ class Seq2SeqTransformer(
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         tasks = FitTasks(context, self, X, y)
         with unchanged_on_failure(self), tasks:
+            # Some of the rows may be taken again, to validate on.
+            X, y = readable_twice(X), readable_twice(y)
             if going_on:
-                X, y = listed(X, y)
-                dataset = self._read_pairs(X, y)
-                self._check_ids(dataset.source, y)
+                rows = self._reader.check_sources(X, self)
+                targets = self._reader.check_targets(X if y is None else y)
+                dataset = self._reader.pairs(rows, targets)
+                self._reader.check_known(rows, targets)
             else:
-                X, y, dataset = self._learn(X, y)
-            self._train(X, y, dataset, tasks, sample_weight=sample_weight, **extras)
+                rows, targets, dataset = self._learn(X, y)
+            pairs = (X, rows), (X if y is None else y, targets)
+            self._train(pairs, dataset, tasks, sample_weight=sample_weight, **extras)
         return self
 
     def _check_parameters(self):
         """Validate each parameter, then how they go together."""
         self._validate_params()
-        check_combinations(self.get_params(deep=False))
+        check_combinations(self)
 
     def _learn(self, X, y):
-        """Learn both sides; return the data and its data set."""
-        X, y = listed(X, y)
+        """Learn how pairs are read; return them, checked, and their data set."""
         start = self._start()
-        source_vectorizer = self.source_vectorizer
-        if source_vectorizer is None and start is not None and holds_text(X, None):
-            source_vectorizer = start.source_vectorizer_
-        target_vectorizer = self.target_vectorizer
-        if y is X and target_vectorizer is None:
-            target_vectorizer = source_vectorizer
-        source, source_tokens = self._learn_source(X, source_vectorizer)
-        if start is not None:
-            source, source_tokens = grow_source(source, source_tokens, start._source, X)
-        target, target_tokens = learn_target(y, target_vectorizer)
-        check_consistent_length(source_tokens, target_tokens)
-        if self.share_embeddings:
-            own = source, target
-            source, target = shared_sides(source, target)
-            if source.is_text and source is not own[0]:
-                source, source_tokens = learn_text(X, source.vectorizer, "X")
-                target, target_tokens = learn_text(y, target.vectorizer, "y")
-                for side, before in zip((source, target), own, strict=True):
-                    side.vectorizer.set_params(**before.vectorizer.get_params())
-        self._source, self._target = source, target
-        self._copies = CopyTable(source, target) if self.copy else None
-        self.source_vectorizer_ = source.vectorizer
-        self.target_vectorizer_ = target.vectorizer
+        self._reader, rows, targets, dataset = learn_pairs(
+            X,
+            y,
+            estimator=self,
+            source_vectorizer=self.source_vectorizer,
+            target_vectorizer=self.target_vectorizer,
+            share_embeddings=self.share_embeddings,
+            copies=self.copy,
+            start=None if start is None else start._reader,
+        )
+        self.source_vectorizer_ = self._reader.source.vectorizer
+        self.target_vectorizer_ = self._reader.target.vectorizer
         vars(self).pop("net_", None)
-        if self.copy and source.is_text:
-            return X, y, self._read_pairs(X, y)
-        copies = source_tokens if self.copy else None
-        return X, y, self._dataset(source_tokens, target_tokens, copies)
+        return rows, targets, dataset
 
     def _start(self):
         """The fitted estimator to start from, or None."""
         if self.pretrained is None:
             return None
-        params = self.get_params(deep=False)
-        return check_pretrained(self.pretrained, params, Seq2SeqTransformer)
-
-    def _learn_source(self, X, vectorizer):
-        # Of a column of numbers the reader of text can say what is wrong.
-        if holds_text(X, vectorizer) or is_column(X):
-            for name in ("n_features_in_", "feature_names_in_"):
-                vars(self).pop(name, None)
-            return learn_text(X, vectorizer, "X")
-        tokens = as_tokens(validate_data(self, X, reset=True, **ID_CHECKS))
-        return id_side(tokens, "X"), tokens
-
-    def _read_source(self, X):
-        """Read sources as `fit` learned to: ``(tokens, copies, strings)``."""
-        if self._source.is_text:
-            tokens, extras = self._source.read(X, "X", self._copies is not None)
-        elif holds_text(X, None):
-            raise ValueError(
-                "X holds text, but this model was fitted on token ids. Pass ids, made "
-                "as those were: in a Pipeline, by the steps before the model."
-            )
-        else:
-            tokens = as_tokens(validate_data(self, X, reset=False, **ID_CHECKS))
-            extras = []
-        if self._copies is None:
-            return tokens, None, []
-        return tokens, *self._copies.of_source(tokens, extras)
-
-    def _read_pairs(self, X, y):
-        """Read pairs as `fit` learned to, into a data set."""
-        tokens, copies, strings = self._read_source(X)
-        if self._target.is_text:
-            target, extras = self._target.read(y, "y", copies is not None)
-            if copies is not None:
-                target = self._copies.of_target(target, extras, strings)
-        else:
-            target, _ = read_target_ids(y)
-            if copies is None:
-                target.data[target.data >= self._target.size] = UNKNOWN
-        check_consistent_length(tokens, target)
-        return self._dataset(tokens, target, copies)
-
-    def _check_ids(self, source, y):
-        """Look at ids to go on with, as vectorizers look at text."""
-        sides = []
-        if not self._source.is_text:
-            sides.append((self._source, source, "X"))
-        if not self._target.is_text:
-            sides.append((self._target, read_target_ids(y)[0], "y"))
-        for side, tokens, name in sides:
-            check_width(tokens, side, name)
-            new = tokens.data[tokens.data >= side.size]
-            if len(new):
-                warn(
-                    f"{len(new)} token(s) in {name} are not in the vocabulary, which "
-                    f"ends at id {side.size - 1}; for example {new[0]}.",
-                )
-
-    def _dataset(self, tokens, target=None, copies=None, weight=None):
-        return PairDataset(
-            tokens,
-            target,
-            source_size=self._source.size,
-            target_size=self._target.size,
-            copies=copies,
-            weight=weight,
-        )
+        network = NetworkSettings.of(self)
+        return check_pretrained(self.pretrained, network, Seq2SeqTransformer)
 
     def _train(
         self,
-        X,
-        y,
+        pairs,
         dataset,
         tasks,
         *,
@@ -711,69 +635,96 @@ class Seq2SeqTransformer(
         groups=None,
         validation_data=None,
     ):
-        """Train `net_`, made if there is none yet, on a data set."""
-        params = self.get_params(deep=False)
-        valid, net = None, getattr(self, "net_", None)
-        if self.max_source_length != "auto":
-            dataset = self._shorten_pairs(X, dataset)
-        before = (1, 1) if net is None else self._longest
-        sides = dataset.source_positions, dataset.target_positions
-        self._longest = tuple(
-            max(n, int(positions.max()) - 1)
-            for n, positions in zip(before, sides, strict=True)
-        )
+        """Train `net_`, made if there is none yet.
+
+        `pairs` are the sources and the targets, each as the user passed them and
+        checked; `dataset` has the same.
+        """
+        net = getattr(self, "net_", None)
         start = self._start() if net is None else None
+        if self.max_source_length != "auto":
+            dataset = self._shorten_pairs(pairs[0][1], dataset)
+        # What "auto" means for validation data is known when training data are.
+        self._reader = self._reader.having_seen(dataset)
+        valid = None
         if validation_data is not None:
-            pair = isinstance(validation_data, (tuple, list))
-            if not pair or len(validation_data) != 2:
-                raise ValueError(
-                    "validation_data must be a pair (X, y) of sources and targets; got "
-                    f"{validation_data!r:.60}."
-                )
-            try:
-                X_valid, y_valid = listed(*validation_data)
-                valid = self._read_pairs(X_valid, y_valid)
-                valid = self._shorten_pairs(X_valid, valid)
-            except ValueError as error:
-                raise ValueError(f"In validation_data: {error}") from error
-        knew = net is not None and self._knows_empty
-        self._knows_empty = knew or any(
-            bool((data.source_positions == 1).any())
-            for data in (dataset, valid)
-            if data is not None
-        )
+            validation_data, valid = self._read_validation_data(validation_data)
+            self._reader = self._reader.knowing_empty(valid)
         training = Training(
-            params,
+            NetworkSettings.of(self),
+            OptimizationSettings.of(self),
+            StoppingRule.of(self),
+            RunningSettings.of(self),
             dataset,
             seed=draw_seed(self.random_state),
             sample_weight=sample_weight,
             groups=groups,
             valid=valid,
-            names=[
-                getattr(side.vectorizer, "vocabulary_", side.size)
-                for model in (self, start)
-                if model is not None
-                for side in (model._source, model._target)
-            ],
+            identity=self._identity(start),
             net=net if start is None else start.net_,
         )
         decoded = None
         if training.decodes:
             if training.held is not None:
-                X_valid, y_valid = (take(data, training.held) for data in (X, y))
-            decoded = DecodedScore(self.scoring, self._with_net, X_valid, y_valid)
+                sides = self._reader.source, self._reader.target
+                validation_data = [
+                    held_out(*data, side, training.held)
+                    for data, side in zip(pairs, sides, strict=True)
+                ]
+            decoded = DecodedScore(self.scoring, self._with_net, *validation_data)
         # A deep copy, so that a failure leaves the fitted one as it was.
-        net = self._new_net(params, training) if net is None else copy.deepcopy(net)
+        net = self._new_net(training, start) if net is None else copy.deepcopy(net)
         training.run(net, decoded, tasks)
         self._take_net(net)
 
-    def _shorten_pairs(self, X, dataset):
+    def _read_validation_data(self, validation_data):
+        """Validation data that can be read again, and their data set."""
+        pair = isinstance(validation_data, (tuple, list))
+        if not pair or len(validation_data) != 2:
+            raise ValueError(
+                "validation_data must be a pair (X, y) of sources and targets; got "
+                f"{validation_data!r:.60}."
+            )
+        X, y = map(readable_twice, validation_data)
+        try:
+            rows = self._reader.check_sources(X, self)
+            targets = self._reader.check_targets(X if y is None else y)
+            valid = self._shorten_pairs(rows, self._reader.pairs(rows, targets))
+        except ValueError as error:
+            raise ValueError(f"In validation_data: {error}") from error
+        return (X, X if y is None else y), valid
+
+    def _shorten_pairs(self, rows, dataset):
         """Training pairs with what is to be read of long sources."""
         # Which part of a target belongs to which chunk is not known.
         if self.long_source == "chunk":
             return dataset
-        (dataset,), _ = self._shorten(X, [dataset])
+        limits = {"limit": self.max_source_length, "long_source": self.long_source}
+        (dataset,), _ = shorten([self._reader], rows, [dataset], **limits)
         return dataset
+
+    def _identity(self, start):
+        """By name, what determines a training beside its rows and first weights."""
+        beside = {*RunningSettings.__dataclass_fields__, "pretrained"}
+        params = self.get_params(deep=False)
+        # A RandomState stands for the seed that it gave, numpy's own for any.
+        if any(self.random_state is x for x in (None, np.random.mtrand._rand)):
+            params["random_state"] = "drawn"
+        models = [model for model in (self, start) if model is not None]
+        sides = [
+            side
+            for model in models
+            for side in (model._reader.source, model._reader.target)
+        ]
+        return {
+            f"parameter {name}": value
+            for name, value in params.items()
+            if name not in beside
+        } | {
+            "tokens": [
+                getattr(side.vectorizer, "vocabulary_", side.size) for side in sides
+            ]
+        }
 
     def _take_net(self, net):
         """Make a trained net, and what it says of itself, this estimator's."""
@@ -782,17 +733,22 @@ class Seq2SeqTransformer(
         self.n_iter_ = len(net.history)
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
-    def _new_net(self, params, training):
-        sizes = {"source_size": self._source.size, "target_size": self._target.size}
-        net = make_net(params, **sizes, seed=training.seed)
+    def _new_net(self, training, start):
+        source, target = self._reader.source, self._reader.target
+        net = make_net(
+            training.network,
+            training.optimization,
+            source_size=source.size,
+            target_size=target.size,
+            seed=training.seed,
+        )
         start_from_counts(net, training.dataset)
-        start = self._start()
         if start is not None:
             take_weights(
                 net.module_,
                 start.net_.module_,
-                (self._source, start._source),
-                (self._target, start._target),
+                (source, start._reader.source),
+                (target, start._reader.target),
             )
         self._load_vectors(net)
         factor = 2 if net.module_.decoder_cell == "lstm" else 1
@@ -800,8 +756,8 @@ class Seq2SeqTransformer(
         return net
 
     def _load_vectors(self, net):
-        for name, side in (("source", self._source), ("target", self._target)):
-            parameter = f"{name}_vectors"
+        for name in ("source", "target"):
+            side, parameter = getattr(self._reader, name), f"{name}_vectors"
             vectors = getattr(self, parameter)
             if vectors is not None:
                 ids, matrix = vectors_by_id(
@@ -815,6 +771,11 @@ class Seq2SeqTransformer(
         fitted.net_ = net
         fitted._in_training = True
         return fitted
+
+    def _fitted_model(self):
+        """What decoding needs of this estimator."""
+        member = Member(self, self.net_.module_, self._reader)
+        return FittedModel([member], quiet=getattr(self, "_in_training", False))
 
     # Predicting
 
@@ -839,10 +800,10 @@ class Seq2SeqTransformer(
         ValueError
             If a row is not what it must be, or would have to be read in chunks.
         """
-        check_is_fitted(self)
-        X, _ = listed(X)
-        tokens, _, _ = self._read_source(X)
-        (dataset,), _ = self._shorten(X, [self._dataset(tokens)], whole="transform")
+        model, params = self._to_decode()
+        rows = self._reader.check_sources(X, self)
+        dataset = self._reader.dataset(self._reader.read_sources(rows)[0])
+        (dataset,), _ = params.shorten(model, rows, [dataset], whole="transform")
         return _inference.encode(self.net_.module_, dataset, batch_size=self.batch_size)
 
     @available_if(_has_no_attention)
@@ -873,15 +834,16 @@ class Seq2SeqTransformer(
                 f"X has {X.shape[1]} features, but inverse_transform expects the "
                 f"{self._n_features_out} of transform's vectors."
             )
-        limit = int(self._limits([np.array([self._longest[0]])])[0])
+        n_source = [np.array([self._reader.longest[0]])]
+        limit = int(longest_targets(*self._to_decode(), n_source)[0])
         tokens = _inference.decode_vectors(
             self.net_.module_,
             X,
             limit=limit,
             batch_size=self.batch_size,
-            width=max(self._target.width, limit),
+            width=max(self._reader.target.width, limit),
         )
-        return self._target.write(tokens)
+        return self._reader.target.write(tokens)
 
     def attention_weights(self, X, y=None):
         """Where the decoder looks in the source, for each position of the target.
@@ -904,28 +866,27 @@ class Seq2SeqTransformer(
         ValueError
             If the network has no attention.
         """
-        check_is_fitted(self)
-        network = self.net_.module_
+        model, params = self._to_decode()
+        network, reader = self.net_.module_, self._reader
         if network.decoder.attention is None:
             raise ValueError(
                 "attention_weights needs a network with attention; this one was fitted "
                 "with attention=None."
             )
         if y is None:
-            decoded, _, (data,), _ = self._decode(X, whole="attention_weights")
-            target = decoded.best(max(self._target.width, decoded.tokens.shape[2]))
-            dataset = self._dataset(data.source, target, data.copies)
+            found = decode(model, params, X, whole="attention_weights")
+            (data,) = found.datasets
+            target = found.decoded.best(width(found.decoded, reader.target))
+            dataset = reader.dataset(data.source, target, data.copies)
         else:
-            X, y = listed(X, y)
-            dataset = self._read_pairs(X, y)
-            (dataset,), _ = self._shorten(X, [dataset], whole="attention_weights")
+            rows = reader.check_sources(X, self)
+            dataset = reader.pairs(rows, reader.check_targets(y))
+            (dataset,), _ = params.shorten(
+                model, rows, [dataset], whole="attention_weights"
+            )
         return _inference.attention_weights(
             network, dataset, batch_size=self.batch_size
         )
-
-    @property
-    def _members(self):
-        return [self]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
@@ -937,10 +898,10 @@ class Seq2SeqTransformer(
             "target_vectorizer": self.target_vectorizer,
         }
         if hasattr(self, "net_"):
-            sides = zip(parts, (self._source, self._target), strict=True)
+            sides = (self._reader.source, self._reader.target)
             parts = {
                 f"{name}_: vocabulary of {side.size:,}": side.vectorizer or "token ids"
-                for name, side in sides
+                for name, side in zip(parts, sides, strict=True)
             }
             parts[f"net_: {self.n_parameters_:,} parameters"] = (
                 f"{self.net_.module__cell} encoder-decoder"

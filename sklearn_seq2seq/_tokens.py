@@ -215,6 +215,14 @@ def unpad(padded, width):
     return from_flat(padded[live], live.sum(axis=1), width)
 
 
+def equal_rows(tokens, others):
+    """Whether each row has the same tokens as its counterpart, bool of (n_samples,)."""
+    same = lengths(tokens) == lengths(others)
+    pairs = pad(tokens, same.nonzero()[0])[0], pad(others, same.nonzero()[0])[0]
+    same[same] = (pairs[0] == pairs[1]).all(axis=1)
+    return same
+
+
 def canonical_order(tokens):
     """Order the rows by length, then by content.
 

@@ -414,7 +414,8 @@ def test_every_hypothesis_has_its_unknown_tokens_replaced(rare):
         vocabulary = model.target_vectorizer_.vocabulary_
         ids = [vocabulary.get(letter, 1) for letter in keep]
         target = from_flat(ids, [len(ids)], max(len(ids), 1))
-        pair = model._dataset(model._read_source([X[row]])[0], target)
+        source, _, _ = model._reader.read_sources([X[row]])
+        pair = model._reader.dataset(source, target)
         (weight,) = attention_weights(model.net_.module_, pair, batch_size=1)
         assert copy == "".join(
             X[row][weight[k, :-1].argmax()] if id_ == 1 and X[row] else letter

@@ -23,6 +23,7 @@ from sklearn_seq2seq._pairs._long_sources import (
     Pieces,
     chunked,
     marks_of,
+    shorten,
     truncated,
 )
 from sklearn_seq2seq._pairs._sides import learn_text
@@ -216,7 +217,7 @@ def test_chunked_cuts_between_any_words_and_rather_behind_sentences():
 )
 def test_sentences_of_many_scripts_are_whole(text, first, analyzer):
     """Cut where one more token would still have fitted in."""
-    side, _ = learn_text([text], SequenceVectorizer(analyzer=analyzer), "X")
+    side, _, _ = learn_text([text], SequenceVectorizer(analyzer=analyzer), "X")
     tokens, _ = side.read([text, first], "X")
     n_tokens = lengths(tokens)
     limit = n_tokens[1] + 1
@@ -301,7 +302,15 @@ def test_subword_chunks_are_those_of_the_texts_between_spaces(fitted):
     vectorizer = model.source_vectorizer_
     text = " ".join(phrases(4, 2, 9))
     tokens = vectorizer.transform([text])
-    (dataset,), (pieces,) = model._shorten([text], [model._dataset(tokens)], quiet=True)
+    reader = model._reader
+    (dataset,), (pieces,) = shorten(
+        [reader],
+        [text],
+        [reader.dataset(tokens)],
+        limit=4,
+        long_source="chunk",
+        quiet=True,
+    )
     assert lengths(dataset.source).max() <= 4
     chunks = vectorizer.inverse_transform(dataset.source)
     spaces = [" " * bool(space) for space in pieces.spaced]

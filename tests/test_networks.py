@@ -343,7 +343,7 @@ def test_rows_of_several_columns_may_be_tuples():
     )
     model = tiny(source_vectorizer=columns).fit(X, ["went", "gnu", "run"])
     assert len(model.predict(X)) == 3
-    assert model._source.read(X, "X")[0].toarray().tolist() == (
+    assert model._reader.source.read(X, "X")[0].toarray().tolist() == (
         columns.fit(X).transform(X).toarray().tolist()
     )
 

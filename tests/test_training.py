@@ -361,7 +361,7 @@ def test_parts_keep_rows_and_bounds(words, shouted):
     # The longest source has the shortest target.
     targets = ["A" * (11 - len(word)) for word in words]
     model = small(max_epochs=1).fit(words, targets)
-    dataset = model._read_pairs(words, targets)
+    dataset = model._reader.pairs(words, targets)
     batch = dataset.__getitems__(np.arange(len(words)))
     chunks = parts(batch, 7, 60)
     assert sum(len(outputs["weight"]) for _, outputs in chunks) == len(words)

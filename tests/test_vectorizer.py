@@ -892,9 +892,7 @@ def test_tags_say_strings():
     assert not hasattr(SequenceVectorizer(), "set_output")
 
 
-@pytest.mark.parametrize(
-    "method", ["transform", "inverse_transform", "_transform_open"]
-)
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
 def test_unfitted_vectorizer_is_an_error(method):
     with pytest.raises(NotFittedError):
         getattr(SequenceVectorizer(), method)(["a"])

@@ -6,25 +6,8 @@ from numbers import Real
 import numpy as np
 
 from sklearn_seq2seq._text._check_input import list_rows
-from sklearn_seq2seq._tokens import FIRST_TOKEN, lengths, pad
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad
 from sklearn_seq2seq._warnings import warn
-
-
-def first_of_alike(row, sequences):
-    """Places of the first of each row's equal sequences, in order."""
-    first = {}
-    for k, (i, sequence) in enumerate(zip(row.tolist(), sequences, strict=True)):
-        first.setdefault((i, repr(sequence)), k)
-    return np.fromiter(first.values(), dtype=np.int64, count=len(first))
-
-
-def as_column(sequences):
-    """Rows of sequences as one column, whatever they are."""
-    if sequences.ndim == 1:
-        return sequences
-    column = np.empty(len(sequences), dtype=object)
-    column[:] = list(sequences)
-    return column
 
 
 def read_banned(tokens, target):
@@ -73,8 +56,42 @@ def _check_banned_id(token):
     )
 
 
-def banned_ids(tokens, target):
-    return read_banned(tokens, target)[0]
+def allowed_copies(copies, strings, banned, target):
+    """Copying a banned token that no vocabulary holds yields the unknown one.
+
+    Parameters
+    ----------
+    copies : token array
+        As of `CopyTable`.
+    strings : list of str
+        What the ids beyond the target vocabulary stand for; none where they are ids.
+    banned : set
+        The others of `read_banned`.
+    target : Side
+
+    Returns
+    -------
+    token array
+    """
+    if not banned:
+        return copies
+    if target.is_text:
+        ids = [target.size + k for k, x in enumerate(strings) if x in banned]
+    else:
+        ids = sorted(banned)
+    copies = copies.copy()
+    copies.data[np.isin(copies.data, ids)] = UNKNOWN
+    return copies
+
+
+def check_chunks_are_free(prefix, allowed_outputs):
+    """Refuse what is said of whole targets."""
+    for name, value in (("prefix", prefix), ("allowed_outputs", allowed_outputs)):
+        if value is not None:
+            raise ValueError(
+                f"{name} is about whole targets, but long_source='chunk' decodes some "
+                "sources in pieces. Use another long_source, or max_source_length=None."
+            )
 
 
 def read_prefix(prefix, target, n_rows):

@@ -1,6 +1,7 @@
-"""What fitted estimators do with new sources: predict, score, rank, sample, explain.
+"""What fitted estimators do with new sources: predict, score, rank, sample.
 
-`DecodingMixin` serves `Seq2SeqTransformer`, its own only member, and `Seq2SeqEnsemble`.
+`PredictionMixin` serves `Seq2SeqTransformer`, a model of one network, and
+`Seq2SeqEnsemble`.
 """
 
 import math
@@ -8,74 +9,51 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils import Bunch, check_consistent_length
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._decoding import _constraints, _inference, _strategies
-from sklearn_seq2seq._decoding._constraint_parameters import (
-    as_column,
-    banned_ids,
-    check_begins_member,
-    first_of_alike,
-    read_closed_set,
-    read_prefix,
-    trie_edges,
-)
+from sklearn_seq2seq._decoding import _inference, _strategies
+from sklearn_seq2seq._decoding._decode import DecodingParameters, decode, width
+from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
 from sklearn_seq2seq._fitting import draw_seed
-from sklearn_seq2seq._pairs._copying import check_same_pieces
-from sklearn_seq2seq._pairs._long_sources import (
-    chunked,
-    join_pieces,
-    marks_of,
-    raise_long,
-    read_pieces,
-    truncated,
-    warn_long,
-)
-from sklearn_seq2seq._pairs._side import read_target_ids
-from sklearn_seq2seq._text._check_input import check_raw, listed, take
-from sklearn_seq2seq._tokens import UNKNOWN, lengths, pad, unpad
-from sklearn_seq2seq._warnings import warn
-from sklearn_seq2seq.metrics import exact_match_score
+from sklearn_seq2seq._optional import as_table
+from sklearn_seq2seq._text._check_input import readable_twice
+from sklearn_seq2seq._tokens import as_tokens, equal_rows, lengths, unpad
+from sklearn_seq2seq.metrics._pairs import check_weight
 
-# Room beyond the longest training target before a prediction is cut off.
-SLACK = 1.25
+# What each parameter of decoding may be.
+DECODING_CONSTRAINTS = {
+    "beam_width": [Interval(Integral, 1, None, closed="left")],
+    "length_penalty": [Interval(Real, 0, None, closed="left")],
+    "max_length": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+        Interval(RealNotInt, 0, None, closed="neither"),
+    ],
+    "max_source_length": [
+        StrOptions({"auto"}),
+        Interval(Integral, 1, None, closed="left"),
+        None,
+    ],
+    "long_source": [StrOptions({"error", "truncate_end", "truncate_start", "chunk"})],
+    "min_length": [Interval(Integral, 0, None, closed="left")],
+    "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
+    "banned_tokens": ["array-like", set, None],
+    "allowed_outputs": ["array-like", "sparse matrix", set, None],
+    "replace_unknown": [StrOptions({"copy", "keep"}), None],
+    "min_confidence": [Interval(Real, 0, 1, closed="both")],
+    "abstain": "no_validation",
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+}
 
 
-class DecodingMixin:
-    """Decoding by the members of an estimator together.
+class PredictionMixin:
+    """Predictions of the networks of a fitted estimator.
 
-    A host has the parameters below and ``_members``, its fitted estimators.
+    Its host has the parameters of `DecodingParameters`, `min_confidence` and `abstain`,
+    and a method ``_fitted_model()`` that returns a `FittedModel`.
     """
-
-    # A network that learns is decoded after every epoch; early on it never ends.
-    _in_training = False
-    _decoding_constraints = {  # noqa: RUF012 (scikit-learn's own form)
-        "beam_width": [Interval(Integral, 1, None, closed="left")],
-        "length_penalty": [Interval(Real, 0, None, closed="left")],
-        "max_length": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, None, closed="neither"),
-        ],
-        "max_source_length": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
-        "long_source": [
-            StrOptions({"error", "truncate_end", "truncate_start", "chunk"})
-        ],
-        "min_length": [Interval(Integral, 0, None, closed="left")],
-        "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
-        "banned_tokens": ["array-like", set, None],
-        "allowed_outputs": ["array-like", "sparse matrix", set, None],
-        "replace_unknown": [StrOptions({"copy", "keep"}), None],
-        "min_confidence": [Interval(Real, 0, 1, closed="both")],
-        "abstain": "no_validation",
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-    }
 
     def predict(self, X, *, prefix=None):
         """Decode the best target of each source.
@@ -115,24 +93,23 @@ class DecodingMixin:
 
     def _predict(self, X, prefix=None, *, quiet=False):
         """Predictions, and which of them are to be abstained from."""
-        X, _ = listed(X)
-        decoded, strings, datasets, pieces = self._decode(X, prefix=prefix, quiet=quiet)
-        tokens = decoded.best(_width(decoded, self._side))
-        if self.replace_unknown == "copy":
-            rows = np.arange(len(datasets[0]))
-            tokens, strings = self._replace_unknown(
-                X, rows, tokens, strings, datasets, pieces
-            )
-        if pieces is not None:
-            tokens, strings = join_pieces(pieces[0], tokens, strings, self._side)
-        unsure = _confidence(decoded, pieces) < self.min_confidence
-        return self._side.write(tokens, strings), unsure
+        model, params = self._to_decode()
+        found = decode(model, params, X, prefix=prefix, quiet=quiet)
+        result = model.target.write(*found.best(model, params))
+        return result, found.probability < self.min_confidence
+
+    def _to_decode(self):
+        """The fitted model, and the parameters of decoding, checked."""
+        check_is_fitted(self)
+        self._validate_params()
+        return self._fitted_model(), DecodingParameters.of(self)
 
     def score(self, X, y=None, sample_weight=None):
         """Share of rows whose whole sequence is right; abstentions are not.
 
-        Text is compared as it stands: targets in capitals are never right where the
-        target vectorizer has ``lowercase=True``.
+        Targets are compared as the target vectorizer reads and writes them: a second
+        space between two words is no difference, and with ``lowercase=True`` neither
+        are capitals.
 
         Parameters
         ----------
@@ -155,31 +132,18 @@ class DecodingMixin:
         ValueError
             As `predict`, or if lengths differ.
         """
-        X, y = listed(X, y)
+        X = readable_twice(X)
         y_pred, unsure = self._predict(X, quiet=True)
-        if self._side.has_columns:
-            y = self._side.vectorizer._as_read(y)
-        elif self._side.is_text:
-            y = check_raw(y, "y")
+        target = self._fitted_model().target
+        rows = target.check(X if y is None else y, "y")
+        y_true = target.as_read(rows)
+        check_consistent_length(y_true, y_pred, sample_weight)
+        if target.is_text:
+            right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:
-            # Zeros between ids are no tokens, as in `fit`.
-            y = read_target_ids(y)[0].toarray()
-            y_pred = y_pred.reshape(len(y_pred), -1)
-        check_consistent_length(y, y_pred, sample_weight)
-        if not unsure.any():
-            return exact_match_score(y, y_pred, sample_weight=sample_weight)
-        weight = np.ones(len(unsure))
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, weight, dtype=np.float64, ensure_non_negative=True
-            )
-        sure = np.flatnonzero(~unsure)
-        if weight.any() and not weight[sure].any():
-            return 0.0
-        score = exact_match_score(
-            take(y, sure), y_pred[sure], sample_weight=weight[sure]
-        )
-        return float(score * weight[sure].sum() / weight.sum())
+            right = equal_rows(rows, as_tokens(y_pred.reshape(len(y_pred), -1)))
+        weight = check_weight(sample_weight, len(y_pred))
+        return float(np.average(right & ~unsure, weights=weight))
 
     def predict_nbest(self, X, n_best=5, *, prefix=None):
         """Decode the n best targets of each source, with their probabilities.
@@ -239,8 +203,7 @@ class DecodingMixin:
         ValueError
             As `predict`.
         """
-        decoded, _, _, pieces = self._decode(X, prefix=prefix)
-        return _confidence(decoded, pieces)
+        return decode(*self._to_decode(), X, prefix=prefix).probability
 
     def sample(
         self,
@@ -283,9 +246,8 @@ class DecodingMixin:
         _check_count("n_samples", n_samples)
         _check_sampling(temperature, top_k, top_p)
         check_is_fitted(self)
-        seed = draw_seed(random_state)
-        device = _inference.device_of(self._networks[0])
-        generator = torch.Generator(device).manual_seed(seed)
+        device = _inference.device_of(self._fitted_model().networks[0])
+        generator = torch.Generator(device).manual_seed(draw_seed(random_state))
 
         def strategy():
             return _strategies.Sampler(n_samples, generator, temperature, top_k, top_p)
@@ -324,12 +286,16 @@ class DecodingMixin:
             If a row is not what it must be, lengths differ, or a source would have to
             be read in chunks.
         """
-        check_is_fitted(self)
-        X, y = listed(X, y)
-        datasets = [member._read_pairs(X, y) for member in self._members]
-        datasets, _ = self._shorten(X, datasets, whole="log_likelihood")
+        model, params = self._to_decode()
+        X = readable_twice(X)
+        rows, datasets = [], []
+        for member in model.members:
+            rows.append(member.check_sources(X))
+            targets = member.reader.check_targets(X if y is None else y)
+            datasets.append(member.reader.pairs(rows[-1], targets))
+        datasets, _ = params.shorten(model, rows[0], datasets, whole="log_likelihood")
         flat = _inference.token_log_probs(
-            self._networks, datasets, batch_size=self.batch_size
+            model.networks, datasets, batch_size=self.batch_size
         )
         ends = np.cumsum(datasets[0].target_positions)
         if not per_token:
@@ -338,357 +304,41 @@ class DecodingMixin:
         rows[:] = np.split(flat, ends[:-1])
         return rows
 
-    @property
-    def _networks(self):
-        return [member.net_.module_ for member in self._members]
-
-    @property
-    def _side(self):
-        """The target side, which the members share."""
-        return self._members[0]._target
-
-    def _decode(
-        self, X, *, prefix=None, n_best=1, strategy=None, whole=None, quiet=False
-    ):
-        """Search for the best targets; unless `quiet`, warn of what was cut.
-
-        Returns
-        -------
-        decoded : Decoded
-            Of each piece, where sources are read in chunks.
-        strings : list of str
-            What the ids beyond the target vocabulary stand for.
-        datasets : list of PairDataset
-            The sources, or their pieces, as each member reads them.
-        pieces : list of Pieces, or None
-            As of `_shorten`.
-        """
-        check_is_fitted(self)
-        self._validate_params()
-        X, _ = listed(X)
-        sources = [member._read_source(X) for member in self._members]
-        strings = sources[0][2]
-        datasets = [
-            member._dataset(tokens, copies=self._allowed_copies(copies, names))
-            for member, (tokens, copies, names) in zip(
-                self._members, sources, strict=True
-            )
-        ]
-        quiet = quiet or self._in_training
-        datasets, pieces = self._shorten(X, datasets, whole=whole, quiet=quiet)
-        if pieces is not None and self.long_source == "chunk":
-            self._check_chunks_are_free(prefix)
-        limits = self._limits([lengths(data.source) for data in datasets])
-        options, least = self._options(prefix, len(datasets[0]))
-        limits = np.maximum(limits, least)
-        decoded = _inference.decode(
-            self._networks,
-            datasets,
-            limits=limits,
-            strategy=strategy or self._strategy(n_best),
-            n_best=n_best,
-            batch_size=self.batch_size,
-            options=options,
-        )
-        if not quiet:
-            # Of what is sampled, all counts; of n best, the prediction.
-            capped = decoded.capped[:, 0] if strategy is None else decoded.capped.any(1)
-            # Rows of ids cannot be longer than the arrays given to `fit`.
-            widest = np.inf if self._side.is_text else self._side.width
-            _warn_capped(capped & (limits > 0) & (limits < widest), limits, pieces)
-        return decoded, strings, datasets, pieces
-
-    def _shorten(self, X, datasets, *, whole=None, quiet=False):
-        """Do with sources of more than `max_source_length` what `long_source` says.
-
-        Parameters
-        ----------
-        X : data
-            The sources, as the user passed them.
-        datasets : list of PairDataset
-            The same, as each member reads them, with or without targets.
-        whole : str, default=None
-            The method that cannot read sources in chunks.
-        quiet : bool, default=False
-            Whether to be silent about what is cut.
-
-        Returns
-        -------
-        datasets : list of PairDataset
-            With what is read of each source; one row for each piece.
-        pieces : list of Pieces, or None
-            What that is, for each member; None if it is everything.
-        """
-        limit = self.max_source_length
-        if limit is None:
-            return datasets, None
-        self._validate_params()
-        if limit == "auto":
-            limit = min(member._longest[0] for member in self._members)
-        n_tokens = [data.source_positions - 1 for data in datasets]
-        longest = np.max(n_tokens, axis=0)
-        rows = np.flatnonzero(longest > limit)
-        if not len(rows):
-            return datasets, None
-        if self.long_source == "error":
-            raise_long(rows, longest, limit)
-        if self.long_source == "chunk":
-            self._check_chunks_are_possible(rows, n_tokens, whole)
-            piece = self._cut_into_chunks(X, datasets[0].source, rows, limit)
-            pieces = [piece] * len(datasets)
-        else:
-            keep_end = self.long_source == "truncate_start"
-            pieces = [truncated(n, limit, keep_end) for n in n_tokens]
-        if not quiet:
-            warn_long(rows, longest, limit, self.long_source, len(pieces[0].rows))
-        datasets = [
-            read_pieces(member, data, piece)
-            for member, data, piece in zip(self._members, datasets, pieces, strict=True)
-        ]
-        return datasets, pieces
-
-    def _cut_into_chunks(self, X, tokens, rows, limit):
-        source = self._members[0]._source
-        n_tokens = lengths(tokens)
-        if source.is_text:
-            # White space may be unknown, but here it must be seen.
-            tokens, extras = source.read(X, "X", open_vocabulary=True)
-            marks = marks_of(source.strings(extras))
-        else:
-            marks = marks_of([""] * (int(tokens.data.max()) + 1))
-        words = bool(source.joiner)
-        return chunked(n_tokens, limit, rows, tokens[rows], marks, words=words)
-
-    def _check_chunks_are_possible(self, rows, n_tokens, whole):
-        reasons = {
-            f"{whole} needs whole sources, which chunks are not": whole is not None,
-            "sources or targets of several columns cannot be cut": (
-                self._members[0]._source.has_columns or self._side.has_columns
-            ),
-            "targets of one token cannot be joined": self._side.ndim == 1,
-            "the members cut sources into tokens differently": any(
-                (n != n_tokens[0]).any() for n in n_tokens
-            ),
-        }
-        for reason, holds in reasons.items():
-            if holds:
-                raise ValueError(
-                    f"long_source='chunk' cannot be used for row {rows[0]} of X: "
-                    f"{reason}. Use another long_source, or max_source_length=None."
-                )
-
-    def _check_chunks_are_free(self, prefix):
-        """Refuse what is said of whole targets."""
-        for name, value in (
-            ("prefix", prefix),
-            ("allowed_outputs", self.allowed_outputs),
-        ):
-            if value is not None:
-                raise ValueError(
-                    f"{name} is about whole targets, but long_source='chunk' decodes "
-                    "some sources in pieces. Use another long_source, or "
-                    "max_source_length=None."
-                )
-
-    def _strategy(self, n_best):
-        width = max(self.beam_width, n_best)
-        if width == 1:
-            return _strategies.Greedy
-        return lambda: _strategies.BeamSearch(width, n_best, self.length_penalty)
-
-    def _limits(self, n_source):
-        """Most target tokens of each row, from each member's count of source tokens."""
-        if self.max_length == "auto":
-            limits = [
-                _longest_expected(*member._longest, n)
-                for member, n in zip(self._members, n_source, strict=True)
-            ]
-            limits = np.max(limits, axis=0)
-            known = any(member._knows_empty for member in self._members)
-            if not known and not self.min_length and self._side.ndim == 2:
-                # Of nothing comes nothing, unless training had it otherwise.
-                limits[np.max(n_source, axis=0) == 0] = 0
-        elif isinstance(self.max_length, Integral):
-            limits = np.full(len(n_source[0]), int(self.max_length))
-        else:
-            limits = np.ceil(self.max_length * n_source[0]).astype(np.int64)
-        side = self._side
-        return limits if side.is_text else np.minimum(limits, side.width)
-
-    def _allowed_copies(self, copies, strings):
-        """Copying a banned token that no vocabulary holds yields the unknown one."""
-        if copies is None or self.banned_tokens is None:
-            return copies
-        banned, size = set(self.banned_tokens), self._side.size
-        if self._side.is_text:
-            ids = [size + k for k, x in enumerate(strings) if x in banned]
-        else:
-            ids = [int(k) for k in banned if k >= size]
-        copies = copies.copy()
-        copies.data[np.isin(copies.data, ids)] = UNKNOWN
-        return copies
-
-    def _options(self, prefix, n_rows):
-        """Options of the search: ``(from rows to keywords, least limits)``."""
-        target = self._side
-        device = _inference.device_of(self._networks[0])
-        banned = banned_ids(self.banned_tokens, target)
-        fixed, edges, prefixes = [], None, None
-        least = np.zeros(n_rows, dtype=np.int64)
-        members = None
-        if self.allowed_outputs is not None:
-            # A member is valid as it stands, repeats or not, and never cut.
-            members = read_closed_set(self.allowed_outputs, target, banned)
-            long_enough = lengths(members) >= self.min_length
-            if long_enough.any():
-                members = members[long_enough]
-            edges = torch.from_numpy(trie_edges(members)).to(device)
-            least = np.maximum(least, lengths(members).max())
-        else:
-            if self.no_repeat_ngram_size:
-                fixed.append(_constraints.NoRepeat(self.no_repeat_ngram_size))
-            if len(banned):
-                fixed.append(_constraints.Ban(torch.tensor(banned, device=device)))
-        if prefix is not None:
-            tokens = read_prefix(prefix, target, n_rows)
-            if members is not None:
-                check_begins_member(tokens, members)
-            least = np.maximum(least, lengths(tokens))
-            prefixes = torch.from_numpy(pad(tokens)[0]).to(device)
-
-        def options(rows):
-            constraints = list(fixed)
-            if edges is not None:
-                constraints.append(_constraints.Trie(edges, len(rows)))
-            if prefixes is not None:
-                constraints.append(_constraints.Prefix(prefixes[rows]))
-            return {
-                "min_length": self.min_length if members is None else 0,
-                "emit_unknown": self.replace_unknown is not None,
-                "constraints": constraints,
-            }
-
-        return options, least
-
     @np.errstate(under="ignore")
     def _table(self, X, *, distinct, **options):
         """Decode, and lay the hypotheses out as `predict_nbest` describes.
 
         Where hypotheses of one source read alike, `distinct` keeps the likeliest.
         """
-        X, _ = listed(X)
-        decoded, strings, datasets, pieces = self._decode(X, **options)
-        found = decoded.log_probs > -np.inf
-        row, rank = np.nonzero(found)
-        tokens = unpad(decoded.tokens[found], _width(decoded, self._side))
-        if self.replace_unknown == "copy":
-            tokens, strings = self._replace_unknown(
-                X, row, tokens, strings, datasets, pieces
-            )
-        log_probability = decoded.log_probs[found]
+        model, params = self._to_decode()
+        found = decode(model, params, X, **options)
+        decoded = found.decoded
+        there = decoded.log_probs > -np.inf
+        row, rank = np.nonzero(there)
+        tokens = unpad(decoded.tokens[there], width(decoded, model.target))
+        tokens, strings = found.without_unknown(model, params, row, tokens)
+        log_probability = decoded.log_probs[there]
         columns = {
             "row": row,
             "rank": rank,
-            "sequence": as_column(self._side.write(tokens, strings)),
+            "sequence": as_column(model.target.write(tokens, strings)),
             "log_probability": log_probability,
             "probability": np.exp(log_probability),
             "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
         }
-        if distinct and self._side.is_text:
+        if distinct and model.target.is_text:
             kept = first_of_alike(row, columns["sequence"])
             columns = {name: column[kept] for name, column in columns.items()}
             row = columns["row"]
             columns["rank"] = np.arange(len(row)) - np.searchsorted(row, row)
-        try:
-            import pandas as pd
-        except ImportError:
-            return Bunch(**columns)
-        return pd.DataFrame(columns)
-
-    def _replace_unknown(self, X, rows, tokens, strings, datasets, pieces):
-        """Put the source token most attended to, as typed, for each unknown token.
-
-        `rows` are the rows of `datasets` that the targets `tokens` are of.
-        """
-        looking = [network.decoder.attention is not None for network in self._networks]
-        if not any(looking):
-            raise ValueError(
-                "replace_unknown='copy' needs a network with attention; got "
-                "attention=None."
-            )
-        first = looking.index(True)
-        member = self._members[first]
-        if not (member._source.is_text and member._target.is_text):
-            raise ValueError("replace_unknown='copy' needs text on both sides.")
-        check_same_pieces(member._source, member._target, "replace_unknown='copy'")
-        targets = np.repeat(np.arange(len(rows)), lengths(tokens))
-        targets = np.unique(targets[tokens.data == UNKNOWN])
-        if not len(targets):
-            return tokens, strings
-        rows = rows[targets]
-        dataset = datasets[first].take(rows)
-        pairs = member._dataset(dataset.source, tokens[targets], dataset.copies)
-        weights = _inference.attention_weights(
-            self._networks[first], pairs, batch_size=self.batch_size
-        )
-        opened, extras = member._source.read(X, "X", open_vocabulary=True)
-        if pieces is not None:
-            opened = pieces[first].take(opened)
-        names = [*member._source.vectorizer._token_strings(), *extras]
-        banned = set() if self.banned_tokens is None else set(self.banned_tokens)
-        banned = np.array([name in banned for name in names])
-        tokens = tokens.copy()
-        strings = list(strings)
-        for row, k, weight in zip(rows, targets, weights, strict=True):
-            source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
-            if not len(source):
-                continue
-            target = tokens.data[tokens.indptr[k] : tokens.indptr[k + 1]]
-            at = np.flatnonzero(target == UNKNOWN)
-            looked = source[weight[at, : len(source)].argmax(axis=1)]
-            at, looked = at[~banned[looked]], looked[~banned[looked]]
-            target[at] = self._side.size + len(strings) + np.arange(len(at))
-            strings += [names[i] for i in looked]
-        return tokens, strings
+        return as_table(columns)
 
     def _sentinel(self):
-        if self._side.is_text or isinstance(self.abstain, Integral):
+        if self._fitted_model().target.is_text or isinstance(self.abstain, Integral):
             return self.abstain
         raise ValueError(
             "abstain must be a whole number where targets are token ids; "
             f"got {self.abstain!r}."
-        )
-
-
-def _longest_expected(longest_source, longest_target, n_source):
-    """Room for a target, from the longest of training and the source at hand."""
-    longer = np.maximum(n_source / longest_source, 1)
-    return np.ceil(SLACK * longest_target * longer).astype(np.int64)
-
-
-def _width(decoded, target):
-    if target.is_text:
-        return max(target.width, decoded.tokens.shape[2])
-    return target.width
-
-
-@np.errstate(under="ignore")
-def _confidence(decoded, pieces):
-    """Probability of each prediction."""
-    log_probs = decoded.log_probs[:, 0]
-    if pieces is not None:
-        log_probs = np.add.reduceat(log_probs, pieces[0].first)
-    return np.exp(log_probs)
-
-
-def _warn_capped(capped, limits, pieces):
-    if capped.any():
-        rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
-        first = int(np.flatnonzero(capped)[0])
-        warn(
-            f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
-            f"by max_length rather than by the model; the first is row {rows[first]}, "
-            f"at {limits[first]} tokens.",
         )
 
 

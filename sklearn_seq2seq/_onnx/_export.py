@@ -105,10 +105,10 @@ def export_onnx(model, path, *, int8=False):
         )
     check_is_fitted(model)
     model._validate_params()
-    members = model._members
+    members = model._fitted_model().members
     files = {}
     for k, member in enumerate(members):
-        network = member.net_.module_
+        network = member.network
         check_network(network)
         files[f"encoder-{k}.onnx"] = encoder_graph(network)
         files[f"step-{k}.onnx"] = step_graph(network)
@@ -119,8 +119,8 @@ def export_onnx(model, path, *, int8=False):
         "format": FORMAT_VERSION,
         "versions": {name: import_module(name).__version__ for name in _LIBRARIES}
         | {"python": platform.python_version()},
-        "target": _describe_side(members[0]._target),
-        "members": [_describe_member(member, vectorizer) for member in members],
+        "target": _describe_side(members[0].reader.target),
+        "members": [_describe_reader(member.reader, vectorizer) for member in members],
         "decoding": {name: _plain(getattr(model, name), name) for name in NAMES},
     }
     text = json.dumps(document, allow_nan=False, indent=1)
@@ -140,10 +140,10 @@ def sealed(files, compression=zipfile.ZIP_STORED):
     return data + hashlib.sha256(data).hexdigest().encode()
 
 
-def _describe_member(member, vectorizer):
-    side = _describe_side(member._source)
+def _describe_reader(reader, vectorizer):
+    side = _describe_side(reader.source)
     if vectorizer is not None:
-        if member._source.is_text:
+        if reader.source.is_text:
             raise ValueError(
                 "The model reads text of its own; export the Pipeline's last step."
             )
@@ -151,9 +151,9 @@ def _describe_member(member, vectorizer):
         side = _describe_vectorizer(vectorizer)
     return {
         "source": side,
-        "copy": member._copies is not None,
-        "longest": list(member._longest),
-        "knows_empty": member._knows_empty,
+        "copy": reader.copies is not None,
+        "longest": list(reader.longest),
+        "knows_empty": reader.knows_empty,
     }
 
 

@@ -41,13 +41,104 @@ _WIDE_ENDS = frozenset(
 )
 
 
-def read_pieces(member, data, pieces):
+def shorten(readers, rows, datasets, *, limit, long_source, whole=None, quiet=False):
+    """Do with sources of more than `limit` tokens what `long_source` says.
+
+    Parameters
+    ----------
+    readers : list of PairReader
+        Of models that decode together.
+    rows : list or token array
+        The sources, checked, as the first reader has them.
+    datasets : list of PairDataset
+        The same as each reader reads them, with or without targets.
+    limit : int, "auto" or None
+        "auto" is the longest source of training.
+    long_source : str
+    whole : str, default=None
+        The method that cannot read sources in chunks.
+    quiet : bool, default=False
+        Whether to be silent about what is cut.
+
+    Returns
+    -------
+    datasets : list of PairDataset
+        With what is read of each source; one row for each piece.
+    pieces : list of Pieces, or None
+        What that is, for each reader; None if it is everything.
+
+    Raises
+    ------
+    ValueError
+        If a source is longer and may not be, or cannot be read in chunks.
+    """
+    if limit is None:
+        return datasets, None
+    if limit == "auto":
+        limit = min(reader.longest[0] for reader in readers)
+    n_tokens = [data.source_positions - 1 for data in datasets]
+    longest = np.max(n_tokens, axis=0)
+    long = np.flatnonzero(longest > limit)
+    if not len(long):
+        return datasets, None
+    if long_source == "error":
+        _raise_long(long, longest, limit)
+    if long_source == "chunk":
+        _check_can_be_cut(readers, long, n_tokens, whole)
+        tokens = datasets[0].source
+        pieces = [_cut_into_chunks(readers[0].source, rows, tokens, long, limit)]
+        pieces *= len(datasets)
+    else:
+        keep_end = long_source == "truncate_start"
+        pieces = [truncated(n, limit, keep_end) for n in n_tokens]
+    if not quiet:
+        _warn_long(long, longest, limit, long_source, len(pieces[0].rows))
+    datasets = [
+        _read_pieces(reader, data, piece)
+        for reader, data, piece in zip(readers, datasets, pieces, strict=True)
+    ]
+    return datasets, pieces
+
+
+def _cut_into_chunks(source, rows, tokens, long, limit):
+    n_tokens = lengths(tokens)
+    if source.is_text:
+        # White space may be unknown to the vocabulary, but has to be seen.
+        tokens, extras = source.read(rows, "X", open_vocabulary=True)
+        marks = marks_of(source.strings(extras))
+    else:
+        marks = marks_of([""] * (int(tokens.data.max()) + 1))
+    words = bool(source.joiner)
+    return chunked(n_tokens, limit, long, tokens[long], marks, words=words)
+
+
+def _check_can_be_cut(readers, long, n_tokens, whole):
+    source, target = readers[0].source, readers[0].target
+    reasons = {
+        f"{whole} needs whole sources, which chunks are not": whole is not None,
+        "sources or targets of several columns cannot be cut": (
+            source.has_columns or target.has_columns
+        ),
+        "targets of one token cannot be joined": target.ndim == 1,
+        "the members cut sources into tokens differently": any(
+            (n != n_tokens[0]).any() for n in n_tokens
+        ),
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(
+                f"long_source='chunk' cannot be used for row {long[0]} of X: "
+                f"{reason}. Use another long_source, or max_source_length=None."
+            )
+
+
+def _read_pieces(reader, data, pieces):
     """The data set of what is read of its sources."""
     source = pieces.take(data.source)
     if pieces.spaced.any():
-        pieces.strip(source, member._source.without_space())
+        pieces.strip(source, reader.source.without_space())
     copies = None if data.copies is None else pieces.take(data.copies)
-    return member._dataset(source, data.target, copies)
+    return reader.dataset(source, data.target, copies)
 
 
 def join_pieces(pieces, tokens, strings, target):
@@ -59,7 +150,7 @@ def join_pieces(pieces, tokens, strings, target):
     return pieces.join(tokens, target.width, len(names), blank), [*strings, " "]
 
 
-def raise_long(rows, n_tokens, limit):
+def _raise_long(rows, n_tokens, limit):
     more = f", and so have {len(rows) - 1} more" if len(rows) > 1 else ""
     raise ValueError(
         f"Row {rows[0]} of X has {n_tokens[rows[0]]} tokens, more than "
@@ -68,7 +159,7 @@ def raise_long(rows, n_tokens, limit):
     )
 
 
-def warn_long(rows, n_tokens, limit, long_source, n_pieces):
+def _warn_long(rows, n_tokens, limit, long_source, n_pieces):
     done = {
         "truncate_end": "cut at the end",
         "truncate_start": "cut at the start",

@@ -1,3 +1,231 @@
-"""From what a user passes to a data set of pairs."""
+"""From what a user passes to a data set of pairs.
 
-ID_CHECKS = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
+What a user passes is checked here and nowhere behind; whatever else takes `rows` takes
+what `PairReader.check_sources` and `PairReader.check_targets` made of it.
+"""
+
+import copy
+
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import validate_data
+
+from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._pairs._dataset import PairDataset
+from sklearn_seq2seq._pairs._side import check_width, read_target_ids
+from sklearn_seq2seq._pairs._sides import (
+    grow_source,
+    id_side,
+    learn_text,
+    shared_sides,
+)
+from sklearn_seq2seq._text._check_input import check_even, is_column, is_raw, take
+from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
+from sklearn_seq2seq._warnings import warn
+
+
+class PairReader:
+    """How the rows of a fitted estimator are read, as its `fit` learned it.
+
+    Parameters
+    ----------
+    source, target : Side
+    copies : CopyTable, default=None
+        Where the network copies.
+    longest : tuple of two ints, default=(1, 1)
+        Tokens of the longest source and of the longest target of training.
+    knows_empty : bool, default=False
+        Whether training had sources without tokens.
+    """
+
+    def __init__(
+        self, source, target, copies=None, *, longest=(1, 1), knows_empty=False
+    ):
+        self.source = source
+        self.target = target
+        self.copies = copies
+        self.longest = longest
+        self.knows_empty = knows_empty
+
+    def check_sources(self, X, estimator):
+        """Check sources as a user passed them.
+
+        Returns
+        -------
+        rows : list, or csr_array of int32
+            Text as its vectorizer takes it, or ids. `estimator` is the one whose
+            columns of ids are counted.
+        """
+        if self.source.is_text:
+            return self.source.check(X, "X")
+        if is_raw(X):
+            raise ValueError(
+                "X holds text, but this model was fitted on token ids. Pass ids, made "
+                "as those were: in a Pipeline, by the steps before the model."
+            )
+        return check_source_ids(X, estimator, reset=False)
+
+    def check_targets(self, y, name="y"):
+        """Check targets as a user passed them, as `check_sources` does."""
+        return self.target.check(y, name)
+
+    def read_sources(self, rows):
+        """Read checked sources: ``(tokens, copies, strings of new ids)``."""
+        tokens, extras = rows, []
+        if self.source.is_text:
+            tokens, extras = self.source.read(rows, "X", self.copies is not None)
+        if self.copies is None:
+            return tokens, None, []
+        return tokens, *self.copies.of_source(tokens, extras)
+
+    def pairs(self, source_rows, target_rows):
+        """Read checked sources and targets into a data set."""
+        tokens, copies, strings = self.read_sources(source_rows)
+        if self.target.is_text:
+            target, extras = self.target.read(target_rows, "y", copies is not None)
+            if copies is not None:
+                target = self.copies.of_target(target, extras, strings)
+        else:
+            target = target_rows.copy()
+            if copies is None:
+                target.data[target.data >= self.target.size] = UNKNOWN
+        check_consistent_length(tokens, target)
+        return self.dataset(tokens, target, copies)
+
+    def dataset(self, tokens, target=None, copies=None):
+        """Data set of token arrays, `copies` as of `CopyTable`."""
+        return PairDataset(
+            tokens,
+            target,
+            source_size=self.source.size,
+            target_size=self.target.size,
+            copies=copies,
+        )
+
+    def check_known(self, source_rows, target_rows):
+        """Look at ids to go on with, as vectorizers look at text."""
+        for side, tokens, name in (
+            (self.source, source_rows, "X"),
+            (self.target, target_rows, "y"),
+        ):
+            if side.is_text:
+                continue
+            check_width(tokens, side, name)
+            new = tokens.data[tokens.data >= side.size]
+            if len(new):
+                warn(
+                    f"{len(new)} token(s) in {name} are not in the vocabulary, which "
+                    f"ends at id {side.size - 1}; for example {new[0]}.",
+                )
+
+    def having_seen(self, dataset):
+        """The reader of a model that was trained on these pairs too."""
+        positions = dataset.source_positions, dataset.target_positions
+        longest = (
+            max(before, int(here.max()) - 1)
+            for before, here in zip(self.longest, positions, strict=True)
+        )
+        seen = copy.copy(self)
+        seen.longest = tuple(longest)
+        return seen.knowing_empty(dataset)
+
+    def knowing_empty(self, dataset):
+        """The reader of a model that was trained, or validated, on these pairs too."""
+        seen = copy.copy(self)
+        seen.knows_empty |= bool((dataset.source_positions == 1).any())
+        return seen
+
+
+def held_out(data, rows, side, held):
+    """Some rows of what a user passed, for a scorer.
+
+    Parameters
+    ----------
+    data, rows : data, and the same checked
+    side : Side
+    held : ndarray of int
+    """
+    if side.is_text and not side.has_columns:
+        return [rows[i] for i in held]
+    return take(data, held)
+
+
+def learn_pairs(
+    X,
+    y,
+    *,
+    estimator,
+    source_vectorizer=None,
+    target_vectorizer=None,
+    share_embeddings=False,
+    copies=False,
+    start=None,
+):
+    """Learn how pairs are read, from the pairs themselves.
+
+    Parameters
+    ----------
+    X, y : data
+        As a user passed them; y=None makes each source its own target.
+    estimator : estimator
+        Its columns of ids are counted.
+    source_vectorizer, target_vectorizer : estimator, default=None
+    share_embeddings, copies : bool, default=False
+    start : PairReader, default=None
+        The reader of a model to start from, whose source vocabulary is kept.
+
+    Returns
+    -------
+    reader : PairReader
+    source_rows, target_rows : list or csr_array
+        The pairs, checked.
+    dataset : PairDataset
+    """
+    if source_vectorizer is None and start is not None and is_raw(X):
+        source_vectorizer = start.source.vectorizer
+    if y is None:
+        y = X
+        if target_vectorizer is None:
+            target_vectorizer = source_vectorizer
+    source, source_rows, tokens = _learn_source(X, source_vectorizer, estimator)
+    if start is not None:
+        source, tokens = grow_source(source, tokens, start.source, source_rows)
+    target, target_rows, target_tokens = _learn_target(y, target_vectorizer)
+    check_consistent_length(tokens, target_tokens)
+    if share_embeddings:
+        before = source, target
+        source, target = shared_sides(source, target)
+        if source.is_text and source is not before[0]:
+            tokens = source.vectorizer._learn_transform(source_rows, "X")
+            target_tokens = target.vectorizer._learn_transform(target_rows, "y")
+            for side, old in zip((source, target), before, strict=True):
+                side.vectorizer.set_params(**old.vectorizer.get_params())
+    reader = PairReader(source, target, CopyTable(source, target) if copies else None)
+    if copies and source.is_text:
+        dataset = reader.pairs(source_rows, target_rows)
+    else:
+        dataset = reader.dataset(tokens, target_tokens, tokens if copies else None)
+    return reader, source_rows, target_rows, dataset
+
+
+def check_source_ids(X, estimator, *, reset):
+    """Check sources that are token ids, and count their columns."""
+    check_even(X, "X")
+    checks = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
+    return as_tokens(validate_data(estimator, X, reset=reset, **checks))
+
+
+def _learn_source(X, vectorizer, estimator):
+    # The reader of text says best what is wrong with a column of numbers.
+    if vectorizer is not None or is_raw(X) or is_column(X):
+        for name in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(name, None)
+        return learn_text(X, vectorizer, "X")
+    tokens = check_source_ids(X, estimator, reset=True)
+    return id_side(tokens, "X"), tokens, tokens
+
+
+def _learn_target(y, vectorizer):
+    if vectorizer is not None or is_raw(y):
+        return learn_text(y, vectorizer, "y")
+    tokens, ndim = read_target_ids(y)
+    return id_side(tokens, "y", ndim), tokens, tokens

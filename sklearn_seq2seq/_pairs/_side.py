@@ -4,18 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._check_input import check_even
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
 from sklearn_seq2seq._text._subwords import readable
 from sklearn_seq2seq._tokens import as_tokens, lengths
 
 
-def read_target_ids(y):
+def read_target_ids(y, name="y"):
     """Validate target ids.
 
     Parameters
     ----------
     y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
+    name : str, default="y"
+        How messages call them.
 
     Returns
     -------
@@ -31,23 +33,24 @@ def read_target_ids(y):
     # Not at the top: the runtime uses this module without scikit-learn.
     from sklearn.utils import check_array
 
+    check_even(y, name)
     y = check_array(
         y,
         accept_sparse="csr",
         ensure_2d=False,
         dtype="numeric",
-        input_name="y",
+        input_name=name,
         ensure_min_samples=0,
     )
     if y.dtype.kind in "mM":
         raise ValueError(
-            f"y must be text or token ids; got {y.dtype}. Dates and times become text "
-            "with y.astype(str)."
+            f"{name} must be text or token ids; got {y.dtype}. Dates and times become "
+            f"text with {name}.astype(str)."
         )
     negative = (y < 0).nonzero()[0]
     if len(negative):
         raise ValueError(
-            f"Negative values in y: token ids are >= 0; see row {negative.min()}."
+            f"Negative values in {name}: token ids are >= 0; see row {negative.min()}."
         )
     return as_tokens(y[:, None] if y.ndim == 1 else y), y.ndim
 
@@ -91,26 +94,41 @@ class Side:
         """Whether the side is text rather than ids."""
         return self.vectorizer is not None
 
+    def check(self, data, name):
+        """Rows as a user passed them, checked: what all else here takes.
+
+        Returns
+        -------
+        rows : list, or token array
+            Text as the vectorizer takes it, or ids.
+        """
+        if self.is_text:
+            return self.vectorizer._check_rows(data, name)
+        return self._read_ids(data, name)[0]
+
     def read(self, rows, name, open_vocabulary=False):
-        """Text to ``(tokens, extras)``; `name` is what messages call it.
+        """Checked text to ``(tokens, extras)``; `name` is what messages call it.
 
         With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
         are their strings; otherwise they are the unknown token.
         """
-        names = (name,) if isinstance(self.vectorizer, TextCodec) else ()
         if open_vocabulary:
-            return self.vectorizer._transform_open(rows, *names)
-        return self.vectorizer._transform(rows, *names), []
+            return self.vectorizer._transform_open(rows, name)
+        return self.vectorizer._transform(rows, name), []
 
-    def read_any(self, rows, name):
-        """Text, unknown tokens kept, or ids: ``(tokens, extras)``."""
-        if not self.is_text:
-            tokens, _ = self._read_ids(rows)
-            check_width(tokens, self, name)
-            return tokens, []
-        if not self.has_columns:
-            rows = check_raw(rows, name)
-        return self.read(rows, name, open_vocabulary=True)
+    def read_any(self, data, name):
+        """Text, unknown tokens kept, or ids: ``(tokens, extras)``; not yet checked."""
+        rows = self.check(data, name)
+        if self.is_text:
+            return self.read(rows, name, open_vocabulary=True)
+        check_width(rows, self, name)
+        return rows, []
+
+    def as_read(self, rows):
+        """Checked rows as they are written: what a right prediction equals."""
+        if self.is_text:
+            return self.vectorizer._as_read(rows, "y")
+        return self.write(rows)
 
     def write(self, tokens, extras=()):
         """Token array to what the user passed to `fit`: text, or dense ids."""

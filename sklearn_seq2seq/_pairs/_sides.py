@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_seq2seq._pairs._side import Side, read_target_ids
-from sklearn_seq2seq._text._check_input import check_raw, holds_text
+from sklearn_seq2seq._pairs._side import Side
+from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
 from sklearn_seq2seq._warnings import warn
 
 
-def grow_source(side, tokens, old, X):
+def grow_source(side, tokens, old, rows):
     """Put the vocabulary of another source side in front of a side's own.
 
     Parameters
@@ -26,8 +26,8 @@ def grow_source(side, tokens, old, X):
     tokens : csr_array of int32
         The sources as `side` reads them.
     old : Side
-    X : text or token ids
-        The sources.
+    rows : list or csr_array
+        The sources, checked.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def grow_source(side, tokens, old, X):
             f"source_vectorizer is a {type(vectorizer).__name__}."
         )
     vectorizer._grow(old.vectorizer)
-    tokens, _ = vectorizer._transform_open(X)
+    tokens, _ = vectorizer._transform_open(rows)
     # Those that the vectorizer leaves out on purpose are no news.
     tokens.data[tokens.data >= vectorizer.vocabulary_size_] = UNKNOWN
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
@@ -66,6 +66,7 @@ def learn_text(rows, vectorizer, name):
     Parameters
     ----------
     rows : text
+        As a user passed it.
     vectorizer : estimator or None
         Cloned before it is fitted. None: single characters of strings, items of lists.
     name : str
@@ -74,23 +75,24 @@ def learn_text(rows, vectorizer, name):
     Returns
     -------
     side : Side
+    rows : list
+        Checked.
     tokens : csr_array of int32
     """
     if vectorizer is None:
-        rows = check_raw(rows, name)
+        rows = check_raw(rows, name, copy=False)
         lists = isinstance(rows[0], list)
         vectorizer = SequenceVectorizer(analyzer="token" if lists else "char")
-    if not hasattr(vectorizer, "_transform_open"):
+    elif not hasattr(vectorizer, "_transform_open"):
         raise TypeError(
             f"{name} needs a SequenceVectorizer or a ColumnVectorizer, which keep the "
             f"order of tokens; got {vectorizer!r}."
         )
-    vectorizer = clone(vectorizer)
-    if isinstance(vectorizer, SequenceVectorizer):
-        tokens = vectorizer._learn_transform(rows, name)
     else:
-        tokens = vectorizer.fit_transform(rows)
-    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
+        vectorizer = clone(vectorizer)
+        rows = vectorizer._check_rows(rows, name, learning=True)
+    tokens = vectorizer._learn_transform(rows, name)
+    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), rows, tokens
 
 
 def id_side(tokens, name, ndim=2):
@@ -109,14 +111,6 @@ def id_side(tokens, name, ndim=2):
                 "digits, pass them as strings.",
             )
     return Side(None, size, tokens.shape[1], ndim)
-
-
-def learn_target(y, vectorizer):
-    """Learn the target side, text or ids: ``(side, tokens)``."""
-    if holds_text(y, vectorizer):
-        return learn_text(y, vectorizer, "y")
-    tokens, ndim = read_target_ids(y)
-    return id_side(tokens, "y", ndim), tokens
 
 
 def shared_sides(source, target):
@@ -141,10 +135,10 @@ def shared_sides(source, target):
     if not source.is_text:
         size = max(source.size, target.size)
         return replace(source, size=size), replace(target, size=size)
-    own = [s.vectorizer for s in (source, target)]
-    if own[0].vocabulary_ == own[1].vocabulary_:
+    vectorizers = [side.vectorizer for side in (source, target)]
+    if vectorizers[0].vocabulary_ == vectorizers[1].vocabulary_:
         return source, target
-    for vectorizer in own:
+    for vectorizer in vectorizers:
         simple = isinstance(vectorizer, SequenceVectorizer)
         if not simple or vectorizer.analyzer == "subword":
             raise ValueError(
@@ -152,7 +146,7 @@ def shared_sides(source, target):
                 f"vocabulary; {vectorizer!r} has its own. Give both sides the same "
                 "trained tokenizer, or set share_embeddings=False."
             )
-    tokens = sorted({*own[0].vocabulary_, *own[1].vocabulary_})
+    tokens = sorted({*vectorizers[0].vocabulary_, *vectorizers[1].vocabulary_})
     return tuple(
         replace(
             side,

@@ -237,39 +237,20 @@ def describe(value):
     return f"of type {kind} ({value!r:.60}); expected a string."
 
 
-def holds_text(data, vectorizer):
-    """Whether `data` is to be read as text."""
-    return vectorizer is not None or is_raw(data)
-
-
 def is_column(X):
     """Whether `X` has one dimension, and so no rows of ids."""
     return len(np.shape(X[:1] if isinstance(X, list | tuple | range) else X)) == 1
 
 
-def listed(X, y=None):
-    """Data whose rows can be taken and read again; y=None is X itself.
-
-    Text becomes a list, since an iterator could be read only once.
-    """
-    X = _listed(X, "X")
-    return X, (X if y is None else _listed(y, "y"))
-
-
-def _listed(data, name):
-    if len(getattr(data, "shape", (0,))) == 1 and is_raw(data):
-        rows = data.tolist() if isinstance(data, np.ndarray) else data
-        if isinstance(rows, list) and any(map(_has_columns, rows)):
-            return rows
-        return check_raw(data, name)
-    from sklearn.utils import indexable
-
-    data = indexable(data)[0]
-    _check_even(data, name)
+def readable_twice(data):
+    """The data, or a list of what an iterator yields."""
+    once = isinstance(data, Iterable) and not hasattr(data, "__getitem__")
+    if once and not hasattr(data, "shape") and not isinstance(data, Set):
+        return list(data)
     return data
 
 
-def _check_even(data, name):
+def check_even(data, name):
     """Refuse rows of ids that are of unlike length, and so no array."""
     if len(getattr(data, "shape", ())) == 1:  # a column, of lists or of numbers
         data = list(data)
@@ -285,16 +266,13 @@ def _check_even(data, name):
             )
 
 
-def _has_columns(row):
-    """Whether a row is no sequence but a cell for each of several columns."""
-    return isinstance(row, tuple) and not all(isinstance(cell, str) for cell in row)
-
-
 def take(data, rows):
-    """Some rows of what a user passed; None stays None."""
-    from sklearn.utils import _safe_indexing
+    """Some rows of what a user passed."""
+    from sklearn.utils import _safe_indexing, indexable
 
-    return None if data is None else _safe_indexing(data, rows)
+    if hasattr(data, "to_pylist"):  # Arrow's
+        data = data.to_pylist()
+    return _safe_indexing(indexable(data)[0], rows)
 
 
 def check_ids(tokens, size):

@@ -27,10 +27,12 @@ class TextCodec:
 
     _from_flat = staticmethod(from_flat)
 
-    def _transform(self, X, name="X"):
-        return self._close(*self._transform_open(X, name), name)
+    # All but `_check_rows` takes rows that it has checked.
 
-    def _transform_open(self, X, name="X"):
+    def _transform(self, rows, name="X"):
+        return self._close(*self._transform_open(rows, name), name)
+
+    def _transform_open(self, rows, name="X"):
         """Transform without unknown tokens.
 
         Returns
@@ -40,7 +42,6 @@ class TextCodec:
         extras : list of str
             The tokens that are not in the vocabulary, in the order of appearance.
         """
-        rows = self._check_rows(X, name)
         subword = self.analyzer == "subword"
         numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
         ids, lengths, cut = self._analyzer.encode(
@@ -50,9 +51,9 @@ class TextCodec:
         extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
         return self._from_flat(ids, lengths, self.max_length_), extras
 
-    def _readings(self, X, name="X"):
+    def _readings(self, rows, name="X"):
         """What distinguishes each row, str or tuple: the same for rows read alike."""
-        return self._analyzer.readings(self._check_rows(X, name), name)
+        return self._analyzer.readings(rows, name)
 
     def _close(self, tokens, extras, name):
         """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
@@ -77,7 +78,8 @@ class TextCodec:
                 f"at the end; the first is row {cut[0]}.",
             )
 
-    def _check_rows(self, X, name):
+    def _check_rows(self, X, name="X"):
+        """Bring what a user passed into a list of strings or of token lists."""
         rows = check_raw(X, name, copy=False)
         if self.analyzer == "token" and isinstance(rows[0], str):
             raise ValueError(
@@ -120,6 +122,10 @@ class TextCodec:
             return list(tokens)
         return [token] if token in self.vocabulary_ else []
 
+    def _as_read(self, rows, name="X"):
+        """Rows as they read: what a right prediction of them equals."""
+        return self._inverse_open(*self._transform_open(rows, name))
+
     def _joiner(self):
         if self.joiner is not None or self.analyzer == "token":
             return self.joiner
@@ -135,39 +141,46 @@ class ColumnCodec:
 
     _from_flat = staticmethod(from_flat)
 
-    def _each(self, X, transform):
+    # All but `_check_rows` takes columns that it has checked.
+
+    def _check_rows(self, X, name="X"):
+        """Bring what a user passed into a list of rows for each column."""
         X = check_columns(X)
         columns = [column for _, _, column in self.transformers_]
         if not hasattr(X, "columns") and all(isinstance(c, str) for c in columns):
             # Rows as `inverse_transform` writes them.
             columns = range(len(columns))
         return [
-            transform(vectorizer, take_column(X, column, name), f"column {name!r}")
+            vectorizer._check_rows(take_column(X, column, name), f"column {name!r}")
             for (name, vectorizer, _), column in zip(
                 self.transformers_, columns, strict=True
             )
         ]
 
-    def _as_read(self, X):
-        """Rows as they read, each cell by itself: what a right prediction equals."""
-        parts = self._each(X, TextCodec._transform_open)
-        columns = [
-            vectorizer._inverse_open(*part)
-            for (_, vectorizer, _), part in zip(self.transformers_, parts, strict=True)
+    def _each(self, columns, transform):
+        return [
+            transform(vectorizer, rows, f"column {name!r}")
+            for (name, vectorizer, _), rows in zip(
+                self.transformers_, columns, strict=True
+            )
         ]
-        return np.fromiter(zip(*columns, strict=True), object, parts[0][0].shape[0])
 
-    def _readings(self, X):
+    def _readings(self, columns, name="X"):
         """What distinguishes each row: a tuple, the same for rows read alike."""
-        return list(zip(*self._each(X, TextCodec._readings), strict=True))
+        return list(zip(*self._each(columns, TextCodec._readings), strict=True))
 
-    def _transform(self, X):
-        return self._concatenate(self._each(X, TextCodec._transform))
+    def _as_read(self, columns, name="X"):
+        """Rows as they read, each cell by itself: what a right prediction equals."""
+        cells = self._each(columns, TextCodec._as_read)
+        return np.fromiter(zip(*cells, strict=True), object, len(columns[0]))
 
-    def _transform_open(self, X):
+    def _transform(self, columns, name="X"):
+        return self._concatenate(self._each(columns, TextCodec._transform))
+
+    def _transform_open(self, columns, name="X"):
         """Transform without unknown tokens, as SequenceVectorizer does."""
         parts, extras = [], {}
-        results = self._each(X, TextCodec._transform_open)
+        results = self._each(columns, TextCodec._transform_open)
         for (_, vectorizer, _), (tokens, own) in zip(
             self.transformers_, results, strict=True
         ):

@@ -147,7 +147,8 @@ class ColumnVectorizer(
             If a column is missing or a cell is not text; the message names the column
             and the row.
         """
-        self._learn(X, SequenceVectorizer._learn)
+        columns = self._check_rows(X, learning=True)
+        self._learn(columns, SequenceVectorizer._learn)
         return self
 
     def fit_transform(self, X, y=None):
@@ -171,15 +172,31 @@ class ColumnVectorizer(
             If a column is missing or a cell is not text; the message names the column
             and the row.
         """
-        return self._concatenate(self._learn(X, SequenceVectorizer._learn_transform))
+        return self._learn_transform(self._check_rows(X, learning=True))
 
-    def _learn(self, X, learn):
+    # What is private takes columns that `_check_rows` has checked.
+
+    def _learn_transform(self, columns, name="X"):
+        learn = SequenceVectorizer._learn_transform
+        return self._concatenate(self._learn(columns, learn))
+
+    def _check_rows(self, X, name="X", *, learning=False):
+        if not learning:
+            return super()._check_rows(X, name)
         self._check_transformers()
         X = check_columns(X)
+        return [
+            vectorizer._check_rows(
+                take_column(X, column, name), f"column {name!r}", learning=True
+            )
+            for name, vectorizer, column in self.transformers
+        ]
+
+    def _learn(self, columns, learn):
         learned = [(name, clone(v), column) for name, v, column in self.transformers]
         results = [
-            learn(vectorizer, take_column(X, column, name), f"column {name!r}")
-            for name, vectorizer, column in learned
+            learn(vectorizer, rows, f"column {name!r}")
+            for (name, vectorizer, _), rows in zip(learned, columns, strict=True)
         ]
         self.transformers_ = learned
         return results
@@ -238,11 +255,8 @@ class ColumnVectorizer(
             If a column is missing, a cell is not text, or a token is unknown to a
             vectorizer with ``handle_unknown="error"``.
         """
-        return self._transform(X)
-
-    def _each(self, X, transform):
         check_is_fitted(self)
-        return super()._each(X, transform)
+        return self._transform(self._check_rows(X))
 
     def inverse_transform(self, tokens):
         """Turn token ids into rows of text.

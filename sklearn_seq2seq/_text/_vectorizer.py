@@ -220,7 +220,7 @@ class SequenceVectorizer(
         ValueError
             If a row is not a string (or list of strings); the message names it.
         """
-        self._learn(X)
+        self._learn(self._check_rows(X, learning=True))
         return self
 
     def fit_transform(self, X, y=None):
@@ -246,17 +246,22 @@ class SequenceVectorizer(
         ValueError
             If a row is not a string (or list of strings); the message names it.
         """
-        return self._learn_transform(X)
+        return self._learn_transform(self._check_rows(X, learning=True))
 
-    def _learn_transform(self, X, name="X"):
-        ids, lengths, extras, cut = self._learn(X, name)
+    # What is private takes rows that `_check_rows` has checked.
+
+    def _learn_transform(self, rows, name="X"):
+        ids, lengths, extras, cut = self._learn(rows, name)
         self._warn_cut(cut, name)
         return self._close(from_flat(ids, lengths, self.max_length_), extras, name)
 
-    def _learn(self, X, name="X"):
+    def _check_rows(self, X, name="X", *, learning=False):
+        if learning:
+            self._validate_params()
+        return super()._check_rows(X, name)
+
+    def _learn(self, rows, name="X"):
         """Fit, and return what `_learn_transform` needs to go on from there."""
-        self._validate_params()
-        rows = self._check_rows(X, name)
         width = sys.maxsize if self.max_length is None else self.max_length
         learned = {}
         extras = []
@@ -358,11 +363,8 @@ class SequenceVectorizer(
             If a row is not a string (or list of strings), or holds an unknown token
             with ``handle_unknown="error"``; the message names it.
         """
-        return self._transform(X)
-
-    def _transform_open(self, X, name="X"):
         check_is_fitted(self)
-        return super()._transform_open(X, name)
+        return self._transform(self._check_rows(X))
 
     def _make_tokenizer(self, rows, name):
         if self.vocabulary is not None:

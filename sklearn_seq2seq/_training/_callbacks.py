@@ -259,14 +259,23 @@ class DecodedScore(Callback):
 
 
 def make_callbacks(
-    params, *, n_batches, monitored=None, key=None, decoded=None, spent=0.0
+    optimization,
+    stopping,
+    *,
+    n_batches,
+    monitored=None,
+    key=None,
+    decoded=None,
+    spent=0.0,
+    verbose=0,
+    callbacks=None,
 ):
-    """Callbacks of one fit, from an estimator's parameters.
+    """Callbacks of one training.
 
     Parameters
     ----------
-    params : dict
-        ``Seq2SeqTransformer.get_params(deep=False)``.
+    optimization : OptimizationSettings
+    stopping : StoppingRule
     n_batches : int
         Training batches of an epoch.
     monitored : str, default=None
@@ -276,6 +285,9 @@ def make_callbacks(
     decoded : DecodedScore, default=None
     spent : float, default=0.0
         Seconds that the fit took before it was broken off.
+    verbose : int, default=0
+    callbacks : list, default=None
+        The user's, with or without names.
 
     Returns
     -------
@@ -283,22 +295,22 @@ def make_callbacks(
         Only a user's have names. The user's are copies, so that what a fit does to
         them stays in the fit; what they hold, a writer or a list, is shared.
     """
-    callbacks = []
-    if decoded is not None:
-        callbacks.append(decoded)
-    schedule = make_schedule(params, n_batches, monitored)
-    if schedule is not None:
-        callbacks.append(schedule)
-    if params["gradient_clip"] is not None:
-        callbacks.append(ClipGradients(params["gradient_clip"]))
-    if params["max_time"] is not None:
-        callbacks.append(TimeLimit(params["max_time"] - spent))
+    schedule = make_schedule(
+        optimization.lr_schedule,
+        n_steps=n_batches * stopping.max_epochs,
+        monitored=monitored,
+        patience=max(1, stopping.n_iter_no_change // 3),
+    )
+    made = [callback for callback in (decoded, schedule) if callback is not None]
+    if optimization.gradient_clip is not None:
+        made.append(ClipGradients(optimization.gradient_clip))
+    if stopping.max_time is not None:
+        made.append(TimeLimit(stopping.max_time - spent))
     if monitored is not None:
-        patience = params["n_iter_no_change"] if params["early_stopping"] else None
-        callbacks.append(BestModel(monitored, key, patience, params["tol"]))
-    if params["verbose"]:
-        callbacks.append(Progress(n_batches, params["max_epochs"]))
-    for k, entry in enumerate(params["callbacks"] or ()):
+        made.append(BestModel(monitored, key, stopping.patience, stopping.tol))
+    if verbose:
+        made.append(Progress(n_batches, stopping.max_epochs))
+    for k, entry in enumerate(callbacks or ()):
         *name, callback = entry if isinstance(entry, tuple) else (entry,)
         if not hasattr(callback, "on_train_begin"):
             raise ValueError(
@@ -306,5 +318,5 @@ def make_callbacks(
                 f"pairs of a name and one; entry {k} is {callback!r}."
             )
         callback = copy.copy(callback)
-        callbacks.append((*name, callback) if name else callback)
-    return callbacks
+        made.append((*name, callback) if name else callback)
+    return made

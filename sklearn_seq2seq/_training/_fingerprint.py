@@ -7,19 +7,7 @@ from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 
 import joblib
-import numpy as np
 from joblib.hashing import NumpyHasher
-
-# Parameters that may change between a killed fit and the call that goes on with it.
-NOT_OF_THE_FIT = (
-    "verbose",
-    "checkpoint",
-    "checkpoint_interval",
-    "checkpoint_minutes",
-    "callbacks",
-    # Its weights and tokens count, as first weights and tokens.
-    "pretrained",
-)
 
 
 def digest(value):
@@ -155,19 +143,25 @@ def _state_of(net):
     return f"{network_digest(net.module_)} after {len(net.history)} epochs"
 
 
-def fingerprint(params, dataset, groups, valid, names, net):
-    """Names and hashes of all that determines a training."""
-    parts = {
-        f"parameter {name}": digest(value)
-        for name, value in params.items()
-        if name not in NOT_OF_THE_FIT
-    }
-    # A RandomState stands for the seed that it gave, numpy's own for any.
-    if any(params["random_state"] is x for x in (None, np.random.mtrand._rand)):
-        parts["parameter random_state"] = "drawn"
-    return parts | {
+def fingerprint(identity, dataset, groups, valid, net):
+    """Names and hashes of all that determines a training.
+
+    Parameters
+    ----------
+    identity : dict
+        What determines it beside its rows, by name.
+    dataset : PairDataset
+    groups : ndarray or None
+    valid : PairDataset or None
+    net : Seq2SeqNet or None
+        The one that the training goes on with, or starts from.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {name: digest(value) for name, value in (identity or {}).items()} | {
         "rows": digest([pairs_digest(dataset), groups]),
         "validation data": digest(pairs_digest(valid)),
-        "tokens": digest(names),
         "first weights": "drawn" if net is None else _state_of(net),
     }

@@ -1,4 +1,4 @@
-"""The skorch net of an estimator's parameters."""
+"""The skorch net, made or set up anew from the settings of a training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sklearn_seq2seq._network._losses import SequenceLoss
 from sklearn_seq2seq._pairs._batches import TrainingBatches
 from sklearn_seq2seq._training._devices import choose_device
 from sklearn_seq2seq._training._net import Seq2SeqNet
-from sklearn_seq2seq._training._optimizers import optimizer_params
+from sklearn_seq2seq._training._optimizers import optimizer_arguments
 
 
-def make_net(params, *, source_size, target_size, seed):
-    """Make a net, its weights drawn, from an estimator's parameters.
+def make_net(network, optimization, *, source_size, target_size, seed):
+    """Make a net, its weights drawn.
 
     Parameters
     ----------
-    params : dict
-        ``Seq2SeqTransformer.get_params(deep=False)``.
+    network : NetworkSettings
+    optimization : OptimizationSettings
     source_size, target_size : int
         Vocabulary sizes.
     seed : int
@@ -28,75 +28,58 @@ def make_net(params, *, source_size, target_size, seed):
     -------
     Seq2SeqNet
     """
-    device = choose_device(params["device"])
     net = Seq2SeqNet(
         EncoderDecoder,
         seed=seed,
         criterion=SequenceLoss,
         criterion__vocabulary_size=target_size,
-        criterion__copies=params["copy"],
+        criterion__copies=network.copy,
         iterator_train=TrainingBatches,
         iterator_valid=TrainingBatches,
         iterator_valid__shuffle=False,
         train_split=None,
-        device=device,
-        **{f"module__{name}": params[name] for name in MODULE_PARAMS},
+        verbose=0,
+        device=choose_device(optimization.device),
+        **{f"module__{name}": value for name, value in network.of_module().items()},
         module__source_size=source_size,
         module__target_size=target_size,
-        module__predict_words=params["encoder_loss_weight"] > 0,
+        module__predict_words=network.encoder_loss_weight > 0,
         module__seed=seed,
     )
-    return apply_training_params(net, params).initialize()
+    set_up(net, network, optimization)
+    return net.initialize()
 
 
-def apply_training_params(net, params):
+def set_up(net, network, optimization):
     """Set what may change between one training of a net and the next."""
     # Another optimiser may not know what the last one was given.
     for name in [name for name in vars(net) if name.startswith("optimizer__")]:
         delattr(net, name)
-    forcing, steps = params["teacher_forcing"], params["gradient_accumulation_steps"]
-    tokens = params["max_tokens"]
+    forcing = optimization.teacher_forcing
+    steps, tokens = optimization.gradient_accumulation_steps, optimization.max_tokens
     for name, value in {
         "teacher_forcing": forcing if isinstance(forcing, tuple) else (forcing,) * 2,
-        "precision": params["precision"],
-        "verbose": params["verbose"],
-        "batch_size": params["batch_size"],
+        "precision": optimization.precision,
+        "batch_size": optimization.batch_size,
         "max_tokens": tokens,
-        "max_epochs": params["max_epochs"],
-        "iterator_train__batch_size": params["batch_size"] * steps,
+        "iterator_train__batch_size": optimization.batch_size * steps,
         "iterator_train__max_tokens": None if tokens is None else tokens * steps,
         "iterator_valid__max_tokens": tokens,
-        "criterion__encoder_loss_weight": params["encoder_loss_weight"],
-        "criterion__label_smoothing": params["label_smoothing"],
-        **optimizer_params(params, net.device),
+        "criterion__encoder_loss_weight": network.encoder_loss_weight,
+        "criterion__label_smoothing": optimization.label_smoothing,
+        **optimizer_arguments(
+            optimization.optimizer,
+            optimization.learning_rate,
+            optimization.weight_decay,
+            net.device,
+        ),
     }.items():
         setattr(net, name, value)
     if net.initialized_:
-        net.module_.unknown_dropout = params["unknown_dropout"]
+        net.module_.unknown_dropout = network.unknown_dropout
         for layer in net.module_.modules():
             if isinstance(layer, Dropout):
-                layer.p = params["dropout"]
-    return net
-
-
-MODULE_PARAMS = (
-    "cell",
-    "decoder_cell",
-    "hidden_size",
-    "num_layers",
-    "embedding_size",
-    "bidirectional",
-    "reverse_source",
-    "attention",
-    "attention_order",
-    "monotonic",
-    "input_feeding",
-    "copy",
-    "share_embeddings",
-    "tie_output",
-    "dropout",
-    "unknown_dropout",
-)
+                layer.p = network.dropout
 
 
 def start_from_counts(net, dataset):

@@ -20,14 +20,26 @@ OPTIMIZERS = {
 FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
-def optimizer_params(params, device):
-    optimizer = params["optimizer"]
+def optimizer_arguments(optimizer, learning_rate, weight_decay, device):
+    """What a skorch net takes to make an optimiser.
+
+    Parameters
+    ----------
+    optimizer : str or torch optimiser class
+    learning_rate, weight_decay : float
+    device : str or torch.device
+
+    Returns
+    -------
+    dict
+    """
     if isinstance(optimizer, str):
         optimizer = OPTIMIZERS[optimizer]
-    options = {"optimizer": optimizer, "lr": params["learning_rate"]}
-    if "weight_decay" in inspect.signature(optimizer).parameters:
-        options["optimizer__weight_decay"] = params["weight_decay"]
-    fused = optimizer in FUSED and torch.device(device).type != "mps"
-    if "fused" in inspect.signature(optimizer).parameters:
-        options["optimizer__fused"] = fused or None
-    return options
+    arguments = {"optimizer": optimizer, "lr": learning_rate}
+    known = inspect.signature(optimizer).parameters
+    if "weight_decay" in known:
+        arguments["optimizer__weight_decay"] = weight_decay
+    if "fused" in known:
+        fused = optimizer in FUSED and torch.device(device).type != "mps"
+        arguments["optimizer__fused"] = fused or None
+    return arguments

@@ -49,14 +49,14 @@ def load_vectors(net, side, ids, matrix, freeze):
     weight.requires_grad_(not freeze)
 
 
-def check_pretrained(pretrained, params, kind):
+def check_pretrained(pretrained, network, kind):
     """Unwrap what the parameter `pretrained` holds, and check that it can be taken.
 
     Parameters
     ----------
     pretrained : estimator
-    params : dict
-        Those of the estimator to be fitted.
+    network : NetworkSettings
+        Of the estimator to be fitted.
     kind : type
         What `pretrained` must be.
 
@@ -90,19 +90,16 @@ def check_pretrained(pretrained, params, kind):
             "a bare estimator unfitted."
         ),
     )
-    if params["source_vectors"] is not None:
-        raise ValueError(
-            "pretrained brings the source's token vectors; set source_vectors=None."
-        )
     net = pretrained.net_
     for name in _ENCODER:
         theirs = getattr(net, f"module__{name}")
-        if name == "reverse_source" and params["bidirectional"]:
+        if name == "reverse_source" and network.bidirectional:
             continue
-        if params[name] != theirs:
+        wanted = getattr(network, name)
+        if wanted != theirs:
             raise ValueError(
                 f"The encoder of pretrained has {name}={theirs!r}, so it cannot be "
-                f"taken with {name}={params[name]!r}; set {name}={theirs!r}, or "
+                f"taken with {name}={wanted!r}; set {name}={theirs!r}, or "
                 "pretrained=None."
             )
     return pretrained

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-from sklearn.utils import check_consistent_length
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from skorch.history import History
@@ -21,9 +19,14 @@ from sklearn_seq2seq._training._checkpoint import Checkpoint
 from sklearn_seq2seq._training._checkpoint_state import alike, check_fits
 from sklearn_seq2seq._training._devices import choose_device, precision_failure
 from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
-from sklearn_seq2seq._training._make_net import apply_training_params
+from sklearn_seq2seq._training._make_net import set_up
 from sklearn_seq2seq._training._net import DivergenceError
-from sklearn_seq2seq._training._validation_split import check_max_tokens, split, weigh
+from sklearn_seq2seq._training._validation_split import (
+    check_max_tokens,
+    number_groups,
+    split,
+    weigh,
+)
 from sklearn_seq2seq._warnings import warn
 
 # In what torch says of a CPU, and of a GPU.
@@ -35,8 +38,10 @@ class Training:
 
     Parameters
     ----------
-    params : dict
-        ``Seq2SeqTransformer.get_params(deep=False)``.
+    network : NetworkSettings
+    optimization : OptimizationSettings
+    stopping : StoppingRule
+    running : RunningSettings
     dataset : PairDataset
     seed : int
         Replaced by that of the checkpoint, where there is one to go on with.
@@ -44,8 +49,9 @@ class Training:
         One entry a row.
     valid : PairDataset, default=None
         Validation data of its own; else `early_stopping` splits some off.
-    names : object, default=None
-        What the ids of the rows stand for.
+    identity : dict, default=None
+        By name, whatever else determines the result: parameters, and what the ids of
+        the rows stand for.
     net : Seq2SeqNet, default=None
         The one that the training goes on with, or starts from.
 
@@ -61,40 +67,37 @@ class Training:
 
     def __init__(
         self,
-        params,
+        network,
+        optimization,
+        stopping,
+        running,
         dataset,
         seed,
         *,
         sample_weight=None,
         groups=None,
         valid=None,
-        names=None,
+        identity=None,
         net=None,
     ):
         rows = weigh(dataset, sample_weight)
-        check_max_tokens(dataset, rows, params["max_tokens"])
-        if groups is not None:
-            check_consistent_length(dataset.source, groups)
-            if np.ndim(groups) != 1:
-                raise ValueError(
-                    "groups must hold one value for each row, a number or a string; "
-                    f"got {np.ndim(groups)} dimensions."
-                )
-            groups = np.unique(groups, return_inverse=True)[1][rows]
-        self.params = params
+        check_max_tokens(dataset, rows, optimization.max_tokens)
+        groups = number_groups(groups, dataset.source, rows)
+        self.network = network
+        self.optimization = optimization
+        self.stopping = stopping
+        self.running = running
         self.seed = seed
         self.saved = self.checkpoint = self.held = None
-        if params["checkpoint"] is not None:
-            self.checkpoint = Checkpoint(
-                params["checkpoint"],
-                fingerprint(params, dataset, groups, valid, names, net),
-            )
+        if running.checkpoint is not None:
+            parts = fingerprint(identity, dataset, groups, valid, net)
+            self.checkpoint = Checkpoint(running.checkpoint, parts)
             self.saved = self.checkpoint.read()
         self.start, self.spent = time.monotonic(), 0.0
         if self.saved is not None:
             self.seed, self.spent = self.saved["seed"], self.saved["spent"]
-        if valid is None and params["early_stopping"]:
-            fraction = params["validation_fraction"]
+        if valid is None and stopping.early_stopping:
+            fraction = stopping.validation_fraction
             kept, held = split(len(rows), groups, fraction, self.seed)
             if len(held):
                 rows, self.held = rows[kept], rows[held]
@@ -103,7 +106,7 @@ class Training:
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
-        self.monitored = None if valid is None else monitored(params["scoring"])
+        self.monitored = None if valid is None else monitored(stopping.scoring)
 
     @property
     def decodes(self):
@@ -152,15 +155,16 @@ class Training:
         net.module_.eval()
 
     def _prepare(self, net):
-        params = self.params
-        if params["encoder_loss_weight"] and net.module_.words is None:
+        weight = self.network.encoder_loss_weight
+        if weight and net.module_.words is None:
             raise ValueError(
-                f"encoder_loss_weight={params['encoder_loss_weight']} needs a network "
-                "that predicts words from the memory, and the one to go on with was "
-                "made without. Fit anew, with warm_start=False."
+                f"encoder_loss_weight={weight} needs a network that predicts the bag "
+                "of target tokens from the memory, and the one to go on with was made "
+                "without. Fit anew, with warm_start=False."
             )
-        net.use_device(choose_device(params["device"]))
-        apply_training_params(net, params)
+        net.use_device(choose_device(self.optimization.device))
+        set_up(net, self.network, self.optimization)
+        net.max_epochs = self.stopping.max_epochs
         net.initialize_criterion()
         lacking = precision_failure(net)
         if lacking is not None:
@@ -174,25 +178,27 @@ class Training:
         net.stop_training, net.sums_ = False, None
 
     def _callbacks(self, net, decoded, tasks):
-        params = self.params
-        key = None
+        running, key = self.running, None
         if self.monitored is not None:
-            key = digest([pairs_digest(self.valid), digest(params["scoring"])])
+            key = digest([pairs_digest(self.valid), digest(self.stopping.scoring)])
         callbacks = make_callbacks(
-            params,
+            self.optimization,
+            self.stopping,
             n_batches=len(net.get_iterator(self.dataset, training=True)),
             monitored=self.monitored,
             key=key,
             decoded=decoded,
             spent=self.spent,
+            verbose=running.verbose,
+            callbacks=running.callbacks,
         )
         if tasks is not None:
             callbacks.append(tasks)
         if self.checkpoint is not None:
-            minutes = params["checkpoint_minutes"]
+            minutes = running.checkpoint_minutes
             seconds = math.inf if minutes is None else 60 * minutes
             callbacks.append(
-                Regularly(self._write, params["checkpoint_interval"], seconds)
+                Regularly(self._write, running.checkpoint_interval, seconds)
             )
         return callbacks
 
@@ -223,7 +229,7 @@ class Training:
         """Train epochs; return whether that came to its end, and what went wrong."""
         done = len(net.history) - net.first_epoch_
         try:
-            net.fit_loop(self.dataset, epochs=self.params["max_epochs"] - done)
+            net.fit_loop(self.dataset, epochs=self.stopping.max_epochs - done)
         except StopTraining:
             return True, None
         except KeyboardInterrupt as trouble:
@@ -239,8 +245,8 @@ class Training:
                 raise
             raise MemoryError(
                 "Not enough memory for a training step. Lower batch_size (now "
-                f"{self.params['batch_size']}), or bound the positions of a batch with "
-                f"max_tokens (now {self.params['max_tokens']})."
+                f"{self.optimization.batch_size}), or bound the positions of a batch "
+                f"with max_tokens (now {self.optimization.max_tokens})."
             ) from error
         return True, None
 

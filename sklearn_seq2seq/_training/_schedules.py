@@ -44,27 +44,31 @@ class Schedule(LRScheduler):
         return policy(net.optimizer_, **scheduler_kwargs)
 
 
-def make_schedule(params, n_batches, monitored):
-    schedule = params["lr_schedule"]
+def make_schedule(schedule, *, n_steps, monitored=None, patience=1):
+    """Callback that sets the learning rate, or None for a constant one.
+
+    Parameters
+    ----------
+    schedule : str, torch scheduler class or skorch callback
+    n_steps : int
+        Steps of the whole training.
+    monitored : str, default=None
+        Entry of the history that says which epoch is best; None watches the loss of
+        training.
+    patience : int, default=1
+        Epochs without improvement after which "plateau" halves the rate.
+    """
     if schedule == "constant":
         return None
     watch = {"monitor": monitored or "train_loss"}
     if schedule in ("plateau", ReduceLROnPlateau):
         watch["mode"] = "min" if watch["monitor"].endswith("loss") else "max"
     if schedule == "plateau":
-        return Schedule(
-            policy=ReduceLROnPlateau,
-            factor=0.5,
-            patience=max(1, params["n_iter_no_change"] // 3),
-            **watch,
-        )
+        policy = {"policy": ReduceLROnPlateau, "factor": 0.5, "patience": patience}
+        return Schedule(**policy, **watch)
     if isinstance(schedule, str):
-        steps = n_batches * params["max_epochs"]
-        return Schedule(
-            policy=LambdaLR,
-            lr_lambda=SCHEDULES[schedule](steps),
-            step_every="batch",
-        )
+        factor = SCHEDULES[schedule](n_steps)
+        return Schedule(policy=LambdaLR, lr_lambda=factor, step_every="batch")
     if hasattr(schedule, "on_train_begin"):
         return copy.copy(schedule)
     return Schedule(policy=schedule, **watch)

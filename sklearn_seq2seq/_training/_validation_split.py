@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
 
 from sklearn_seq2seq._warnings import warn
@@ -38,6 +39,35 @@ def weigh(dataset, sample_weight):
     if not dataset.weight.any():
         raise ValueError("sample_weight is 0 for every row; nothing to learn.")
     return np.flatnonzero(dataset.weight)
+
+
+def number_groups(groups, source, rows):
+    """Number the groups of the rows that count; None stays None.
+
+    Parameters
+    ----------
+    groups : array-like, shape (n_samples,), or None
+    source : csr_array of n_samples rows
+    rows : ndarray of int, shape (n_rows,)
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,), or None
+
+    Raises
+    ------
+    ValueError
+        If there is not one value for each row.
+    """
+    if groups is None:
+        return None
+    check_consistent_length(source, groups)
+    if np.ndim(groups) != 1:
+        raise ValueError(
+            "groups must hold one value for each row, a number or a string; "
+            f"got {np.ndim(groups)} dimensions."
+        )
+    return np.unique(groups, return_inverse=True)[1][rows]
 
 
 def split(n_samples, groups, fraction, seed):

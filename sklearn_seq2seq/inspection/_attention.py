@@ -201,7 +201,7 @@ def _tokens(rows, vectorizer):
         if vectorizer is None:
             return list(map(str, ids))
     else:
-        tokens, extras = vectorizer._transform_open(rows)
+        tokens, extras = vectorizer._transform_open(vectorizer._check_rows(rows))
         ids = tokens.data.tolist()
     if not ids:
         return []

@@ -10,28 +10,23 @@ from numbers import Integral
 import numpy as np
 
 from sklearn_seq2seq._decoding._constraint_parameters import (
-    banned_ids,
     check_begins_member,
+    check_chunks_are_free,
+    read_banned,
     read_closed_set,
     read_prefix,
     trie_edges,
 )
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
-from sklearn_seq2seq._pairs._long_sources import (
-    Pieces,
-    chunked,
-    marks_of,
-    raise_long,
-    truncated,
-    warn_long,
-)
+from sklearn_seq2seq._pairs._long_sources import Pieces, shorten
+from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, lengths, pad
 from sklearn_seq2seq._warnings import warn
 from sklearn_seq2seq.runtime._constraints import Ban, Copies, NoRepeat, Prefix, Trie
 from sklearn_seq2seq.runtime._network import States, log_mean_exp
 from sklearn_seq2seq.runtime._search import BeamSearch, Greedy, search
-from sklearn_seq2seq.runtime._sources import Sources, listed
+from sklearn_seq2seq.runtime._sources import Sources
 
 # Room beyond the longest training target before a prediction is cut off.
 SLACK = 1.25
@@ -55,21 +50,24 @@ class Decoded:
         Whether the limit, not the model, ended the sequence.
     strings : list of str
         What the ids beyond the target vocabulary stand for.
-    X : data
-        The sources, listed.
+    rows : list
+        The sources, checked, as each member takes them.
     sources : list of Sources
         What each member read of them.
     pieces : list of Pieces, or None
         Which parts those are; None if they are everything.
+    banned : set
+        Source tokens that are not to be copied.
     """
 
     ids: np.ndarray
     log_probs: np.ndarray
     capped: np.ndarray
     strings: list
-    X: object
+    rows: list
     sources: list[Sources]
     pieces: list[Pieces] | None
+    banned: set
 
     def tokens(self, rows, ranks, target):
         """Token rows of some hypotheses."""
@@ -107,27 +105,30 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     Decoded
     """
     target = members[0].target
-    X = listed(X, members[0].source, "X")
-    read = [member.read(X) for member in members]
+    banned, barred = read_banned(params["banned_tokens"], target)
+    rows = [member.check_sources(X) for member in members]
+    read = [member.read(own) for member, own in zip(members, rows, strict=True)]
     strings = read[0][1]
-    barred = barred_copies(params["banned_tokens"], target, strings)
-    sources = [sources.without(barred) for sources, _ in read]
-    sources, pieces = shorten(members, params, X, sources, whole=whole)
+    sources = [sources.without(barred, strings, target) for sources, _ in read]
+    sources, pieces = _shorten(members, params, rows[0], sources, whole=whole)
     if pieces is not None and params["long_source"] == "chunk":
-        _check_chunks_are_free(prefix, params)
+        check_chunks_are_free(prefix, params["allowed_outputs"])
     limits = _limits(members, params, [lengths(s.tokens) for s in sources])
-    options, least = _options(params, target, prefix, len(limits))
+    options, least = _options(params, target, banned, prefix, len(limits))
     limits = np.maximum(limits, least)
     n_rows = ROWS_FACTOR * params["batch_size"]
     parts = []
-    for rows in prediction_batches(sources[0].tokens, n_rows, ROW_POSITIONS * n_rows):
-        some = [s[rows] for s in sources]
+    for batch in prediction_batches(sources[0].tokens, n_rows, ROW_POSITIONS * n_rows):
+        some = [s[batch] for s in sources]
         ids, *scores = _search(
-            members, params, some, limits[rows], n_best, options(rows)
+            members, params, some, limits[batch], n_best, options(batch)
         )
         ids = members[0].name_copies(ids[:, :n_best], some[0])
-        parts.append((rows, ids, *(x[:, :n_best] for x in scores)))
-    found = Decoded(*_scatter(parts, len(limits)), strings, X, sources, pieces)
+        parts.append((batch, ids, *(x[:, :n_best] for x in scores)))
+    if target.is_text:
+        barred = barred | {target.vectorizer._token_strings()[id_] for id_ in banned}
+    scattered = _scatter(parts, len(limits))
+    found = Decoded(*scattered, strings, rows, sources, pieces, barred)
     capped = found.capped[:, 0] & (limits > 0)
     if not target.is_text:  # no longer than the arrays given to `fit`
         capped &= limits < target.width
@@ -185,16 +186,6 @@ def _warn_capped(capped, limits, pieces):
 # What bounds a search ---------------------------------------------------------------
 
 
-def barred_copies(banned, target, strings):
-    """Ids beyond the target vocabulary that must not be copied."""
-    if banned is None:
-        return []
-    if not target.is_text:
-        return [int(k) for k in banned if k >= target.size]
-    banned = set(banned)
-    return [target.size + k for k, x in enumerate(strings) if x in banned]
-
-
 def _limits(members, params, n_source):
     """Most target tokens of each row, from each member's count of source tokens."""
     target, max_length = members[0].target, params["max_length"]
@@ -216,9 +207,8 @@ def _limits(members, params, n_source):
     return limits if target.is_text else np.minimum(limits, target.width)
 
 
-def _options(params, target, prefix, n_rows):
+def _options(params, target, banned, prefix, n_rows):
     """Options of the search: ``(from rows to keywords, least limits)``."""
-    banned = banned_ids(params["banned_tokens"], target)
     fixed, edges, prefixes, members = [], None, None, None
     least = np.zeros(n_rows, dtype=np.int64)
     if params["allowed_outputs"] is not None:
@@ -256,81 +246,12 @@ def _options(params, target, prefix, n_rows):
     return options, least
 
 
-# Long sources -----------------------------------------------------------------------
-
-
-def shorten(members, params, X, sources, *, whole=None):
-    """Do with long sources what `long_source` says: ``(sources, pieces or None)``."""
-    limit, long_source = params["max_source_length"], params["long_source"]
-    if limit is None:
-        return sources, None
-    if limit == "auto":
-        limit = min(member.longest[0] for member in members)
-    n_tokens = [lengths(s.tokens) for s in sources]
-    longest = np.max(n_tokens, axis=0)
-    rows = np.flatnonzero(longest > limit)
-    if not len(rows):
-        return sources, None
-    if long_source == "error":
-        raise_long(rows, longest, limit)
-    if long_source == "chunk":
-        _check_chunks_are_possible(members[0], rows, n_tokens, whole)
-        piece = _cut_into_chunks(members[0].source, X, sources[0].tokens, rows, limit)
-        pieces = [piece] * len(sources)
-    else:
-        keep_end = long_source == "truncate_start"
-        pieces = [truncated(n, limit, keep_end) for n in n_tokens]
-    warn_long(rows, longest, limit, long_source, len(pieces[0].rows))
-    shorter = [
-        member.shorten(*pair)
-        for member, *pair in zip(members, sources, pieces, strict=True)
-    ]
-    return shorter, pieces
-
-
-def _cut_into_chunks(source, X, tokens, rows, limit):
-    n_tokens = lengths(tokens)
-    if source.is_text:
-        # White space may be unknown, but here it must be seen.
-        tokens, extras = source.read(X, "X", open_vocabulary=True)
-        marks = marks_of(source.strings(extras))
-    else:
-        marks = marks_of([""] * (int(tokens.data.max()) + 1))
-    words = bool(source.joiner)
-    return chunked(n_tokens, limit, rows, tokens[rows], marks, words=words)
-
-
-def _check_chunks_are_possible(member, rows, n_tokens, whole):
-    reasons = {
-        f"{whole} needs whole sources, which chunks are not": whole is not None,
-        "sources or targets of several columns cannot be cut": (
-            member.source.has_columns or member.target.has_columns
-        ),
-        "targets of one token cannot be joined": member.target.ndim == 1,
-        "the members cut sources into tokens differently": any(
-            (n != n_tokens[0]).any() for n in n_tokens
-        ),
+def _shorten(members, params, rows, sources, *, whole=None):
+    limits = {
+        "limit": params["max_source_length"],
+        "long_source": params["long_source"],
     }
-    for reason, holds in reasons.items():
-        if holds:
-            raise ValueError(
-                f"long_source='chunk' cannot be used for row {rows[0]} of X: "
-                f"{reason}. Use another long_source, or max_source_length=None."
-            )
-
-
-def _check_chunks_are_free(prefix, params):
-    """Refuse what is said of whole targets."""
-    for name, value in (
-        ("prefix", prefix),
-        ("allowed_outputs", params["allowed_outputs"]),
-    ):
-        if value is not None:
-            raise ValueError(
-                f"{name} is about whole targets, but long_source='chunk' decodes "
-                "some sources in pieces. Use another long_source, or "
-                "max_source_length=None."
-            )
+    return shorten(members, rows, sources, whole=whole, **limits)
 
 
 # Given targets ----------------------------------------------------------------------
@@ -338,9 +259,10 @@ def _check_chunks_are_free(prefix, params):
 
 def log_likelihood(members, params, X, y=None):
     """Log-probability of each row's target, its end included: float64 ``(N,)``."""
-    X = listed(X, members[0].source, "X")
-    y = X if y is None else listed(y, members[0].target, "y")
-    read = [member.read(X) for member in members]
+    X = readable_twice(X)
+    y = members[0].target.check(X if y is None else y, "y")
+    rows = [member.check_sources(X) for member in members]
+    read = [member.read(own) for member, own in zip(members, rows, strict=True)]
     targets = [
         member.read_target(y, *pair) for member, pair in zip(members, read, strict=True)
     ]
@@ -348,7 +270,7 @@ def log_likelihood(members, params, X, y=None):
     sizes = [sources[0].tokens.shape[0], targets[0].shape[0]]
     if sizes[0] != sizes[1]:
         raise ValueError(f"X and y have different numbers of rows: {sizes}.")
-    sources, _ = shorten(members, params, X, sources, whole="log_likelihood")
+    sources, _ = _shorten(members, params, rows[0], sources, whole="log_likelihood")
     totals = np.empty(sizes[0])
     n_rows = ROWS_FACTOR * params["batch_size"]
     positions = np.column_stack(
@@ -439,12 +361,11 @@ def replace_unknown(members, params, found, rows, tokens):
     strings = list(found.strings)
     if not len(targets):
         return tokens, strings
-    opened, extras = member.source.read(found.X, "X", open_vocabulary=True)
+    opened, extras = member.source.read(found.rows[k], "X", open_vocabulary=True)
     if found.pieces is not None:
         opened = found.pieces[k].take(opened)
     names = [*member.source.vectorizer._token_strings(), *extras]
-    banned = set(params["banned_tokens"] or ())
-    banned = np.array([name in banned for name in names])
+    banned = np.array([name in found.banned for name in names])
     tokens = tokens.copy()
     for j in targets:
         row = rows[j]

@@ -4,10 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-from sklearn_seq2seq._decoding._constraint_parameters import (
-    as_column,
-    first_of_alike,
-)
+from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
 from sklearn_seq2seq._pairs._long_sources import join_pieces
 from sklearn_seq2seq._tokens import lengths
 from sklearn_seq2seq.runtime._decode import decode, log_likelihood, replace_unknown

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_seq2seq._decoding._constraint_parameters import allowed_copies
 from sklearn_seq2seq._pairs._copying import CopyTable, local_ids
 from sklearn_seq2seq._pairs._side import Side
-from sklearn_seq2seq._text._check_input import check_columns, check_raw, is_raw
-from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, pad
+from sklearn_seq2seq._text._check_input import is_raw
+from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, lengths, pad
 from sklearn_seq2seq.runtime._network import Network
 from sklearn_seq2seq.runtime._sides import read_ids
 
@@ -31,12 +32,22 @@ class Sources:
         copies = None if self.copies is None else self.copies[rows]
         return Sources(self.tokens[rows], copies)
 
-    def without(self, barred):
-        """Where copying would yield one of these ids, let it yield the unknown one."""
-        if self.copies is None or not barred:
+    # What `_long_sources.shorten` reads of a data set.
+    target = None
+
+    @property
+    def source(self):
+        return self.tokens
+
+    @property
+    def source_positions(self):
+        return lengths(self.tokens) + 1
+
+    def without(self, barred, strings, target):
+        """Where copying would yield a barred token, let it yield the unknown one."""
+        if self.copies is None:
             return self
-        copies = self.copies.copy()
-        copies.data[np.isin(copies.data, barred)] = UNKNOWN
+        copies = allowed_copies(self.copies, strings, barred, target)
         return Sources(self.tokens, copies)
 
 
@@ -62,37 +73,36 @@ class Member:
     longest: tuple
     knows_empty: bool
 
-    def read(self, X):
-        """Read listed sources: ``(Sources, strings of the ids beyond V)``."""
+    def check_sources(self, X):
+        """Sources as a user passed them, checked."""
+        return self.source.check(X, "X") if self.source.is_text else self._read_ids(X)
+
+    def read(self, rows):
+        """Read checked sources: ``(Sources, strings of the ids beyond V)``."""
+        tokens, extras = rows, []
         if self.source.is_text:
-            tokens, extras = self.source.read(X, "X", self.copy_table is not None)
-        else:
-            tokens, extras = self._read_ids(X), []
+            tokens, extras = self.source.read(rows, "X", self.copy_table is not None)
         if self.copy_table is None:
             return Sources(tokens, None), []
         copies, strings = self.copy_table.of_source(tokens, extras)
         return Sources(tokens, copies), strings
 
-    def read_target(self, y, sources, strings):
-        """Read targets, their unknown tokens numbered as in the sources."""
+    def read_target(self, rows, sources, strings):
+        """Read checked targets, their unknown tokens numbered as in the sources."""
         copies = sources.copies is not None
         if not self.target.is_text:
-            tokens, _ = read_ids(y)
+            tokens = rows.copy()
             if not copies:
                 tokens.data[tokens.data >= self.target.size] = UNKNOWN
             return tokens
-        tokens, extras = self.target.read(y, "y", copies)
+        tokens, extras = self.target.read(rows, "y", copies)
         if copies:
             tokens = self.copy_table.of_target(tokens, extras, strings)
         return tokens
 
-    def shorten(self, sources, pieces):
-        """What is read of sources that are too long."""
-        tokens = pieces.take(sources.tokens)
-        if pieces.spaced.any():
-            pieces.strip(tokens, self.source.without_space())
-        copies = sources.copies
-        return Sources(tokens, None if copies is None else pieces.take(copies))
+    def dataset(self, tokens, target=None, copies=None):
+        """Sources made of token arrays, for `_long_sources.shorten`."""
+        return Sources(tokens, copies)
 
     def start(self, sources):
         """The state from which a search over these sources sets out."""
@@ -128,10 +138,3 @@ class Member:
                 f"{self.source.width} features as input."
             )
         return tokens
-
-
-def listed(X, side, name):
-    """Data of one side that can be read again."""
-    if not side.is_text:
-        return X
-    return check_columns(X) if side.has_columns else check_raw(X, name)
