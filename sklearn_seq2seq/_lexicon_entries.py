@@ -11,7 +11,6 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _num_samples
 
 from sklearn_seq2seq._decoding._mixin import PredictionMixin
-from sklearn_seq2seq._pairs._side import read_target_ids
 from sklearn_seq2seq._tokens import as_tokens
 
 # The model --------------------------------------------------------------------------
@@ -80,11 +79,10 @@ def _id_rows(ids):
 
 def read_targets(y, side):
     """Targets that a user passed as `y`."""
+    rows = side.check(y, "y")
     if not side.is_text:
-        return _id_rows(read_target_ids(y)[0])
-    if side.has_columns:
-        return side.vectorizer._as_read(y).tolist()
-    return list(y)
+        return _id_rows(rows)
+    return side.as_read(rows).tolist() if side.has_columns else rows
 
 
 def check_targets(value, key, side):
