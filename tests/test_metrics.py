@@ -1,8 +1,10 @@
+import copy
 import json
 import pickle
 import subprocess
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,6 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_seq2seq import metrics
+from sklearn_seq2seq.inspection import EditConfusionDisplay
 
 TRUE = ["the cat sat on the mat .", "a dog, it's 3.5 years old", "naïve café", ""]
 PRED = ["the cat sat on a mat .", "a dog it's 3.5 years", "naive café au lait", ""]
@@ -34,6 +37,10 @@ class Shift(BaseEstimator):
 
     def predict(self, X):
         return [row[: len(row) - self.drop] for row in X]
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
 
 
 def _distance(a, b):
@@ -240,11 +247,46 @@ def test_confusion_counts_matches_hand_worked_table():
 
 
 def test_tokens_that_look_like_a_gap_are_not_blamed_for_insertions():
-    gap = metrics.GAP
+    gap = str(metrics.GAP)
     report = metrics.sequence_report([[gap]], [[gap, "a", "b"]], output_dict=True)
 
     assert report["by_token"][gap] == {"error_rate": 0, "errors": 0, "support": 1}
     assert (report["insertions"], report["deletions"]) == (2, 0)
+
+
+def test_a_token_that_looks_like_a_gap_is_none():
+    sign = str(metrics.GAP)
+    y_true, y_pred = [["a", sign, "b"], ["c"]], [["a", "b"], [sign, "c"]]
+    y_true, y_pred = [*y_true, ["d"], [sign]], [*y_pred, [sign], ["e"]]
+
+    counts = metrics.confusion_counts(y_true, y_pred)
+
+    assert counts == {
+        (sign, metrics.GAP): 1,
+        (metrics.GAP, sign): 1,
+        ("d", sign): 1,
+        (sign, "e"): 1,
+    }
+    edits = metrics.edit_operations(y_true, y_pred)
+    assert (edits.prediction == metrics.GAP).tolist() == (
+        edits.kind == "delete"
+    ).tolist()
+    assert (edits.reference == metrics.GAP).tolist() == (
+        edits.kind == "insert"
+    ).tolist()
+    assert "'∅' -> ∅" in metrics.sequence_report(y_true, y_pred)
+    display = EditConfusionDisplay.from_predictions(y_true, y_pred)
+    assert display.labels == ["d", "e", sign, metrics.GAP]
+    assert display.counts.sum() == 4
+    plt.close(display.figure_)
+
+
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickled])
+def test_the_gap_is_the_same_everywhere(copier):
+    assert copier(metrics.GAP) is metrics.GAP
+    counts = copier(metrics.confusion_counts(["a"], ["a b"]))
+    assert counts == {(metrics.GAP, "b"): 1}
+    assert str(metrics.GAP) != metrics.GAP
 
 
 # Scores of other libraries ----------------------------------------------------------
@@ -427,16 +469,16 @@ def test_sequence_report_matches_hand_worked_table():
         },
         "confusions": {
             ("a", "b"): 1,
-            ("d", "∅"): 2,
+            ("d", metrics.GAP): 2,
             ("c", "<unk>"): 1,
-            ("∅", "e"): 1,
+            (metrics.GAP, "e"): 1,
         },
         "empty": 2,
         "unknown": 1,
         "truncated": 1,
     }
     assert list(report["by_token"]) == ["d", "c", "a", "b"]
-    assert next(iter(report["confusions"])) == ("d", "∅")
+    assert next(iter(report["confusions"])) == ("d", metrics.GAP)
 
 
 def test_sequence_report_agrees_with_the_scores():
@@ -482,6 +524,16 @@ def test_sequence_report_counts_unknown_tokens_of_every_kind(y_pred, n_unknown):
     report = metrics.sequence_report(y_pred, y_pred, unit="char", output_dict=True)
 
     assert report["unknown"] == n_unknown
+
+
+@pytest.mark.parametrize("unit", ["char", "word", "token"])
+def test_a_string_is_one_mark_of_the_unknown(unit):
+    options = {"unit": unit, "output_dict": True, "unknown": "<unk>"}
+
+    assert metrics.sequence_report(["fun"], ["fun"], **options)["unknown"] == 0
+    assert metrics.sequence_report(["fun"], ["f<unk>"], **options)["unknown"] == 1
+    assert metrics.sequence_report([["u"]], [["<unk>"]], **options)["unknown"] == 1
+    assert metrics.sequence_report([["u"]], [["u"]], **options)["unknown"] == 0
 
 
 def test_sequence_report_of_perfect_predictions():

@@ -45,7 +45,7 @@ class EditConfusionDisplay:
     >>> from sklearn_seq2seq.inspection import EditConfusionDisplay
     >>> display = EditConfusionDisplay.from_predictions(["F OW N"], ["F AO N IY"])
     >>> display.labels
-    ['AO', 'IY', 'OW', '∅']
+    ['AO', 'IY', 'OW', GAP]
     >>> display.counts
     array([[0, 0, 0, 0],
            [0, 0, 0, 0],

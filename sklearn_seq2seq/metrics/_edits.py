@@ -9,8 +9,20 @@ from sklearn.utils import Bunch
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.metrics._pairs import cut_pair
 
-GAP = "∅"
-"""Stands for the missing side of an insertion or a deletion."""
+
+class _Gap:
+    def __str__(self):
+        return "∅"
+
+    def __repr__(self):
+        return "GAP"
+
+    def __reduce__(self):
+        return "GAP"  # the one of this module, in copies and other processes too
+
+
+GAP = _Gap()
+"""Stands for the missing side of an insertion or a deletion; equals no token."""
 
 
 def edit_operations(y_true, y_pred, *, unit="token"):
@@ -58,7 +70,7 @@ def edit_operations(y_true, y_pred, *, unit="token"):
     >>> from sklearn_seq2seq.metrics import edit_operations
     >>> edits = edit_operations(["F OW N"], ["F AO N IY"])
     >>> list(zip(edits.reference, edits.prediction))
-    [('OW', 'AO'), ('∅', 'IY')]
+    [('OW', 'AO'), (GAP, 'IY')]
     """
     return list_edits(*cut_pair(y_true, y_pred, unit))
 
@@ -124,7 +136,7 @@ def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
     --------
     >>> from sklearn_seq2seq.metrics import confusion_counts
     >>> confusion_counts(["abc", "abd"], ["adc", "ad"], unit="char")
-    {('b', 'd'): 1, ('b', '∅'): 1}
+    {('b', 'd'): 1, ('b', GAP): 1}
     """
     y_true, y_pred = cut_pair(y_true, y_pred, unit)
     edits = list_edits(y_true, y_pred)

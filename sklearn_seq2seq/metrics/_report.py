@@ -5,7 +5,12 @@ import re
 import numpy as np
 
 from sklearn_seq2seq._tokens import UNKNOWN
-from sklearn_seq2seq.metrics._edits import count_errors, list_edits, rank_confusions
+from sklearn_seq2seq.metrics._edits import (
+    GAP,
+    count_errors,
+    list_edits,
+    rank_confusions,
+)
 from sklearn_seq2seq.metrics._pairs import check_pair, count_units, cut_units
 from sklearn_seq2seq.metrics._scores import edits_per_token
 
@@ -38,7 +43,7 @@ def sequence_report(
     max_length : int, default=None
         Cap on the length of predictions, in units. Those that reach it count as
         truncated; None: they are not counted.
-    unknown : tuple of str, default=(U+FFFD, "<unk>")
+    unknown : str or tuple of str, default=(U+FFFD, "<unk>")
         Marks of an unknown token; in strings they are looked for as parts. Among token
         ids it is 1.
     n_buckets : int, default=5
@@ -168,6 +173,7 @@ def _by_token(y_true, edits):
 
 
 def _count_unknown(y_pred, unknown):
+    unknown = (unknown,) if isinstance(unknown, str) else unknown
     if isinstance(y_pred[0], str):
         return sum(any(mark in row for mark in unknown) for row in y_pred)
     marks = {*unknown, UNKNOWN}
@@ -229,4 +235,6 @@ def _left_out(everything, shown):
 
 
 def _visible(token):
+    if token == str(GAP):  # a token of the data that looks like one
+        return repr(token)
     return re.sub(r"\s", "␣", str(token))
