@@ -70,6 +70,17 @@ def _vectorizer_params(vectorizer):
     return params
 
 
+def _accept_vectorizer(params):
+    tokenizer = params.get("tokenizer")
+    if isinstance(tokenizer, str) and not tokenizer.lstrip().startswith("{"):
+        warn(
+            f"The tokenizer {tokenizer!r:.80} is not in the model file, and a path is "
+            "not taken from one. Set the parameter tokenizer before you fit again.",
+        )
+        params = params | {"tokenizer": None}
+    return params
+
+
 def _pack_vectorizer(vectorizer, tensors):
     if not hasattr(vectorizer, "vocabulary_"):
         return None
@@ -123,6 +134,13 @@ def _unpack_columns(vectorizer, state, tensors):
 def _transformer_params(model):
     params = model.get_params(deep=False)
     return {name: value for name, value in params.items() if name not in _NOT_SAVED}
+
+
+def _accept_transformer(params):
+    for name in _NOT_SAVED:
+        if name in params:
+            raise ValueError(f"it sets {name}, which is never saved.")
+    return params
 
 
 def _pack_transformer(model, tensors):
@@ -472,15 +490,32 @@ def _unpack_pipeline(pipeline, state, tensors):
 def _pipeline_params(pipeline):
     params = pipeline.get_params(deep=False)
     params["steps"] = list(map(tuple, pipeline.steps))
-    return {name: value for name, value in params.items() if value is not None}
+    return _accept_pipeline(
+        {name: value for name, value in params.items() if value is not None}
+    )
 
 
-register(SequenceVectorizer, _pack_vectorizer, _unpack_vectorizer, _vectorizer_params)
+def _accept_pipeline(params):
+    # A folder of the machine, in which every fit would write.
+    return {name: value for name, value in params.items() if name != "memory"}
+
+
+register(
+    SequenceVectorizer,
+    _pack_vectorizer,
+    _unpack_vectorizer,
+    _vectorizer_params,
+    _accept_vectorizer,
+)
 
 register(ColumnVectorizer, _pack_columns, _unpack_columns)
 
 register(
-    Seq2SeqTransformer, _pack_transformer, _unpack_transformer, _transformer_params
+    Seq2SeqTransformer,
+    _pack_transformer,
+    _unpack_transformer,
+    _transformer_params,
+    _accept_transformer,
 )
 
 register(Seq2SeqEnsemble, _pack_ensemble, _unpack_ensemble, _ensemble_params)
@@ -491,4 +526,4 @@ register(FrozenEstimator, _pack_nothing, _unpack_frozen)
 
 register(DummySeq2Seq, _pack_dummy, _unpack_dummy)
 
-register(Pipeline, _pack_nothing, _unpack_pipeline, _pipeline_params)
+register(Pipeline, _pack_nothing, _unpack_pipeline, _pipeline_params, _accept_pipeline)

@@ -75,9 +75,10 @@ def save(estimator, path):
     What only a further `fit` would use, and is an object of the session or of the
     machine, is not saved and has its default after loading: `callbacks`, `checkpoint`,
     `pretrained`, `source_vectors` and `target_vectors` (the fitted network has what it
-    took of them).
-    Nor are training and validation data, and the optimiser's state: a loaded model goes
-    on training with a fresh optimiser. A tokenizer given as a path is stored itself.
+    took of them), and `memory` of a Pipeline. Nor are training and validation data, and
+    the optimiser's state: a loaded model goes on training with a fresh optimiser. A
+    tokenizer given as a path is stored itself. So a loaded model reads and writes no
+    file by itself.
 
     Functions, such as an analyzer, and classes are stored by name, and only if that
     name can be imported; see `trusted` of `load`.

@@ -37,20 +37,24 @@ class Kind(NamedTuple):
     unpack : callable
         ``unpack(estimator, state, tensors)`` sets what was learned. It must check
         everything: a file may hold anything. Its errors become `ModelFileError`.
+    accept : callable
+        ``accept(params)`` gives the parameters to load of those in a file. None may
+        let the estimator read or write a file of the machine.
     """
 
     cls: type
     params: object
     pack: object
     unpack: object
+    accept: object
 
 
 _KINDS = {}
 
 
-def register(cls, pack, unpack, params=None):
+def register(cls, pack, unpack, params=None, accept=dict):
     """Make a class of estimators known to `save` and `load` (see `Kind`)."""
-    _KINDS[cls.__name__] = Kind(cls, params or _all_params, pack, unpack)
+    _KINDS[cls.__name__] = Kind(cls, params or _all_params, pack, unpack, accept)
 
 
 def _all_params(estimator):
@@ -143,10 +147,13 @@ class Packer:
             array = np.asarray(value)
             if array.dtype.kind in "USTO":
                 array = array.astype(object)
-            if array.dtype == object and array.ndim > 1:
+            if array.dtype == object and array.ndim > 1 and array.shape[1:] != (1,):
                 return self._collection(list(map(tuple, array.tolist())), where)
             if array.dtype.name in _DTYPES:
-                node = self._tagged("array", array.tolist(), where)
+                # The rows of a column are arrays, to be told from lists of tokens.
+                column = array.dtype == object and array.ndim > 1
+                items = list(array) if column else array.tolist()
+                node = self._tagged("array", items, where)
                 return node | {"dtype": array.dtype.name}
         raise ValueError(
             f"{where} is a {type(value).__module__}.{type(value).__qualname__}, which "
@@ -178,7 +185,7 @@ class Unpacker:
             raise ModelFileError(
                 f"{node['class']} has no parameter {unknown[0]!r:.80} in this version."
             )
-        estimator = kind.cls(**params)
+        estimator = kind.cls(**kind.accept(params))
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
         if node["state"] is not None:
@@ -232,6 +239,9 @@ class Unpacker:
             raise ModelFileError(f"it has an array of no known dtype, {node!r:.80}.")
         items = self._items(node)
         if node["dtype"] == "object":
+            kinds = {(x.shape, x.dtype) if hasattr(x, "dtype") else None for x in items}
+            if kinds == {((1,), np.dtype(object))}:
+                return np.fromiter((x[0] for x in items), dtype=object)[:, None]
             return np.fromiter(items, dtype=object, count=len(items))
         return np.array(items, dtype=node["dtype"])
 
