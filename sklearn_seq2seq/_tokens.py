@@ -22,6 +22,8 @@ BOUNDARY = 0
 
 UNKNOWN = 1
 
+UNKNOWN_STRING = "\ufffd"
+
 FIRST_TOKEN = 2
 
 

@@ -772,11 +772,88 @@ def test_tokenizer_can_be_given(form, tmp_path):
         "str path": str(tmp_path / "tokenizer.json"),
     }[form]
     vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=given)
-    tokens = clone(vectorizer).fit_transform(["a b a", "b c"])
+    with pytest.warns(UserWarning, match="became unknown"):
+        tokens = clone(vectorizer).fit_transform(["a b a", "b c"])
     vectorizer.fit(["a"])
-    assert vectorizer.vocabulary_ == {"[UNK]": 2, "a": 3, "b": 4}
-    assert ids(tokens) == [[3, 4, 3], [4, 2]]
-    assert vectorizer.inverse_transform(tokens).tolist() == ["a b a", "b [UNK]"]
+    assert vectorizer.vocabulary_ == {"a": 2, "b": 3}
+    assert ids(tokens) == [[2, 3, 2], [3, 1]]
+    assert vectorizer.inverse_transform(tokens).tolist() == ["a b a", "b \ufffd"]
+
+
+def trained(model, trainer, pre_tokenizer, decoder, normalizer=None, **params):
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizer, decoder
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    rows = ["the cat sat", "a cat is here", "the hat"] * 3
+    trainer = trainer(vocab_size=60, show_progress=False, **params)
+    tokenizer.train_from_iterator(rows, trainer)
+    return tokenizer
+
+
+def tokenizers_of_others():
+    models, trainers = tokenizers.models, tokenizers.trainers
+    cut, join = tokenizers.pre_tokenizers, tokenizers.decoders
+    spaces = cut.Metaspace(), join.Metaspace()
+    words = cut.BertPreTokenizer(), join.WordPiece()
+    unk, bert = {"special_tokens": ["<unk>"]}, {"special_tokens": ["[PAD]", "[UNK]"]}
+    lower = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    unigram = {"unk_token": "<unk>", **unk}
+    return {
+        "BPE": (models.BPE(), trainers.BpeTrainer, *spaces),
+        "BPE with <unk>": (models.BPE(unk_token="<unk>"), trainers.BpeTrainer, *spaces),
+        "WordPiece": (
+            models.WordPiece(unk_token="[UNK]"),
+            trainers.WordPieceTrainer,
+            *words,
+            lower,
+        ),
+        "WordLevel": (
+            models.WordLevel(unk_token="[UNK]"),
+            trainers.WordLevelTrainer,
+            *words,
+        ),
+        "Unigram": (models.Unigram(), trainers.UnigramTrainer, *spaces),
+    }, {"BPE with <unk>": unk, "WordPiece": bert, "WordLevel": bert, "Unigram": unigram}
+
+
+@pytest.mark.parametrize("kind", tokenizers_of_others()[0])
+def test_what_a_given_tokenizer_does_not_know_is_unknown(kind):
+    made, params = tokenizers_of_others()
+    tokenizer = trained(*made[kind], **params.get(kind, {}))
+    vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=tokenizer)
+    rows = ["the cat", "the Ж cat", "Ж"]
+    with pytest.warns(UserWarning, match=r"2 token\(s\) in X are not in the voc"):
+        tokens = vectorizer.fit_transform(rows)
+    assert not {"<unk>", "[UNK]", "\ufffd"} & set(vectorizer.vocabulary_)
+    assert (tokens.data == 1).sum() == 2
+    assert max(vectorizer.vocabulary_.values()) == vectorizer.vocabulary_size_ - 1
+    written = vectorizer.inverse_transform(tokens)
+    assert written.tolist() == [row.replace("Ж", "\ufffd") for row in rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vectorizer.set_params(handle_unknown="silent").fit_transform(rows)
+    vectorizer.set_params(handle_unknown="error").fit(rows[:1])
+    for call in (vectorizer.fit, vectorizer.fit_transform, vectorizer.transform):
+        with pytest.raises(ValueError, match="Row 1 of X holds text that is no known"):
+            call(rows)
+
+
+def test_fit_says_what_a_given_tokenizer_does_not_give_back():
+    made, params = tokenizers_of_others()
+    tokenizer = trained(*made["WordPiece"], **params["WordPiece"])
+    vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=tokenizer)
+    rows = ["the cat", "The cat", "the  hat", "a cat"]
+    with pytest.warns(
+        UserWarning,
+        match="back 2 of 4 rows of X; in row 1 'The cat' becomes 'the cat'",
+    ):
+        vectorizer.fit(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vectorizer.set_params(handle_unknown="silent").fit(rows)
+        vectorizer.set_params(handle_unknown="use_unknown").fit(rows[:1])
+        vectorizer.set_params(lowercase=True).fit(rows[:2])
 
 
 @pytest.mark.parametrize("tokenizer", ["{", "nowhere.json"])

@@ -14,7 +14,7 @@ from sklearn_seq2seq._text._check_input import describe
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
     cut_into_pieces,
-    load_tokenizer,
+    number_pieces,
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 
@@ -130,9 +130,7 @@ class Analyzer:
             return number_characters(block, numbering)
         tokens = chain.from_iterable(block)
         if self.kind == "subword":
-            _, known = load_tokenizer(numbering)
-            pieces = np.fromiter(tokens, np.int32, n_tokens)
-            return np.searchsorted(known, pieces).astype(np.int32) + FIRST_TOKEN
+            return number_pieces(np.fromiter(tokens, np.int32, n_tokens), numbering)
         return np.fromiter(map(numbering.__getitem__, tokens), np.int32, n_tokens)
 
 

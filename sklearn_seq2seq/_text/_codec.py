@@ -16,10 +16,14 @@ from sklearn_seq2seq._text._analyzer import (
 )
 from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
 from sklearn_seq2seq._text._subwords import join_pieces, piece_names
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, lengths
+from sklearn_seq2seq._tokens import (
+    FIRST_TOKEN,
+    UNKNOWN,
+    UNKNOWN_STRING,
+    from_flat,
+    lengths,
+)
 from sklearn_seq2seq._warnings import warn
-
-UNKNOWN_STRING = "\ufffd"
 
 
 class TextCodec:
@@ -57,17 +61,19 @@ class TextCodec:
 
     def _close(self, tokens, extras, name):
         """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
-        if not extras:
+        pieces = self.analyzer == "subword"  # of which the tokenizer has no others
+        ids, size = tokens.data, self.vocabulary_size_
+        unknown = ids == UNKNOWN if pieces else ids >= size
+        if not unknown.any():
             return tokens
         if self.handle_unknown == "error":
-            lengths = np.diff(tokens.indptr)
-            raise_unknown(tokens.data, lengths, extras, self.vocabulary_size_, name)
-        unknown = tokens.data >= self.vocabulary_size_
-        tokens.data[unknown] = UNKNOWN
+            raise_unknown(ids, np.diff(tokens.indptr), extras, size, name)
+        ids[unknown] = UNKNOWN
         if self.handle_unknown == "use_unknown":
+            distinct = "" if pieces else f"; {len(extras)} distinct: {few(extras)}"
             warn(
                 f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
-                f"became unknown; {len(extras)} distinct: {few(extras)}.",
+                f"became unknown{distinct}.",
             )
         return tokens
 
@@ -275,11 +281,12 @@ class ColumnCodec:
 
 
 def raise_unknown(ids, lengths, extras, size, name):
-    place = np.flatnonzero(ids >= size)[0]
+    place = np.flatnonzero((ids >= size) | (ids == UNKNOWN))[0]
     row = np.searchsorted(np.cumsum(lengths), place, side="right")
+    what = repr(extras[ids[place] - size]) if extras else "text that is no known piece"
     raise ValueError(
-        f"Row {row} of {name} holds {extras[ids[place] - size]!r}, which is not in the "
-        "vocabulary; handle_unknown='use_unknown' accepts it."
+        f"Row {row} of {name} holds {what}, which is not in the vocabulary; "
+        "handle_unknown='use_unknown' accepts it."
     )
 
 

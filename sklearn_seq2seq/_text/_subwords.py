@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_seq2seq._files import read_whole
 from sklearn_seq2seq._optional import import_optional
-from sklearn_seq2seq._tokens import FIRST_TOKEN
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING
 
 # How pieces of bytes, and those of SentencePiece, write white space.
 _BLANKS = str.maketrans("\u0120\u010a\u0109\u010d\u2581", " \n\t\r ")
@@ -93,15 +93,46 @@ def read_tokenizer(tokenizer):
 
 @lru_cache(maxsize=8)
 def load_tokenizer(text):
-    """Make the tokenizer of a JSON string, and the sorted array of its ids."""
+    """Make the tokenizer of a JSON string.
+
+    Returns
+    -------
+    tokenizer : tokenizers.Tokenizer
+    known : ndarray of int
+        Its ids in ascending order, but for that of its unknown piece.
+    unknown : str or None
+        The unknown piece.
+    """
+    text, unknown = _with_unknown_piece(text)
     tokenizer = import_optional("tokenizers", "subword").Tokenizer.from_str(text)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    return tokenizer, np.sort(list(tokenizer.get_vocab().values()))
+    pieces = tokenizer.get_vocab()
+    pieces.pop(unknown, None)
+    return tokenizer, np.sort(list(pieces.values())), unknown
+
+
+def _with_unknown_piece(text):
+    """The JSON of a tokenizer that drops no text: BPE does without an unknown piece."""
+    tokenizer = json.loads(text)
+    model = tokenizer["model"]
+    if model.get("type") == "Unigram":
+        place = model.get("unk_id")
+        return text, None if place is None else model["vocab"][place][0]
+    unknown = model.get("unk_token")
+    if model.get("type") == "BPE" and unknown is None:
+        pieces = model["vocab"]
+        added = [token["id"] for token in tokenizer.get("added_tokens") or ()]
+        unknown = model["unk_token"] = UNKNOWN_STRING
+        pieces.setdefault(unknown, max([*pieces.values(), *added], default=-1) + 1)
+        text = json.dumps(tokenizer, ensure_ascii=False)
+    return text, unknown
 
 
 def piece_ids(text):
-    pieces = load_tokenizer(text)[0].get_vocab()
+    tokenizer, _, unknown = load_tokenizer(text)
+    pieces = tokenizer.get_vocab()
+    pieces.pop(unknown, None)
     return dict(zip(sorted(pieces, key=pieces.__getitem__), count(FIRST_TOKEN)))
 
 
@@ -118,7 +149,7 @@ def checked_piece_ids(tokenizer):
 
 def cut_into_pieces(strings, text):
     """Encode each string as a list of the tokenizer's ids."""
-    tokenizer, _ = load_tokenizer(text)
+    tokenizer, *_ = load_tokenizer(text)
     # One by one: encoding in batches starts threads, which do not survive a fork.
     encodings = map(partial(tokenizer.encode, add_special_tokens=False), strings)
     return list(map(attrgetter("ids"), encodings))
@@ -137,19 +168,37 @@ def readable(pieces, text):
     return [piece.translate(_BLANKS) for piece in pieces]
 
 
+def number_pieces(ids, text):
+    """Token ids of the tokenizer's ids; its unknown piece is the unknown token."""
+    _, known, _ = load_tokenizer(text)
+    places = np.searchsorted(known, ids)
+    is_known = known.take(places, mode="clip") == ids
+    return np.where(is_known, places + FIRST_TOKEN, UNKNOWN).astype(np.int32)
+
+
 def join_pieces(ids, ends, strings, text):
     """Decode rows of ids; those that are no pieces stand for themselves."""
-    tokenizer, known = load_tokenizer(text)
-    decode = partial(tokenizer.decode, skip_special_tokens=False)
+    tokenizer, known, unknown = load_tokenizer(text)
     places = ids - FIRST_TOKEN
     is_piece = (places >= 0) & (places < len(known))
-    if is_piece.all():
-        pieces = known[places].tolist()
-        return [decode(pieces[start:end]) for start, end in pairwise(ends)]
+    pieces = known.take(places, mode="clip")
+    if unknown is not None:
+        # What stands around it, such as a space, is the decoder's affair.
+        pieces[ids == UNKNOWN] = tokenizer.token_to_id(unknown)
+        is_piece |= ids == UNKNOWN
     mixed = [
-        known[place].item() if piece else strings[place + FIRST_TOKEN]
-        for place, piece in zip(places.tolist(), is_piece.tolist(), strict=True)
+        piece if found else strings[k]
+        for piece, found, k in zip(
+            pieces.tolist(), is_piece.tolist(), ids.tolist(), strict=True
+        )
     ]
+
+    def decode(run):
+        written = tokenizer.decode(run, skip_special_tokens=False)
+        if unknown is None or tokenizer.token_to_id(unknown) not in run:
+            return written
+        return written.replace(unknown, UNKNOWN_STRING)
+
     return [
         "".join(
             "".join(run) if kind is str else decode(list(run))

@@ -27,11 +27,13 @@ from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
+    join_pieces,
     piece_ids,
     read_tokenizer,
     train_tokenizer,
 )
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING, from_flat
+from sklearn_seq2seq._warnings import warn
 
 DEFAULT_WIDTH = 2**14
 
@@ -87,7 +89,9 @@ class SequenceVectorizer(
         "word" and for callables. For "token" it means to return lists.
     handle_unknown : {"use_unknown", "silent", "error"}, default="use_unknown"
         What to do with tokens that are not in the vocabulary: give them id 1 and warn
-        once per call, give them id 1, or raise an error.
+        once per call, give them id 1, or raise an error. With a given `tokenizer` a
+        warning of `fit` also counts the rows that it does not give back, unless
+        "silent".
     subword_model : {"bpe", "unigram"}, default="bpe"
         How "subword" learns its pieces: byte pair encoding [1]_ or a unigram language
         model [2]_, both over UTF-8 bytes, so that every string has a token sequence.
@@ -269,6 +273,10 @@ class SequenceVectorizer(
             learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
             vocabulary = piece_ids(tokenizer)
             ids, lengths, cut = self._analyzer.encode(rows, width, tokenizer, name)
+            if self.handle_unknown == "error" and (ids == UNKNOWN).any():
+                raise_unknown(ids, lengths, [], sys.maxsize, name)
+            if self.tokenizer is not None and self.handle_unknown != "silent":
+                self._check_round_trip(rows, tokenizer, vocabulary, ids, lengths, name)
         elif self.vocabulary is not None:
             vocabulary = check_vocabulary(self.vocabulary)
             numbering = continue_numbering(vocabulary)
@@ -289,6 +297,26 @@ class SequenceVectorizer(
         vars(self).pop("tokenizer_", None)
         vars(self).update(learned)
         return ids, lengths, extras, cut
+
+    def _check_round_trip(self, rows, tokenizer, vocabulary, ids, lengths, name):
+        """Warn of rows that a given tokenizer does not give back."""
+        strings = ["", UNKNOWN_STRING, *vocabulary]
+        ends = [0, *np.cumsum(lengths).tolist()]
+        written = join_pieces(ids, ends, strings, tokenizer)
+        prepared = self._analyzer.prepare(rows)
+        width = self.max_length or np.inf
+        lost = [
+            (row, before, after)
+            for row, (before, after) in enumerate(zip(prepared, written, strict=True))
+            if before != after and UNKNOWN_STRING not in after and lengths[row] < width
+        ]
+        if lost:
+            row, before, after = lost[0]
+            warn(
+                f"The given tokenizer does not give back {len(lost)} of {len(rows)} "
+                f"rows of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
+                "handle_unknown='silent' accepts that.",
+            )
 
     def _choose_width(self, lengths):
         if self.max_length is not None:
