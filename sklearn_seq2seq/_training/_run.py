@@ -9,6 +9,7 @@ from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from skorch.history import History
 
+from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._training._callbacks import (
     BestModel,
     Regularly,
@@ -28,9 +29,6 @@ from sklearn_seq2seq._training._validation_split import (
     weigh,
 )
 from sklearn_seq2seq._warnings import warn
-
-# In what torch says of a CPU, and of a GPU.
-OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 class Training:
@@ -241,7 +239,7 @@ class Training:
         except DivergenceError as trouble:
             return False, trouble
         except RuntimeError as error:
-            if not any(sign in str(error) for sign in OUT_OF_MEMORY):
+            if not is_lack_of_memory(error):
                 raise
             raise MemoryError(
                 "Not enough memory for a training step. Lower batch_size (now "
