@@ -14,6 +14,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 from itertools import islice
+from zipfile import is_zipfile
 
 from sklearn_seq2seq._model_info import describe
 
@@ -185,7 +186,7 @@ def _fit(args):
 
 
 def _predict(args):
-    model = _load(args)
+    model = _load_exported(args) if is_zipfile(args.model) else _load(args)
     size = args.block or (1 if sys.stdin.isatty() else _BLOCK)
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     for start, sources in _blocks(sys.stdin.buffer, size):
@@ -239,6 +240,14 @@ def _load(args):
     if not isinstance(model, LexiconSeq2Seq):
         return LexiconSeq2Seq(model, lexicon=lexicon)
     return model.set_params(lexicon={**(model.lexicon or {}), **lexicon})
+
+
+def _load_exported(args):
+    from sklearn_seq2seq.runtime import load
+
+    if args.lexicon:
+        raise ValueError("--lexicon needs a saved model, not an exported one.")
+    return load(args.model)
 
 
 def _read_pairs(path):

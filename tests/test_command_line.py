@@ -264,6 +264,30 @@ def test_predict_of_a_trusted_function(run, folder, words):
     assert run(*args, stdin="a b")[0] == 0
 
 
+def test_predict_of_an_exported_model(run, folder, fitted, words):
+    assert run("export", "model.s2s", "model.onnx.zip") == (0, [], [])
+    text = "".join(f"{word}\n" for word in words)
+    args = ["model.onnx.zip", "--n-best", 2]
+    expected = run("predict", "model.s2s", "--n-best", 2, stdin=text)[1]
+    assert run("predict", *args, stdin=text) == (0, expected, [])
+    status, _, errors = run("predict", *args, "--lexicon", "pairs.tsv", stdin=text)
+    assert (status, len(errors)) == (2, 1)
+    status, _, errors = run("score", "model.onnx.zip", "pairs.tsv")
+    assert (status, len(errors)) == (2, 1)
+    code = (
+        "import sys\n"
+        "from sklearn_seq2seq._command_line import main\n"
+        "assert main(['predict', 'model.onnx.zip', '--confidence']) == 0\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code]
+    fresh = subprocess.run(
+        command, cwd=folder, input=text, capture_output=True, text=True, check=True
+    )
+    targets = [line.split("\t")[0] for line in fresh.stdout.splitlines()]
+    assert targets == fitted.predict(words).tolist()
+
+
 def test_predict_streams_and_a_broken_pipe_is_quiet(folder):
     """Answers come before the input ends, and nobody need read them all."""
     process = subprocess.Popen(

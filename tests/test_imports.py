@@ -74,7 +74,7 @@ MAY_IMPORT = {
         "_training",
     },
     "_model_info": {"_persistence"},
-    "_command_line": {"_model_info", "datasets", "metrics"},
+    "_command_line": {"_model_info", "datasets", "metrics", "runtime"},
     "__main__": {"_command_line"},
     "runtime": {*SHARED, "_decoding", "_pairs", "_persistence", "_text"},
     "_onnx": {
