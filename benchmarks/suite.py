@@ -195,13 +195,15 @@ def _ratio(column):
 
 
 def _under(column):
-    compared = (sides(models)[::2] for models in column)
-    return str(sum(None not in pair and pair[0] < pair[1] for pair in compared))
+    compared = [sides(models)[::2] for models in column]
+    under = [ours < floor for ours, floor in compared if None not in (ours, floor)]
+    return f"{sum(under)} of {len(under)}" if under else ""
 
 
 def _silent(column):
     fits = [models["default"] for models in column if "default" in models]
-    return str(sum(fit["silent"] and fit["train"] < 0.5 for fit in fits))
+    silent = [fit["silent"] and fit["train"] < 0.5 for fit in fits]
+    return f"{sum(silent)} of {len(silent)}" if silent else ""
 
 
 SUMMARY = {

@@ -467,9 +467,12 @@ def test_suite_compares_the_default_with_what_dev_chooses(capsys):
     table = capsys.readouterr().out.splitlines()
     assert table[2] == "| names | 0.30 / 0.40 / 0.30 |"
     counts = [row.rpartition(" | ")[2] for row in table[3:6]]
-    assert counts == ["0.750 |", "0 |", "1 |"]
+    assert counts == ["0.750 |", "0 of 1 |", "1 of 1 |"]
     cells["names", 50]["suffix"]["test"] = 0.31
-    assert suite.SUMMARY["tasks with the default under a floor"](cells.values()) == "1"
+    assert (
+        suite.SUMMARY["tasks with the default under a floor"](cells.values())
+        == "1 of 1"
+    )
 
 
 def test_suite_steps_are_epochs_enough():
