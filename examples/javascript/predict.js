@@ -14,7 +14,7 @@ async function predict(text) {
   const source = Array.from(text, (token) => ids.get(token) ?? 1); // 1 is unknown
   if (source.length === 0 && !member.knows_empty) return "";
   const n = source.length + 1; // with the end, which is 0
-  let { state, ...memory } = await encoder.run({
+  const fed = await encoder.run({
     source: new ort.Tensor("int64", int64([...source, 0]), [1, n]),
     n_positions: new ort.Tensor("int64", int64([n]), [1]),
   });
@@ -23,14 +23,16 @@ async function predict(text) {
   const limit = Math.ceil(1.25 * longestTarget * longer);
   const tokens = [];
   for (let previous = 0; tokens.length < limit; ) {
-    const fed = new ort.Tensor("int64", int64([previous]), [1]);
-    const found = await step.run({ previous: fed, state, ...memory });
+    fed.previous = new ort.Tensor("int64", int64([previous]), [1]);
+    const found = await step.run(fed);
     const scores = found.log_probs.data;
     scores[1] = -Infinity; // the unknown token is not to be predicted
     previous = scores.reduce((best, x, k) => (x > scores[best] ? k : best), 0);
     if (previous === 0) break;
     tokens.push(target.vocabulary[previous - 2]);
-    state = found.next_state;
+    for (const name in found) {
+      if (name.startsWith("next_")) fed[name.slice(5)] = found[name];
+    }
   }
   return tokens.join(target.joiner ?? (target.analyzer === "char" ? "" : " "));
 }

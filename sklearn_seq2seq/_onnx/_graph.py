@@ -76,3 +76,8 @@ class Graph:
 
     def _value(self, name, dtype, shape):
         return self.onnx.helper.make_tensor_value_info(name, _TYPES[dtype], shape)
+
+
+def array(weight):
+    """A weight of torch as a float32 array."""
+    return weight.detach().float().cpu().numpy()

@@ -10,27 +10,16 @@ hidden size, D directions, M memory size, V vocabulary size, F size of the state
 
 import numpy as np
 
-from sklearn_seq2seq._network._decoder import TABLE_ROWS, Decoder
+from sklearn_seq2seq._network._attention import AdditiveAttention
+from sklearn_seq2seq._network._decoder import TABLE_ROWS
+from sklearn_seq2seq._network._hard_decoder import HardDecoder
 from sklearn_seq2seq._network._layers import OneHot
-from sklearn_seq2seq._onnx._graph import Graph
+from sklearn_seq2seq._onnx import _hard_attention
+from sklearn_seq2seq._onnx._graph import Graph, array
 from sklearn_seq2seq._tokens import UNKNOWN
 
 # ONNX has the gates of a cell in another order than torch.
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
-
-
-def array(weight):
-    """A weight as a float32 array."""
-    return weight.detach().float().cpu().numpy()
-
-
-def check_network(network):
-    """Refuse a network whose graphs nobody has written yet."""
-    if type(network.decoder) is not Decoder:
-        raise ValueError(
-            f"The network's decoder, {type(network.decoder).__name__}, has no ONNX "
-            "graph yet, so this model cannot be exported."
-        )
 
 
 # The encoder ------------------------------------------------------------------------
@@ -146,6 +135,12 @@ def _remember(g, decoder, memory, source, n_positions):
     """Give out what attention reads."""
     attention, size = decoder.attention, decoder.recurrent.hidden_size
     width = decoder.memory_size
+    stop = g("Squeeze", g("Shape", source, start=1, end=2))
+    steps = g("Range", np.int64(0), stop, np.int64(1))
+    counts = g("Less", steps, g("Unsqueeze", n_positions, [1, 2]))
+    if isinstance(decoder, HardDecoder):
+        _hard_attention.remember(g, decoder, memory, counts)
+        return
     g.output("memory", memory, "float32", "rows", "positions", width)
     keys = memory
     if hasattr(attention, "key"):
@@ -156,9 +151,6 @@ def _remember(g, decoder, memory, source, n_positions):
     elif width != size:  # the two directions are summed
         keys = g("Add", *g("Split", memory, n_outputs=2, axis=2))
     g.output("keys", keys, "float32", "rows", "positions", size)
-    stop = g("Squeeze", g("Shape", source, start=1, end=2))
-    steps = g("Range", np.int64(0), stop, np.int64(1))
-    counts = g("Less", steps, g("Unsqueeze", n_positions, np.array([1, 2])))
     mask = g("Where", counts, np.float32(0), np.float32(-np.inf))
     g.output("mask", mask, "float32", "rows", 1, "positions")
 
@@ -169,10 +161,10 @@ def _remember(g, decoder, memory, source, n_positions):
 def step_graph(network):
     """Graph of one step of the decoder.
 
-    Inputs ``previous (N,)``, ``state (N, F)``, for attention the encoder's ``memory``,
-    ``keys`` and ``mask``, and for copying ``copy_ids (B, S)``; outputs ``log_probs (N,
-    V)``, or ``(N, V + S)`` with copying, ``next_state (N, F)``, and for attention
-    ``weights (N, S)``.
+    Inputs ``previous (N,)``, the encoder's outputs, and for copying ``copy_ids (B,
+    S)``; outputs ``log_probs (N, V)``, or ``(N, V + S)`` with copying, for attention
+    ``weights (N, S)``, and ``next_state`` and others of the name ``next_...``, which
+    take the place of the encoder's in the next step.
     """
     decoder = network.decoder
     recurrent = decoder.recurrent
@@ -193,6 +185,8 @@ def step_graph(network):
     top, new = hidden[-1], [*hidden, *cell]
     if decoder.attention is None:
         log_probs = g("LogSoftmax", _logits(g, decoder, top), axis=1)
+    elif isinstance(decoder, HardDecoder):
+        log_probs = _hard_attention.step(g, decoder, top, previous)
     else:
         context, weights = _attend(g, decoder, top)
         logits = _logits(g, decoder, g("Concat", top, context, axis=1))
@@ -288,18 +282,20 @@ def _attend(g, decoder, top):
     memory = g.input("memory", "float32", "rows", "positions", decoder.memory_size)
     keys = g.input("keys", "float32", "rows", "positions", size)
     mask = g.input("mask", "float32", "rows", 1, "positions")
-    if hasattr(attention, "query"):  # additive
+    if isinstance(attention, AdditiveAttention):
         top = g.linear(top, array(attention.query.weight))
     rows = g("Shape", memory, start=0, end=1)
-    query = g("Reshape", top, g("Concat", rows, np.array([-1, size]), axis=0))
-    if hasattr(attention, "energy"):
+    query = g("Reshape", top, g("Concat", rows, [-1, size], axis=0))
+    if isinstance(attention, AdditiveAttention):
         sums = g("Add", g("Unsqueeze", query, [2]), g("Unsqueeze", keys, [1]))
-        scores = g("MatMul", g("Tanh", sums), array(attention.energy.weight)[0])
+        # By a matrix of one column: by a vector it would take five times as long.
+        scores = g.linear(g("Tanh", sums), array(attention.energy.weight))
+        scores = g("Squeeze", scores, [3])
     else:
         scores = g("MatMul", query, g("Transpose", keys, perm=[0, 2, 1]))
     weights = g("Softmax", g("Add", scores, mask), axis=2)
     context = g("MatMul", weights, memory)
-    return g("Reshape", context, np.array([-1, decoder.memory_size])), weights
+    return g("Reshape", context, [-1, decoder.memory_size]), weights
 
 
 def _logits(g, decoder, x):
@@ -326,14 +322,14 @@ def _mix_copies(g, decoder, logits, seen, weights, known):
     rows = g("Shape", copy_ids, start=0, end=1)
     n_positions = _n_positions(g)
     # Columns V + s are what stands at source position s and in no vocabulary.
-    pads = g("Concat", np.array([0, 0, 0]), n_positions, axis=0)
+    pads = g("Concat", [0, 0, 0], n_positions, axis=0)
     probs = g("Pad", probs, pads)
     shape = g("Shape", weights)
-    by_row = g("Concat", rows, np.array([-1, 1]), axis=0)
+    by_row = g("Concat", rows, [-1, 1], axis=0)
     copied = g("Mul", g("Reshape", copied, by_row), weights)
-    flat = g("Concat", np.array([-1]), n_positions, axis=0)
+    flat = g("Concat", [-1], n_positions, axis=0)
     copied = g("Reshape", copied, flat)
-    ids = g("Expand", g("Unsqueeze", copy_ids, np.array([1])), shape)
+    ids = g("Expand", g("Unsqueeze", copy_ids, [1]), shape)
     ids = g("Reshape", ids, flat)
     probs = g("ScatterElements", probs, ids, copied, axis=1, reduction="add")
     return g("Log", g("Max", probs, np.float32(np.finfo(np.float32).tiny)))

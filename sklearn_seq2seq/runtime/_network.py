@@ -4,12 +4,15 @@ Shapes: B rows, S source positions, K hypotheses a row, N = B * K, F size of the
 W tokens to choose from.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._persistence._file import ModelFileError
+
+# Outputs of a step with this before the name of an input are that of the next step.
+_NEXT = "next_"
 
 
 @dataclass
@@ -18,13 +21,13 @@ class State:
 
     Attributes
     ----------
-    vectors : ndarray of float32 ``(N, F)``
-        Of each hypothesis, the K hypotheses of a source side by side.
+    hypotheses : dict of ndarray ``(N, ...)``
+        What each step changes, the K hypotheses of a source side by side.
     sources : dict of ndarray ``(B, ...)``
         What every step reads of each source.
     """
 
-    vectors: np.ndarray
+    hypotheses: dict
     sources: dict
 
     def select(self, hypotheses, sources=None):
@@ -32,7 +35,8 @@ class State:
         kept = self.sources
         if sources is not None:
             kept = {name: array[sources] for name, array in kept.items()}
-        return State(self.vectors[hypotheses], kept)
+        taken = {name: array[hypotheses] for name, array in self.hypotheses.items()}
+        return State(taken, kept)
 
 
 class Network:
@@ -51,16 +55,19 @@ class Network:
     def __init__(self, encoder, step, *, copies, n_threads):
         self._encoder = _session(encoder, n_threads)
         self._step = _session(step, n_threads)
-        read = {node.name for node in self._step.get_inputs()}
-        given = {node.name for node in self._encoder.get_outputs()}
-        found = {node.name for node in self._step.get_outputs()}
+        self._given = [node.name for node in self._encoder.get_outputs()]
+        found = [node.name for node in self._step.get_outputs()]
+        self._next = [name for name in found if name.startswith(_NEXT)]
+        self._changed = [name.removeprefix(_NEXT) for name in self._next]
+        self._copies = copies
         self.attends = "weights" in found
+        read = {node.name for node in self._step.get_inputs()}
         if (
             {node.name for node in self._encoder.get_inputs()}
             != {"source", "n_positions"}
-            or read != {"previous", *given, *(["copy_ids"] if copies else [])}
-            or not {"log_probs", "next_state"} <= found
-            or "state" not in given
+            or read != {"previous", *self._given, *(["copy_ids"] if copies else [])}
+            or not set(self._changed) <= set(self._given)
+            or not {"log_probs", "next_state"} <= set(found)
         ):
             raise ModelFileError("its networks do not fit together.")
 
@@ -77,33 +84,32 @@ class Network:
         -------
         State
         """
-        names = [node.name for node in self._encoder.get_outputs()]
-        values = self._encoder.run(
-            names, {"source": source, "n_positions": n_positions}
+        feeds = {"source": source, "n_positions": n_positions}
+        read = dict(
+            zip(self._given, self._encoder.run(self._given, feeds), strict=True)
         )
-        read = dict(zip(names, values, strict=True))
-        vectors = read.pop("state")
+        changed = {name: read.pop(name) for name in self._changed}
         if copy_ids is not None:
             read["copy_ids"] = copy_ids
-        return State(vectors, read)
+        return State(changed, read)
 
     def step(self, state, previous):
         """``(log_probs (N, W), state)`` after `previous` ``(N,)``."""
-        log_probs, state, _ = self._run(state, previous, ["log_probs", "next_state"])
+        (log_probs,), state = self._run(["log_probs"], state, previous)
         return log_probs, state
 
     def step_with_weights(self, state, previous):
         """The same and the attention weights ``(N, S)``."""
-        return self._run(state, previous, ["log_probs", "next_state", "weights"])
-
-    def _run(self, state, previous, names):
-        feeds = {"previous": previous, "state": state.vectors, **state.sources}
-        log_probs, vectors, *weights = self._step.run(names, feeds)
-        return (
-            log_probs,
-            replace(state, vectors=vectors),
-            weights[0] if weights else None,
+        (log_probs, weights), state = self._run(
+            ["log_probs", "weights"], state, previous
         )
+        return log_probs, state, weights
+
+    def _run(self, names, state, previous):
+        feeds = {"previous": previous, **state.hypotheses, **state.sources}
+        values = self._step.run([*names, *self._next], feeds)
+        after = dict(zip(self._changed, values[len(names) :], strict=True))
+        return values[: len(names)], State(after, state.sources)
 
     def check(self, source_size, target_size):
         """Refuse networks of other vocabularies than those of the bundle."""
@@ -112,14 +118,13 @@ class Network:
         state = self.start(source, np.array([2]), copy_ids)
         log_probs, after = self.step(state, np.array([target_size - 1]))
         width = target_size + (0 if copy_ids is None else source.shape[1])
-        if log_probs.shape != (1, width) or after.vectors.shape != state.vectors.shape:
+        if log_probs.shape != (1, width) or any(
+            after.hypotheses[name].shape != array.shape
+            for name, array in state.hypotheses.items()
+        ):
             raise ModelFileError("its networks do not have its vocabularies.")
         if not (log_probs <= 1e-3).all():  # NaN is not, either
             raise ModelFileError("its networks do not give log-probabilities.")
-
-    @property
-    def _copies(self):
-        return any(node.name == "copy_ids" for node in self._step.get_inputs())
 
 
 def _session(model, n_threads):
