@@ -9,7 +9,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import generator_of
+from sklearn_seq2seq._fitting import generator_of, with_groups
 from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import from_flat, lengths
@@ -33,7 +33,8 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
         fitted. None cuts strings into characters and takes lists as tokens.
     joined : float, default=1.0
         New pairs that are two pairs, drawn at random, one after the other [1]_, as a
-        multiple of the pairs given. It suits tasks that go from left to right.
+        multiple of the pairs given. It suits tasks that go from left to right. A space
+        stands between them on a side whose strings hold spaces.
     noisy : float, default=0.0
         New pairs whose source has noise and whose target has not [2]_, as a multiple of
         the pairs given.
@@ -55,12 +56,22 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Determines what is drawn. Global random state is neither used nor changed.
 
+    Attributes
+    ----------
+    origins_ : ndarray of int, shape (n_samples_new, 2)
+        The two rows that each pair of the last `fit_resample` came from, the same row
+        twice unless it is joined. Those of `unlabelled` are counted on from the last.
+
     See Also
     --------
     Seq2SeqTransformer : Its `pretrained` is another use of unlabelled sources.
 
     Notes
     -----
+    What comes out of `fit_resample` has `origins_` as its `groups`, in a Pipeline too:
+    in the early stopping of `Seq2SeqTransformer` nothing that a held-out pair is part
+    of is trained on.
+
     Time and memory are linear in the number of tokens. Text alone is taken: ids of
     several steps could not be told apart.
 
@@ -184,20 +195,26 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
             source.tokens[rows], source.tokens.data, self.noise, self.noise_kinds, rng
         )
         copied_source, copied_target = self._copies(source, target)
-        return (
-            _column(
-                source.rows,
-                source.write(_join(source.tokens, pairs)),
-                source.write(noised),
-                copied_source,
-            ),
-            _column(
-                target.rows,
-                target.write(_join(target.tokens, pairs)),
-                map(target.rows.__getitem__, rows),
-                copied_target,
-            ),
+        copied = np.arange(len(copied_source))
+        if self.unlabelled is not None:
+            copied += n
+        self.origins_ = np.concatenate(
+            [
+                np.repeat(np.arange(n), 2).reshape(-1, 2),
+                pairs,
+                np.repeat(np.concatenate([rows, copied]), 2).reshape(-1, 2),
+            ]
         )
+        X_resampled = _column(
+            source.rows, source.joined(pairs), source.write(noised), copied_source
+        )
+        y_resampled = _column(
+            target.rows,
+            target.joined(pairs),
+            map(target.rows.__getitem__, rows),
+            copied_target,
+        )
+        return with_groups(X_resampled, self.origins_), y_resampled
 
     def _copies(self, source, target):
         """Sources and targets of the pairs that are copies."""
@@ -237,6 +254,16 @@ class _Text:
 
     def write(self, tokens):
         return self.vectorizer._inverse_open(tokens, self.extras)
+
+    def joined(self, pairs):
+        """Rows that are two rows, with a space between where such hold spaces."""
+        spaced = self.vectorizer.analyzer in ("char", "subword") and any(
+            len(row.split()) > 1 for row in self.rows
+        )
+        if not spaced:
+            return self.write(_join(self.tokens, pairs))
+        parts = (self.write(self.tokens[rows]) for rows in pairs.T)
+        return [" ".join(filter(None, pair)) for pair in zip(*parts, strict=True)]
 
     def as_of(self, other):
         """The rows in the form of another side: its tokens are these tokens."""

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 from sklearn_seq2seq._decoding._decode import FittedModel, Member
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import generator_of
+from sklearn_seq2seq._fitting import generator_of, groups_of
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._fingerprint import digest
@@ -274,6 +274,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
 
     def _fit_members(self, members, X, y, sample_weight, groups, validation_data):
         rng = generator_of(self.random_state)
+        groups = groups_of(X, groups)
         X, y = readable_twice(X), readable_twice(y)
         if isinstance(validation_data, tuple | list):
             validation_data = tuple(map(readable_twice, validation_data))

@@ -31,3 +31,31 @@ def generator_of(random_state):
 def draw_seed(random_state):
     """Draw a seed from `random_state`."""
     return int(generator_of(random_state).randint(np.iinfo(np.int32).max))
+
+
+class GroupedRows(np.ndarray):
+    """Rows with the groups they are of: a Pipeline hands on nothing else to `fit`.
+
+    Parts and copies have none.
+    """
+
+    groups = None
+
+    def __repr__(self):
+        return repr(self.view(np.ndarray))
+
+    def __reduce__(self):
+        return with_groups, (self.view(np.ndarray), self.groups)
+
+
+def with_groups(rows, groups):
+    """Give an array of rows its groups, of shape (n_samples,) or (n_samples, k)."""
+    rows = rows.view(GroupedRows)
+    rows.groups = groups
+    return rows
+
+
+def groups_of(X, groups=None):
+    """The groups given, or else those that the rows have themselves."""
+    own = X.groups if isinstance(X, GroupedRows) else None
+    return own if groups is None else groups

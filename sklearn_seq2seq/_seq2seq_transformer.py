@@ -25,7 +25,7 @@ from sklearn_seq2seq._decoding._decode import (
 )
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import draw_seed, unchanged_on_failure
+from sklearn_seq2seq._fitting import draw_seed, groups_of, unchanged_on_failure
 from sklearn_seq2seq._network._recurrent import CELLS
 from sklearn_seq2seq._pairs._long_sources import shorten
 from sklearn_seq2seq._pairs._reader import held_out, learn_pairs
@@ -528,8 +528,10 @@ class Seq2SeqTransformer(
         sample_weight : array-like of float, shape (n_samples,), default=None
             How much each pair counts in the loss: 2 is the same as repeating it, 0 as
             leaving it out.
-        groups : array-like, shape (n_samples,), default=None
-            Pairs of one group stay on one side of the internal validation split.
+        groups : array-like, shape (n_samples,), or ndarray, (n_samples, k), default=None
+            Pairs of one group stay on one side of the internal validation split. Pairs
+            of several groups, some of which are held out, are left out. None means
+            those that `PairAugmenter` has given `X`, if any.
         validation_data : tuple (X, y), default=None
             Pairs to validate on after every epoch, instead of a part of `X` and `y`.
 
@@ -545,7 +547,10 @@ class Seq2SeqTransformer(
             parameters do not go together.
         """
         going_on = self.warm_start and hasattr(self, "net_")
-        extras = {"groups": groups, "validation_data": validation_data}
+        extras = {
+            "groups": groups_of(X, groups),
+            "validation_data": validation_data,
+        }
         return self._learn_and_train(going_on, X, y, sample_weight, **extras)
 
     @with_callbacks

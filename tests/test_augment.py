@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,14 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import estimator_checks as checks
 
-from sklearn_seq2seq import PairAugmenter, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    PairAugmenter,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+)
+from sklearn_seq2seq._fitting import groups_of
+from sklearn_seq2seq._training._run import Training
 
 WORDS = ["some", "more", "", "tea", "tee"]
 PHONES = ["S AH M", "M AO R", "", "T IY", "T IY"]
@@ -325,3 +334,95 @@ def test_pipeline_is_the_model_on_augmented_pairs(words, shouted):
 def test_copied_sources_need_a_tag():
     with pytest.raises(ValueError, match="a tag tells the copies apart"):
         PairAugmenter(copy="source").fit_resample(["ab"], ["AB"])
+
+
+# Where new pairs come from ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("copied", [None, "source", "target"])
+@pytest.mark.parametrize("unlabelled", [None, ["see", "sea"]])
+def test_origins_are_the_rows_that_pairs_are_made_of(seed, copied, unlabelled):
+    made = PairAugmenter(
+        joined=2, noisy=1.5, noise=0, copy=copied, tag="=", random_state=seed
+    ).set_params(unlabelled=unlabelled)
+    words, shouted = ["ab", "c", "de", "f"], ["AB", "C", "DE", "F"]
+    X, y = made.fit_resample(words, shouted)
+    assert made.origins_.shape == (len(X), 2)
+    given = {"source": words, "target": shouted}.get(copied, [])
+    own = given if unlabelled is None else unlabelled
+    n_copies = len(own) if copied else 0
+    n = len(X) - n_copies
+    for (i, j), source, target in zip(made.origins_[:n], X, y, strict=False):
+        alone = (words[i], shouted[i]) if i == j else None
+        assert (source, target) in (
+            alone,
+            (words[i] + words[j], shouted[i] + shouted[j]),
+        )
+    first = 0 if unlabelled is None else 4
+    expected = np.repeat(np.arange(n_copies) + first, 2).reshape(-1, 2)
+    np.testing.assert_array_equal(made.origins_[n:], expected)
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+@pytest.mark.parametrize("kind", ["joined", "noisy", "copy"])
+def test_nothing_made_of_held_out_pairs_is_trained_on(monkeypatch, kind, ensemble):
+    """Sources of one letter each: what was seen of whom can be read off."""
+    seen = []
+    init = Training.__init__
+
+    def spy(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        seen.append((self.dataset.source, self.valid.source))
+
+    monkeypatch.setattr(Training, "__init__", spy)
+    letters = [chr(0x4E00 + k) for k in range(40)]
+    options = {
+        "joined": {"joined": 3},
+        "noisy": {"joined": 0, "noisy": 3, "noise": 0},
+        "copy": {"joined": 0, "copy": "source", "tag": "="},
+    }[kind]
+    model = Seq2SeqTransformer(
+        **TINY | {"max_epochs": 1}, early_stopping=True, validation_fraction=0.2
+    )
+    if ensemble:
+        model = Seq2SeqEnsemble(model, n_estimators=1)
+    augment = PairAugmenter(random_state=0, **options)
+    SamplingPipeline([("augment", augment), ("model", model)]).fit(letters, letters)
+    ((train, valid),) = seen
+    tag = {2} if kind == "copy" else set()
+    held, kept = {*valid.data} - tag, {*train.data} - tag
+    assert len(held) == 8
+    assert len(kept) == 32
+    assert not held & kept
+
+
+def test_groups_that_are_given_go_before_those_of_rows(words, shouted):
+    X, y = PairAugmenter(random_state=0).fit_resample(words[:10], shouted[:10])
+    model = Seq2SeqTransformer(**TINY | {"max_epochs": 1}, early_stopping=True)
+    with pytest.warns(UserWarning, match="the number of groups=1"):
+        model.fit(X, y, groups=[0] * len(X))
+
+
+def test_rows_keep_their_groups_whole_or_not_at_all():
+    X, _ = PairAugmenter(random_state=0).fit_resample(WORDS, PHONES)
+    assert repr(X).startswith("array([")
+    assert groups_of(X).shape == (len(X), 2)
+    assert groups_of(X, [1]) == [1]
+    again = pickle.loads(pickle.dumps(X))
+    np.testing.assert_array_equal(groups_of(again), groups_of(X))
+    assert again.tolist() == X.tolist()
+    for part in (X[:3], X[[1, 0]], X.copy(), np.asarray(X), X.tolist()):
+        assert groups_of(part) is None
+
+
+@pytest.mark.parametrize("analyzer", ["char", "subword"])
+def test_joined_texts_have_a_space_between_them(analyzer):
+    vectorizer = SequenceVectorizer(analyzer=analyzer)
+    X = ["Sie schlief", "er geht\u00a0weg", "", "nun"]
+    made = PairAugmenter(
+        source_vectorizer=vectorizer, joined=9, random_state=0
+    ).fit_resample(X, list("abcd"))
+    possible = {" ".join(filter(None, (a, b))) for a in X for b in X}
+    assert set(made[0][4:]) <= possible
+    assert set(made[1][4:]) <= {a + b for a in "abcd" for b in "abcd"}

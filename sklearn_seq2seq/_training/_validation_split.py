@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
+from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
 
@@ -46,13 +46,13 @@ def number_groups(groups, source, rows):
 
     Parameters
     ----------
-    groups : array-like, shape (n_samples,), or None
+    groups : array-like, shape (n_samples,) or (n_samples, k), or None
     source : csr_array of n_samples rows
     rows : ndarray of int, shape (n_rows,)
 
     Returns
     -------
-    ndarray of int, shape (n_rows,), or None
+    ndarray of int, shape (n_rows,) or (n_rows, k), or None
 
     Raises
     ------
@@ -62,33 +62,41 @@ def number_groups(groups, source, rows):
     if groups is None:
         return None
     check_consistent_length(source, groups)
-    if np.ndim(groups) != 1:
+    # A tuple for each row may be meant as one value, an array of two dimensions not.
+    if np.ndim(groups) != 1 and getattr(groups, "ndim", 0) != 2:
         raise ValueError(
             "groups must hold one value for each row, a number or a string; "
             f"got {np.ndim(groups)} dimensions."
         )
-    return np.unique(groups, return_inverse=True)[1][rows]
+    numbers = np.unique(groups, return_inverse=True)[1]
+    return numbers.reshape(np.shape(groups))[rows]
 
 
 def split(n_samples, groups, fraction, seed):
     """Rows to train on and rows to validate on, in their own order.
 
     At least one row, or one group, stays on each side; where that cannot be there is
-    no validation, with a warning.
+    no validation, with a warning. Rows of groups on both sides are on none.
     """
-    n_units = n_samples if groups is None else len(np.unique(groups))
-    if n_units < 2:
+    if groups is None:
+        units = np.arange(n_samples)
+    elif groups.ndim == 1:
+        units = np.unique(groups)
+    else:  # those that have rows of their own
+        units = np.unique(groups[(groups == groups[:, :1]).all(axis=1)])
+    if len(units) < 2:
         what = "n_samples" if groups is None else "the number of groups"
         warn(
             "early_stopping needs something to split off for validation; "
             f"{what}=1, so training goes on without.",
         )
         return np.arange(n_samples), np.arange(0)
-    n_held = min(max(1, round(fraction * n_units)), n_units - 1)
-    splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-    parts = splitter(n_splits=1, test_size=n_held, random_state=seed)
-    kept, held = next(parts.split(np.zeros(n_samples), groups=groups))
-    return np.sort(kept), np.sort(held)
+    n_held = min(max(1, round(fraction * len(units))), len(units) - 1)
+    parts = ShuffleSplit(n_splits=1, test_size=n_held, random_state=seed)
+    _, held = next(parts.split(units))
+    groups = units if groups is None else groups
+    is_held = np.isin(groups, units[held]).reshape(n_samples, -1)
+    return np.flatnonzero(~is_held.any(axis=1)), np.flatnonzero(is_held.all(axis=1))
 
 
 def check_max_tokens(dataset, rows, max_tokens):
