@@ -16,6 +16,7 @@ from sklearn_seq2seq import (
     SequenceVectorizer,
 )
 from sklearn_seq2seq.inspection import (
+    AlignmentDisplay,
     AttentionDisplay,
     EditConfusionDisplay,
     HistoryDisplay,
@@ -433,3 +434,52 @@ def test_attention_of_a_pipeline_with_a_step_that_does_nothing():
     steps = [("v", SequenceVectorizer()), ("p", "passthrough")]
     pipe = Pipeline([*steps, ("m", Seq2SeqTransformer(**TINY))]).fit(WORDS, WORDS)
     assert AttentionDisplay.from_estimator(pipe, WORDS).source == ["a", "b"]
+
+
+# Alignments ---------------------------------------------------------------------------
+
+
+def test_alignment_has_a_line_for_each_token_that_comes_from_somewhere():
+    display = AlignmentDisplay.from_alignment(
+        list("phone"), ["F", "OW", "N", "X"], [1, 2, 3, -1], [0.6, 1.0, 0.01, 1.0]
+    )
+    ends = [segment.tolist() for segment in display.lines_.get_segments()]
+    expected = [[[0.3, 1], [0.125, 0]], [[0.5, 1], [0.375, 0]], [[0.7, 1], [0.625, 0]]]
+    np.testing.assert_allclose(ends, expected)
+    assert display.lines_.get_alpha().tolist() == [0.6, 1.0, 0.1]
+    above = display.figure_.axes[1]
+    assert texts(above.get_xticklabels()) == list("phone")
+    assert texts(display.ax_.get_xticklabels()) == ["F", "OW", "N", "X"]
+    assert not cut_off(display.figure_)
+
+
+def test_alignment_of_empty_sides_is_drawn():
+    AlignmentDisplay.from_alignment([], [], [])
+    AlignmentDisplay.from_alignment(["a"], [], [])
+    assert not AlignmentDisplay.from_alignment([], ["a"], [-1]).lines_.get_segments()
+
+
+@pytest.mark.parametrize(
+    ("places", "probability", "message"),
+    [
+        ([0], None, "one entry for each of the 2"),
+        ([0, 1], [1.0], "got 2 and 1"),
+        ([0, 2], None, "2 source tokens; got"),
+        ([0, -2], None, "-1 or a place"),
+    ],
+)
+def test_alignments_that_do_not_fit_are_refused(places, probability, message):
+    with pytest.raises(ValueError, match=message):
+        AlignmentDisplay.from_alignment("ab", "cd", places, probability)
+
+
+@pytest.mark.parametrize("attention", ["hard", "additive", None])
+def test_alignment_of_a_model_is_that_of_align(attention):
+    model = Seq2SeqTransformer(attention=attention, **TINY).fit(WORDS, WORDS)
+    display = AlignmentDisplay.from_estimator(model, WORDS, WORDS, row=-1)
+    table = model.align(WORDS, WORDS)
+    own = table[table["row"] == 3]
+    assert display.source == display.target == list("bab")
+    assert display.source_position.tolist() == own["source_position"].tolist()
+    assert display.probability.tolist() == own["probability"].tolist()
+    assert AlignmentDisplay.from_estimator(model, iter(WORDS)).source == list("ab")

@@ -3,12 +3,14 @@
 They need the extra ``plot``.
 """
 
+from sklearn_seq2seq.inspection._alignment import AlignmentDisplay
 from sklearn_seq2seq.inspection._attention import AttentionDisplay
 from sklearn_seq2seq.inspection._confusion import EditConfusionDisplay
 from sklearn_seq2seq.inspection._history import HistoryDisplay
 from sklearn_seq2seq.inspection._length import LengthErrorDisplay
 
 __all__ = [
+    "AlignmentDisplay",
     "AttentionDisplay",
     "EditConfusionDisplay",
     "HistoryDisplay",

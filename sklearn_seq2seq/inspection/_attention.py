@@ -1,16 +1,13 @@
 """`AttentionDisplay`: where a model looked while it wrote."""
 
 import copy
-from itertools import chain
 
 import numpy as np
-from scipy import sparse
-from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.inspection._drawing import axes, grid_size, label, visible
+from sklearn_seq2seq.inspection._rows import model_of, one_row, token_strings
 
 END = "⊣"
 
@@ -89,30 +86,21 @@ class AttentionDisplay:
         """
         import_optional("matplotlib", "plot")
         check_is_fitted(estimator)
-        estimator = getattr(estimator, "best_estimator_", estimator)
-        X = _one_row(X, row)
-        model, vectorizer = estimator, None
-        if isinstance(estimator, Pipeline):
-            model = estimator[-1]
-            if len(estimator) > 1:
-                X = estimator[:-1].transform(X)
-                cutting = [s for _, s in estimator.steps if hasattr(s, "vocabulary_")]
-                vectorizer = cutting[-1] if cutting else None
-        vectorizer = getattr(model, "source_vectorizer_", None) or vectorizer
+        model, X, vectorizer = model_of(estimator, one_row(X, row))
         if y is None:
             # A row in doubt has a prediction too.
             y = copy.copy(model).set_params(min_confidence=0).predict(X)
         else:
-            y = _one_row(y, row)
+            y = one_row(y, row)
         weights = model.attention_weights(X, y)[0]
-        source = _tokens(X, vectorizer)
+        source = token_strings(X, vectorizer)
         # What `long_source` leaves out has no weights.
         n_read = weights.shape[1] - 1
         from_end = model.long_source == "truncate_start"
         return cls.from_weights(
             weights,
             source[-n_read:] if from_end and n_read else source[:n_read],
-            _tokens(y, getattr(model, "target_vectorizer_", None)),
+            token_strings(y, getattr(model, "target_vectorizer_", None)),
             ax=ax,
             **kwargs,
         )
@@ -182,29 +170,3 @@ class AttentionDisplay:
             bar.set_label("attention weight")
         label(self.ax_, columns, rows)
         return self
-
-
-def _one_row(data, row):
-    if isinstance(data, str | bytes):
-        raise ValueError(f"X and y hold one entry a row; wrap {data!r:.60} in a list.")
-    if hasattr(data, "__len__") or hasattr(data, "shape"):
-        return _safe_indexing(data, [row])
-    return [list(data)[row]]
-
-
-def _tokens(rows, vectorizer):
-    """The tokens of the one row of text or ids, each as a string."""
-    extras = []
-    if vectorizer is None or sparse.issparse(rows):
-        ids = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
-        ids = ids[ids != 0].ravel().tolist()
-        if vectorizer is None:
-            return list(map(str, ids))
-    else:
-        tokens, extras = vectorizer._transform_open(vectorizer._check_rows(rows))
-        ids = tokens.data.tolist()
-    if not ids:
-        return []
-    # Each alone, as the vectorizer writes it: a string, a list or a tuple.
-    alone = vectorizer._inverse_open(np.reshape(ids, (-1, 1)), extras)
-    return ["".join(chain.from_iterable(token)) for token in alone]

@@ -1,0 +1,125 @@
+"""Which source token each target token comes from, as a table."""
+
+import numpy as np
+import torch
+
+from sklearn_seq2seq._network._edit_model import Edits, align_edits, fit_edits
+from sklearn_seq2seq._tokens import lengths, pad
+from sklearn_seq2seq.metrics import GAP
+
+# Cells of the tables that are filled at once.
+CELLS = 2**20
+
+
+def named_tokens(side, rows, tokens):
+    """Tokens of one side, those of no vocabulary apart, and what their ids stand for.
+
+    Parameters
+    ----------
+    side : Side
+    rows : data
+        Checked.
+    tokens : csr_array of int32
+        The same as ids, which say all where the side is ids.
+    """
+    if not side.is_text:
+        return tokens, range(int(tokens.data.max(initial=0)) + 1)
+    tokens, extras = side.read(rows, "rows", open_vocabulary=True)
+    return tokens, side.strings(extras)
+
+
+def alignment_columns(found, sources, targets, first):
+    """Lay alignments out as `Seq2SeqTransformer.align` describes.
+
+    Parameters
+    ----------
+    found : list of (ndarray, ndarray)
+        Of each pair the probabilities ``(target positions, source positions)`` and the
+        source position of each target position.
+    sources, targets : (csr_array of int32, list)
+        Tokens and what their ids stand for.
+    first : ndarray of int64, shape (n_pairs,)
+        The first source token that was read.
+    """
+    (source, source_names), (target, target_names) = sources, targets
+    sizes = lengths(target)
+    n_read = np.array([weights.shape[1] - 1 for weights, _ in found])
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    at = np.concatenate([best[:n] for (_, best), n in zip(found, sizes, strict=True)])
+    probability = [
+        np.take_along_axis(weights[:n], best[:n, None], axis=1)[:, 0]
+        for (weights, best), n in zip(found, sizes, strict=True)
+    ]
+    at = np.where(at < n_read[row], at + first[row], -1)
+    source_token = np.full(len(row), GAP, dtype=object)
+    some = at >= 0
+    ids = source.data[source.indptr[row[some]] + at[some]]
+    source_token[some] = _names(source_names, ids)
+    return {
+        "row": row,
+        "source_position": at,
+        "target_position": place,
+        "source_token": source_token,
+        "target_token": _names(target_names, target.data),
+        "probability": np.concatenate(probability).astype(np.float64),
+    }
+
+
+def _names(names, ids):
+    result = np.empty(len(ids), dtype=object)
+    result[:] = [names[k] for k in ids.tolist()]
+    return result
+
+
+def align_by_edits(source, target):
+    """Alignments by a memoryless edit model of these very pairs.
+
+    Parameters
+    ----------
+    source, target : csr_array of int32
+
+    Returns
+    -------
+    list of (ndarray of float64, ndarray of int64)
+        As `_inference.alignments`; the last source position stands for none.
+    """
+    rows_of, batches, n_edits = _edit_batches(source, target)
+    log_probs = fit_edits(batches, n_edits)
+    found = [None] * source.shape[0]
+    for rows, batch in zip(rows_of, batches, strict=True):
+        posterior, best = (x.numpy() for x in align_edits(batch, log_probs))
+        for k, row in enumerate(rows):
+            n, m = int(batch.n_source[k]), int(batch.n_target[k])
+            columns = np.r_[:n, posterior.shape[2] - 1]
+            weights = np.zeros((m + 1, n + 1))
+            weights[:m] = posterior[k][:m, columns]
+            weights[m, n] = 1.0
+            found[row] = weights, np.r_[np.minimum(best[k, :m], n), n]
+    return found
+
+
+def _edit_batches(source, target):
+    """Pairs of like length together: ``(rows, Edits)`` of each, and how many edits."""
+    n_source, n_target = lengths(source), lengths(target)
+    order = np.lexsort((n_source, n_target))
+    cells = (n_source + 1) * (n_target + 1)
+    cuts = np.flatnonzero(np.diff(np.cumsum(cells[order]) // CELLS)) + 1
+    rows_of = np.split(order, cuts)
+    # Only substitutions that some pair allows have a number.
+    span, keys, tables = int(target.data.max(initial=0)) + 1, [], []
+    for rows in rows_of:
+        s, t = (pad(x, rows)[0][:, :-1] for x in (source, target))
+        tables.append((rows, s, t))
+        keys.append(np.unique(s[:, :, None].astype(np.int64) * span + t[:, None]))
+    known = np.unique(np.concatenate(keys))
+    n_deletions = int(source.data.max(initial=0)) + 1
+    batches = []
+    for rows, s, t in tables:
+        pairs = np.searchsorted(
+            known, s[:, :, None].astype(np.int64) * span + t[:, None]
+        )
+        numbers = pairs, s + len(known), t + len(known) + n_deletions
+        parts = [*numbers, n_source[rows], n_target[rows]]
+        batches.append(Edits(*(torch.from_numpy(x.astype(np.int64)) for x in parts)))
+    return rows_of, batches, len(known) + n_deletions + span + 1

@@ -1,0 +1,56 @@
+"""Rows of data as displays show them, token by token."""
+
+from itertools import chain
+
+import numpy as np
+from scipy import sparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+
+def model_of(estimator, X):
+    """What predicts in a search or a Pipeline, and how it reads sources.
+
+    Returns
+    -------
+    model : Seq2SeqTransformer
+    X : data
+        As the model takes it.
+    vectorizer : SequenceVectorizer, ColumnVectorizer or None
+        None where sources are ids of unknown meaning.
+    """
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    model, vectorizer = estimator, None
+    if isinstance(estimator, Pipeline):
+        model = estimator[-1]
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+            cutting = [s for _, s in estimator.steps if hasattr(s, "vocabulary_")]
+            vectorizer = cutting[-1] if cutting else None
+    return model, X, getattr(model, "source_vectorizer_", None) or vectorizer
+
+
+def one_row(data, row):
+    if isinstance(data, str | bytes):
+        raise ValueError(f"X and y hold one entry a row; wrap {data!r:.60} in a list.")
+    if hasattr(data, "__len__") or hasattr(data, "shape"):
+        return _safe_indexing(data, [row])
+    return [list(data)[row]]
+
+
+def token_strings(rows, vectorizer):
+    """The tokens of the one row of text or ids, each as a string."""
+    extras = []
+    if vectorizer is None or sparse.issparse(rows):
+        ids = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
+        ids = ids[ids != 0].ravel().tolist()
+        if vectorizer is None:
+            return list(map(str, ids))
+    else:
+        tokens, extras = vectorizer._transform_open(vectorizer._check_rows(rows))
+        ids = tokens.data.tolist()
+    if not ids:
+        return []
+    # Each alone, as the vectorizer writes it: a string, a list or a tuple.
+    alone = vectorizer._inverse_open(np.reshape(ids, (-1, 1)), extras)
+    return ["".join(chain.from_iterable(token)) for token in alone]
