@@ -65,6 +65,7 @@ EXAMPLES = [
     "plot_constraints.py",
     "plot_confidence.py",
     "plot_log_likelihood.py",
+    "plot_lexicon_audit.py",
     "plot_encoder_features.py",
     "plot_fixed_vector_limit.py",
     "plot_saving.py",
