@@ -536,7 +536,7 @@ class Seq2SeqTransformer(
         sample_weight : array-like of float, shape (n_samples,), default=None
             How much each pair counts in the loss: 2 is the same as repeating it, 0 as
             leaving it out.
-        groups : array-like, shape (n_samples,), or ndarray, (n_samples, k), default=None
+        groups : array-like, shape (n_samples,) or (n_samples, k), default=None
             Pairs of one group stay on one side of the internal validation split. Pairs
             of several groups, some of which are held out, are left out. None means
             those that `PairAugmenter` has given `X`, if any.
