@@ -126,7 +126,9 @@ def test_interrupted_fit_keeps_the_best_weights(folder, words, shouted, tmp_path
     )
     seen = b""
     while b"epoch 4/" not in seen:
-        seen += os.read(process.stderr.fileno(), 1000)
+        chunk = os.read(process.stderr.fileno(), 1000)
+        assert chunk, seen
+        seen += chunk
     process.send_signal(signal.SIGINT)
     errors = process.communicate()[1].decode()
     assert process.returncode == 0
@@ -138,6 +140,15 @@ def test_interrupted_fit_keeps_the_best_weights(folder, words, shouted, tmp_path
     n_positions = sum(map(len, shouted)) + len(shouted)
     loss = -model.log_likelihood(words, shouted).sum() / n_positions
     assert loss == pytest.approx(min(losses), rel=1e-3)
+
+
+def test_interrupt_before_training_saves_nothing(run, folder, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Seq2SeqTransformer, "fit", interrupted)
+    assert run("fit", "pairs.tsv", "none.s2s") == (130, [], [])
+    assert not (folder / "none.s2s").exists()
 
 
 # predict ----------------------------------------------------------------------------
