@@ -7,8 +7,8 @@
 
 Networks are trained on English pronunciations and French lemmas, which packages bring;
 ``--data`` names a folder with ``sigmorphon2020/`` to take French and Hungarian
-pronunciations of instead. Times are of one thread, both sides by turns in one process,
-and given as ratios too, since other work on the machine changes both.
+pronunciations of instead. Speed is the processor's time of one thread, all sides by
+turns in one process.
 """
 
 import argparse
@@ -170,7 +170,7 @@ def measure_speed(model, X, folder):
     rows = []
     for name, (call, models, factor) in tasks.items():
         calls = [
-            lambda m=m, call=call: seconds(lambda: call(m), time.perf_counter)
+            lambda m=m, call=call: seconds(lambda: call(m), time.process_time)
             for m in models.values()
         ]
         times = by_turns(calls, 5)
@@ -180,7 +180,7 @@ def measure_speed(model, X, folder):
             [name, *(f"{x:.2f}" for x in medians), *(f"{x:.2f}" for x in ratios)]
         )
     head = ["", *sides, "exported / estimator", "int8 / estimator"]
-    table("Time, one thread, by turns (medians)", head, rows)
+    table("Processor time, one thread, by turns (medians)", head, rows)
 
 
 def measure_int8(models, pairs, folder):
