@@ -394,3 +394,14 @@ def test_a_callback_of_scikit_learn_may_end_training(words, shouted):
     with pytest.raises(ValueError, match="None"):
         clone(model).set_callbacks(stop).fit(["a", None], ["A", "B"])
     assert stop.events[-1] == "teardown"
+
+
+def test_fit_leaves_torchs_compiler_alone():
+    # Its import takes a second or more, of which a small fit has no need.
+    script = (
+        "import sys; from sklearn_seq2seq import Seq2SeqTransformer as Model\n"
+        "for attention in ('additive', 'general', 'hard', None):\n"
+        "    Model(attention=attention, max_epochs=1).fit(list('abab'), list('ABAB'))\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

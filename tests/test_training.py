@@ -314,7 +314,7 @@ def test_optimisers_by_name_and_class(words, shouted, name):
                isinstance(c, type)}  # fmt: skip
     by_name = small(optimizer=name, max_epochs=2).fit(words, shouted)
     by_class = small(optimizer=classes[name], max_epochs=2).fit(words, shouted)
-    assert type(by_name.net_.optimizer_) is classes[name]
+    assert isinstance(by_name.net_.optimizer_, classes[name])
     assert equal_weights(by_name, by_class)
 
 
@@ -647,7 +647,7 @@ def test_changed_settings_of_training_apply(words, shouted):
     net = model.net_
     assert net.history[-1]["train_batch_count"] == 1
     assert net.criterion_.label_smoothing == 0.3
-    assert type(net.optimizer_) is torch.optim.SGD
+    assert isinstance(net.optimizer_, torch.optim.SGD)
     assert net.optimizer_.param_groups[0]["weight_decay"] == 0.1
     assert {m.p for m in net.module_.modules() if hasattr(m, "p")} == {0.5}
 

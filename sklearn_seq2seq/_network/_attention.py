@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.utils import skip_init
+
+from sklearn_seq2seq._network._layers import without_weights
 
 
 @dataclass
@@ -108,7 +109,7 @@ class GeneralAttention(Attention):
 
     def __init__(self, hidden_size: int, directions: int):
         super().__init__()
-        self.key = skip_init(
+        self.key = without_weights(
             nn.Linear, directions * hidden_size, hidden_size, bias=False
         )
 
@@ -121,9 +122,9 @@ class AdditiveAttention(Attention):
 
     def __init__(self, hidden_size: int, directions: int):
         super().__init__()
-        self.key = skip_init(nn.Linear, directions * hidden_size, hidden_size)
-        self.query = skip_init(nn.Linear, hidden_size, hidden_size, bias=False)
-        self.energy = skip_init(nn.Linear, hidden_size, 1, bias=False)
+        self.key = without_weights(nn.Linear, directions * hidden_size, hidden_size)
+        self.query = without_weights(nn.Linear, hidden_size, hidden_size, bias=False)
+        self.energy = without_weights(nn.Linear, hidden_size, 1, bias=False)
 
     def keys(self, values: Tensor) -> Tensor:
         return self.key(values)

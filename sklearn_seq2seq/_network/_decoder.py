@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from sklearn_seq2seq._network._attention import Memory
-from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._layers import Dropout, without_weights
 from sklearn_seq2seq._network._recurrent import Recurrent, State
 from sklearn_seq2seq._tokens import UNKNOWN
 
@@ -112,13 +111,17 @@ class Decoder(nn.Module):
         read_size = size if tie_output else hidden_size
         self.combine = None
         if attention is not None or read_size != hidden_size:
-            self.combine = skip_init(nn.Linear, hidden_size + memory_size, read_size)
-        self.output = skip_init(nn.Linear, read_size, vocabulary_size)
+            self.combine = without_weights(
+                nn.Linear, hidden_size + memory_size, read_size
+            )
+        self.output = without_weights(nn.Linear, read_size, vocabulary_size)
         if tie_output:
             self.output.weight = embedding.weight
         self.copy_gate = None
         if copy:
-            self.copy_gate = skip_init(nn.Linear, hidden_size + memory_size + size, 1)
+            self.copy_gate = without_weights(
+                nn.Linear, hidden_size + memory_size + size, 1
+            )
 
     def remember(self, values: Tensor, n_positions: Tensor) -> Memory | None:
         """What attention reads of the encoder's outputs ``(B, S, M)``."""

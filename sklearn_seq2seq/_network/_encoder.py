@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._layers import Dropout, without_weights
 from sklearn_seq2seq._network._recurrent import State, new_layer
 
 
@@ -111,7 +110,7 @@ class Bridge(nn.Module):
 
         def maps():
             return nn.ModuleList(
-                skip_init(nn.Linear, size, hidden_size) for _ in range(num_layers)
+                without_weights(nn.Linear, size, hidden_size) for _ in range(num_layers)
             )
 
         self.cell = decoder_cell

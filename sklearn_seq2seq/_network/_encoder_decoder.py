@@ -18,7 +18,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from sklearn_seq2seq._network._attention import ATTENTIONS
 from sklearn_seq2seq._network._decoder import Decoder, DecoderState
@@ -30,6 +29,7 @@ from sklearn_seq2seq._network._layers import (
     Randomness,
     initialise,
     new_embedding,
+    without_weights,
 )
 from sklearn_seq2seq._network._losses import position_mask
 from sklearn_seq2seq._network._recurrent import State
@@ -139,7 +139,7 @@ class EncoderDecoder(nn.Module):
         self.words = None
         if predict_words:
             width = num_layers * hidden_size * (2 if decoder_cell == "lstm" else 1)
-            self.words = skip_init(nn.Linear, width, target_size)
+            self.words = without_weights(nn.Linear, width, target_size)
         generator = self.randomness.generator(torch.device("cpu"))
         initialise(self, generator)
         if tie_output:

@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
+
+from sklearn_seq2seq._network._layers import without_weights
 
 # Jumps over up to so many positions have a score each; all longer ones of a direction
 # share one.
@@ -76,12 +77,12 @@ class HardAttention(nn.Module):
         super().__init__()
         self.monotonic = monotonic
         size = directions * hidden_size
-        self.key = skip_init(nn.Linear, size, hidden_size, bias=False)
+        self.key = without_weights(nn.Linear, size, hidden_size, bias=False)
         self.jump_query = self.jump_key = None
         if order == 1:
             n_classes = 2 * WINDOW + 3
-            self.jump_query = skip_init(nn.Linear, hidden_size, n_classes)
-            self.jump_key = skip_init(nn.Linear, size, n_classes, bias=False)
+            self.jump_query = without_weights(nn.Linear, hidden_size, n_classes)
+            self.jump_key = without_weights(nn.Linear, size, n_classes, bias=False)
 
     def remember(
         self, outputs: Tensor, values: Tensor, n_positions: Tensor

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 
 from sklearn_seq2seq._network._decoder import Decoder, DecoderState
 from sklearn_seq2seq._network._hard_attention import (
@@ -25,6 +24,7 @@ from sklearn_seq2seq._network._hard_attention import (
     next_prior,
     priors,
 )
+from sklearn_seq2seq._network._layers import without_weights
 
 # Numbers of a pass over whole targets, B * T * S * V; 1 GiB, of which a training step
 # needs about four.
@@ -124,7 +124,7 @@ class HardDecoder(Decoder):
     def __init__(self, embedding, *, copy, **options):
         super().__init__(embedding, copy=False, **options)
         if copy:
-            self.copy_gate = skip_init(nn.Linear, self.output.in_features, 1)
+            self.copy_gate = without_weights(nn.Linear, self.output.in_features, 1)
 
     def remember(self, values: Tensor, n_positions: Tensor) -> HardMemory:
         weight = self.combine.weight[:, -values.shape[2] :]

@@ -7,14 +7,33 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
+from torch.overrides import TorchFunctionMode
+
+
+class _WithoutInit(TorchFunctionMode):
+    """Skips the functions of `torch.nn.init`, in this thread."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
+
+
+def without_weights(module_class, *args, **kwargs) -> nn.Module:
+    """Make a module, its weights not set (see `initialise`).
+
+    A constructor would draw from torch's global generator. torch's own `skip_init` goes
+    by the meta device, for which the first call in a process imports torch's compiler.
+    """
+    with _WithoutInit():
+        return module_class(*args, **kwargs)
 
 
 def new_embedding(vocabulary_size: int, size: int | None) -> nn.Module:
     """Make an embedding table, or one-hot vectors for size None."""
     if size is None:
         return OneHot(vocabulary_size)
-    return skip_init(nn.Embedding, vocabulary_size, size)
+    return without_weights(nn.Embedding, vocabulary_size, size)
 
 
 class Randomness:

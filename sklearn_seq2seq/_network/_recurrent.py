@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sklearn_seq2seq._network._layers import Dropout
+from sklearn_seq2seq._network._layers import Dropout, without_weights
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
@@ -59,10 +59,8 @@ class State:
 
 
 def new_layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
-    """Make one layer, its weights not set (see `initialise`)."""
-    # As skip_init does: a constructor would draw from torch's global generator.
-    layer = CELLS[cell](input_size, hidden_size, batch_first=True, device="meta")
-    return layer.to_empty(device="cpu")
+    """Make one layer, its weights not set."""
+    return without_weights(CELLS[cell], input_size, hidden_size, batch_first=True)
 
 
 class GradientOfProducts(torch.autograd.Function):

@@ -278,12 +278,8 @@ class ColumnVectorizer(
         ValueError
             If an id is negative, fractional or not in the vocabulary.
         """
-        return self._inverse_open(tokens, [])
-
-    def _inverse_open(self, tokens, extras):
         check_is_fitted(self)
-        tokens = check_ids(tokens, self.vocabulary_size_ + len(extras))
-        return super()._inverse_open(tokens, extras)
+        return self._inverse_open(check_ids(tokens, self.vocabulary_size_), [])
 
     @property
     def _n_features_out(self):

@@ -16,6 +16,7 @@ from sklearn_seq2seq._pairs._dataset import to_device
 from sklearn_seq2seq._training._callbacks import StopTraining
 from sklearn_seq2seq._training._cuda_graphs import StepGraphs, own_stream
 from sklearn_seq2seq._training._devices import PRECISIONS, available
+from sklearn_seq2seq._training._optimizers import uncompiled
 
 # Keeps small gradients within the range of float16.
 LOSS_SCALE = {"float16": 2.0**12}
@@ -87,6 +88,13 @@ class Seq2SeqNet(NeuralNet):
     @property
     def _default_callbacks(self):
         return [("epoch_timer", EpochTimer())]
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Make the optimiser, without what it brings for torch's compiler."""
+        parameters = self.get_all_learnable_params()
+        args, kwargs = self.get_params_for_optimizer("optimizer", parameters)
+        self.optimizer_ = uncompiled(self.optimizer)(*args, **kwargs)
+        return self
 
     def refresh_optimizer(self):
         """Give the optimiser its parameters; keep its state where it is of the kind."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache
 
 import torch
 
@@ -43,3 +44,18 @@ def optimizer_arguments(optimizer, learning_rate, weight_decay, device):
         fused = optimizer in FUSED and torch.device(device).type != "mps"
         arguments["optimizer__fused"] = fused or None
     return arguments
+
+
+@cache
+def uncompiled(optimizer):
+    """An optimiser of torch whose methods are not wrapped for torch's compiler.
+
+    At their first call the wrappers import the compiler, which takes a second or more.
+    """
+    if not optimizer.__module__.startswith("torch.optim"):
+        return optimizer
+    methods = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(optimizer, name)) for name in methods}
+    # What the wrapper of `step` does besides is to switch gradients off.
+    plain["step"] = torch.no_grad()(inspect.unwrap(optimizer.step))
+    return type(optimizer.__name__, (optimizer,), plain)

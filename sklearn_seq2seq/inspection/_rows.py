@@ -7,6 +7,8 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from sklearn_seq2seq._tokens import from_flat
+
 
 def model_of(estimator, X):
     """What predicts in a search or a Pipeline, and how it reads sources.
@@ -52,5 +54,6 @@ def token_strings(rows, vectorizer):
     if not ids:
         return []
     # Each alone, as the vectorizer writes it: a string, a list or a tuple.
-    alone = vectorizer._inverse_open(np.reshape(ids, (-1, 1)), extras)
+    single = from_flat(ids, np.ones(len(ids), dtype=int), 1)
+    alone = vectorizer._inverse_open(single, extras)
     return ["".join(chain.from_iterable(token)) for token in alone]
