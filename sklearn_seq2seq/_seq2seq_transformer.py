@@ -535,7 +535,7 @@ class Seq2SeqTransformer(
             every source its own target: an autoencoder.
         sample_weight : array-like of float, shape (n_samples,), default=None
             How much each pair counts in the loss: 2 is the same as repeating it, 0 as
-            leaving it out.
+            leaving it out, but that its tokens are in the vocabularies all the same.
         groups : array-like, shape (n_samples,) or (n_samples, k), default=None
             Pairs of one group stay on one side of the internal validation split. Pairs
             of several groups, some of which are held out, are left out. None means

@@ -439,6 +439,14 @@ def test_zero_weight_is_leaving_out(words, shouted):
     assert equal_weights(a, b)
 
 
+def test_vocabularies_do_not_depend_on_weights(words, shouted):
+    X, y = [*words, "z"], [*shouted, "Z"]
+    weight = np.append(np.ones(len(words)), 0)
+    model = small(max_epochs=1).fit(X, y, sample_weight=weight)
+    assert "z" in model.source_vectorizer_.vocabulary_
+    assert "Z" in model.target_vectorizer_.vocabulary_
+
+
 def test_weights_count_in_validation(words, shouted):
     weight = np.ones(len(words))
     weight[::2] = 3
