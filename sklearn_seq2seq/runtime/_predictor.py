@@ -77,6 +77,7 @@ class Predictor:
         Returns
         -------
         self : Predictor
+            This predictor.
 
         Raises
         ------
