@@ -180,11 +180,18 @@ def test_ensemble_decodes_by_the_documented_parameters():
         assert default == repr(defaults[name]).replace("'", '"'), name
 
 
-def test_contributing_has_the_import_table():
+def test_contributing_has_the_table_of_the_house():
     text = (DOCS / "contributing.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)/?` \| (.*)", text, re.MULTILINE))
     found = pkgutil.walk_packages(sklearn_seq2seq.__path__, "sklearn_seq2seq.")
     modules = {module.name.removeprefix("sklearn_seq2seq.") for module in found}
-    assert set(re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE)) == modules
+    folders = {module.partition(".")[0] for module in modules}
+    assert {name for name in folders - rows.keys() if f"`{name}`" not in text} == set()
+    assert rows.keys() <= folders
+    for module in modules:
+        folder, _, name = module.partition(".")
+        if folder.startswith("_") and name:
+            assert f"`{name}`" in rows[folder], module
 
 
 # Docstrings -------------------------------------------------------------------------
