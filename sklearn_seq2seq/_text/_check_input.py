@@ -239,7 +239,9 @@ def describe(value):
 
 def is_column(X):
     """Whether `X` has one dimension, and so no rows of ids."""
-    return len(np.shape(X[:1] if isinstance(X, list | tuple | range) else X)) == 1
+    if isinstance(X, list | tuple | range):
+        X = X[:1]
+    return len(X.shape if hasattr(X, "shape") else np.asarray(X).shape) == 1
 
 
 def readable_twice(data):
