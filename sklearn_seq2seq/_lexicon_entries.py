@@ -179,7 +179,7 @@ def table_of(entries, side):
         "sequence": sequences,
         "log_probability": np.zeros(len(pairs)),
         "probability": np.ones(len(pairs)),
-        "confidence": np.ones(len(pairs)),
+        "mean_probability": np.ones(len(pairs)),
         "entry": np.ones(len(pairs), dtype=bool),
     }
 

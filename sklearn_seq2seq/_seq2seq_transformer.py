@@ -85,13 +85,14 @@ class Seq2SeqTransformer(
 ):
     """Recurrent encoder-decoder from sequences to sequences.
 
-    A recurrent encoder (LSTM, GRU or plain RNN) reads a source into one fixed-length
-    vector, and a decoder turns that into the target [1]_ [2]_; by default it also looks
-    back at the source through attention. `predict` gives targets, `transform` the
-    vectors. It learns from pairs: words and their pronunciations, names and their
-    spelling in another script, lemmas and inflections, dates and their normal form,
-    sentences and translations. Where a target has one label for every source token, a
-    sequence labeller is the better tool.
+    "Transformer" is meant in scikit-learn's sense, an estimator with `fit` and
+    `transform`; the network is recurrent. An encoder (LSTM, GRU or plain RNN) reads a
+    source into one fixed-length vector, and a decoder turns that into the target [1]_
+    [2]_; by default it also looks back at the source through attention. `predict` gives
+    targets, `transform` the vectors. It learns from pairs: words and their
+    pronunciations, names and their spelling in another script, lemmas and inflections,
+    dates and their normal form, sentences and translations. Where a target has one
+    label for every source token, a sequence labeller is the better tool.
 
     Parameters
     ----------

@@ -483,9 +483,9 @@ def test_confidence_is_the_probability_of_the_whole(fitted):
     )
     positions = table["sequence"].str.len() + 1
     np.testing.assert_allclose(
-        table["confidence"], table["probability"] ** (1 / positions), rtol=1e-5
+        table["mean_probability"], table["probability"] ** (1 / positions), rtol=1e-5
     )
-    assert table["confidence"].between(0, 1).all()
+    assert table["mean_probability"].between(0, 1).all()
 
 
 # Attention --------------------------------------------------------------------------
@@ -566,7 +566,7 @@ def test_samples_are_a_table_with_the_models_own_probabilities(fitted, name):
         "sequence",
         "log_probability",
         "probability",
-        "confidence",
+        "mean_probability",
     ]
     assert table["row"].tolist() == np.repeat(np.arange(len(NEW)), 6).tolist()
     assert table["rank"].tolist() == list(range(6)) * len(NEW)

@@ -145,7 +145,7 @@ def test_entries_lead_the_nbest(n_best, fitted):
         assert got[3] == pytest.approx(wanted[3], rel=1e-4)
     entries = table[table["entry"]]
     assert (entries["log_probability"] == 0).all()
-    assert (entries["confidence"] == 1).all()
+    assert (entries["mean_probability"] == 1).all()
     firsts = table.loc[table["rank"] == 0, "sequence"]
     assert firsts.tolist()[1:] == model.predict(X).tolist()[1:]
 

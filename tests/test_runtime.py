@@ -207,7 +207,7 @@ def check(model, predictor, X, options, prefix=None):
             expected = model.predict_nbest(X, 4, prefix=prefix)
         for name in ("row", "rank", "sequence"):
             assert_equal(pd.Series(found[name]), expected[name])
-        for name in ("log_probability", "probability", "confidence"):
+        for name in ("log_probability", "probability", "mean_probability"):
             np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
     finally:
         model.set_params(**{name: before[name] for name in options})

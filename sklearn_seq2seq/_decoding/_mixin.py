@@ -168,8 +168,9 @@ class PredictionMixin:
             - sequence: the target, of the kind given to `fit`;
             - log_probability: of the whole sequence with its end, in nats;
             - probability: its exponential, at most 1 in sum over a source's targets;
-            - confidence: the geometric mean of the positions' probabilities, which is
-              the probability normalised by length.
+              that of the best is what `predict_confidence` returns;
+            - mean_probability: the geometric mean of the positions' probabilities,
+              which does not fall with length.
 
         Raises
         ------
@@ -324,7 +325,7 @@ class PredictionMixin:
             "sequence": as_column(model.target.write(tokens, strings)),
             "log_probability": log_probability,
             "probability": np.exp(log_probability),
-            "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
+            "mean_probability": np.exp(log_probability / (lengths(tokens) + 1)),
         }
         if distinct and model.target.is_text:
             kept = first_of_alike(row, columns["sequence"])

@@ -157,7 +157,7 @@ class Predictor:
         -------
         columns : dict of ndarray
             One item of each for each target, best first: the columns "row", "rank",
-            "sequence", "log_probability", "probability" and "confidence" of
+            "sequence", "log_probability", "probability" and "mean_probability" of
             :meth:`Seq2SeqTransformer.predict_nbest
             <sklearn_seq2seq.Seq2SeqTransformer.predict_nbest>`.
 
@@ -178,7 +178,7 @@ class Predictor:
             "sequence": as_column(self._target.write(tokens, strings)),
             "log_probability": log_probability,
             "probability": np.exp(log_probability),
-            "confidence": np.exp(log_probability / (lengths(tokens) + 1)),
+            "mean_probability": np.exp(log_probability / (lengths(tokens) + 1)),
         }
         if self._target.is_text:
             kept = first_of_alike(row, columns["sequence"])
