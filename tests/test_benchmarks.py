@@ -270,7 +270,8 @@ def documented_commands():
     """What the pages call, ``(module, options)`` of each."""
     for page in PAGES:
         text = page.read_text("utf8").replace("\\\n", " ")
-        yield from re.findall(r"^\$ python -m (benchmarks\S*)(.*)$", text, re.M)
+        command = r"^\$ (?:\w+=\S+ )*python -m (benchmarks\S*)(.*)$"
+        yield from re.findall(command, text, re.M)
 
 
 def test_pages_call_every_benchmark():

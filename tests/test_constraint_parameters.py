@@ -62,7 +62,7 @@ def test_banned_ids_may_come_in_any_container(container):
     ],
 )
 def test_banned_tokens_are_read_as_targets_are(params, rows, banned, pieces):
-    side, _ = learn_text(rows, SequenceVectorizer(**params), "y")
+    side, _, _ = learn_text(rows, SequenceVectorizer(**params), "y")
     ids, others = read_banned(banned, side)
     assert len(ids) == len(banned)
     assert not others
@@ -75,7 +75,7 @@ def test_banned_tokens_are_read_as_targets_are(params, rows, banned, pieces):
 @given(text=st.text(max_size=4))
 def test_what_is_banned_is_one_token_or_an_error(analyzer, text):
     rows = ["aé b", "हिन्दी", text] * 2
-    side, _ = learn_text(rows, SequenceVectorizer(analyzer=analyzer), "y")
+    side, _, _ = learn_text(rows, SequenceVectorizer(analyzer=analyzer), "y")
     tokens, _ = side.read([text], "y")
     if lengths(tokens)[0] == 1:
         assert read_banned([text], side) == ([tokens.data[0]], set())

@@ -4,6 +4,7 @@ Nothing here needs scikit-learn: `sklearn_seq2seq.runtime` reads and writes text
 same code.
 """
 
+import sys
 from itertools import accumulate, islice
 
 import numpy as np
@@ -46,14 +47,23 @@ class TextCodec:
         extras : list of str
             The tokens that are not in the vocabulary, in the order of appearance.
         """
-        subword = self.analyzer == "subword"
-        numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
-        ids, lengths, cut = self._analyzer.encode(
-            rows, self.max_length_, numbering, name
-        )
+        numbering = self._numbering()
+        width = self.max_length_
+        ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
         self._warn_cut(cut, name)
-        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
-        return self._from_flat(ids, lengths, self.max_length_), extras
+        return self._from_flat(ids, lengths, width), self._new_tokens(numbering)
+
+    def _numbering(self):
+        """The ids of tokens, new ones made up; or the tokenizer that has them."""
+        if self.analyzer == "subword":
+            return self.tokenizer_
+        return continue_numbering(self.vocabulary_)
+
+    def _new_tokens(self, numbering):
+        """The tokens that a numbering has made up ids for."""
+        if self.analyzer == "subword":
+            return []
+        return list(islice(numbering, len(self.vocabulary_), None))
 
     def _readings(self, rows, name="X"):
         """What distinguishes each row, str or tuple: the same for rows read alike."""
@@ -129,8 +139,11 @@ class TextCodec:
         return [token] if token in self.vocabulary_ else []
 
     def _as_read(self, rows, name="X"):
-        """Rows as they read: what a right prediction of them equals."""
-        return self._inverse_open(*self._transform_open(rows, name))
+        """Rows as they read, whole: what a right prediction of them equals."""
+        numbering = self._numbering()
+        ids, lengths, _ = self._analyzer.encode(rows, sys.maxsize, numbering, name)
+        tokens = self._from_flat(ids, lengths, int(lengths.max()))
+        return self._inverse_open(tokens, self._new_tokens(numbering))
 
     def _joiner(self):
         if self.joiner is not None or self.analyzer == "token":
