@@ -23,7 +23,7 @@ from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_pronunciations, make_copy
 from sklearn_seq2seq.metrics import token_error_rate
 
-KINDS = ("additive", "general", "dot")
+KINDS = ("additive", "general", "dot", "hard")
 LETTERS = {"min_length": 20, "max_length": 30, "alphabet": "abcdefgh"}
 
 

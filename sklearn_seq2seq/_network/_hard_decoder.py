@@ -156,6 +156,7 @@ class HardDecoder(Decoder):
         return log_probs.flatten(0, 1), state
 
     def forward(self, inputs, recurrent, memory, copy_ids, unseen=None):
+        """As of `Decoder`; the weights are those of the position before its token."""
         transitions, emissions = self._read(inputs, recurrent, memory, unseen)
         # The token of one step is the input of the next.
         emitted = emissions.of(F.pad(inputs[:, 1:], (0, 1)), copy_ids)
