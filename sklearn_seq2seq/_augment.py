@@ -6,10 +6,16 @@ from numbers import Real
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import generator_of, with_groups
+from sklearn_seq2seq._fitting import (
+    Number,
+    generator_of,
+    non_negative,
+    plain,
+    with_groups,
+)
 from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import from_flat, lengths
@@ -116,9 +122,9 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "source_vectorizer": [SequenceVectorizer, None],
         "target_vectorizer": [SequenceVectorizer, None],
-        "joined": [Interval(Real, 0, None, closed="left")],
-        "noisy": [Interval(Real, 0, None, closed="left")],
-        "noise": [Interval(Real, 0, 1, closed="both")],
+        "joined": [non_negative(Real)],
+        "noisy": [non_negative(Real)],
+        "noise": [Number(Real, 0, 1, closed="both")],
         "noise_kinds": [list, tuple],
         "copy": [StrOptions({"source", "target"}), None],
         "unlabelled": ["array-like", HasMethods(["__iter__"]), None],
@@ -189,8 +195,8 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
         check_consistent_length(source.rows, target.rows)
         rng = generator_of(self.random_state)
         n = len(source.rows)
-        pairs = rng.randint(n, size=(round(self.joined * n), 2))
-        rows = np.resize(rng.permutation(n), round(self.noisy * n))
+        pairs = rng.randint(n, size=(round(plain(self.joined) * n), 2))
+        rows = np.resize(rng.permutation(n), round(plain(self.noisy) * n))
         noised = _disturb(
             source.tokens[rows], source.tokens.data, self.noise, self.noise_kinds, rng
         )

@@ -6,7 +6,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils._param_validation import HasMethods, Interval
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import (
@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 from sklearn_seq2seq._decoding._decode import FittedModel, Member
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import generator_of, groups_of
+from sklearn_seq2seq._fitting import generator_of, groups_of, positive
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._fingerprint import digest
@@ -134,7 +134,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "estimator": [HasMethods(["fit", "predict"]), None],
         "estimators": [list, tuple, None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [positive()],
         "bootstrap": ["boolean"],
         "prefit": ["boolean"],
         "n_jobs": [Integral, None],

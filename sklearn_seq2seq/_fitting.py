@@ -1,9 +1,41 @@
-"""What holds for every `fit`: what a failure leaves, what `random_state` means."""
+"""What holds for every `fit`: a failure, `random_state`, numbers as parameters."""
 
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+
+
+class Number(Interval):
+    """The numbers of an interval that a parameter may be; True is none."""
+
+    def is_satisfied_by(self, val):
+        val = plain(val)
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+def positive(kind=Integral):
+    return Number(kind, 0, None, closed="neither")
+
+
+def non_negative(kind=Integral):
+    return Number(kind, 0, None, closed="left")
+
+
+def check_count(name, value):
+    """Refuse what is no count of at least one."""
+    if not positive().is_satisfied_by(value):
+        raise ValueError(f"{name} must be a whole number from 1; got {value!r}.")
+
+
+def plain(value):
+    """A parameter with Python's numbers for numpy's, of which torch knows few."""
+    for kind, python in (np.integer, int), (np.floating, float), (np.bool_, bool):
+        if isinstance(value, kind):
+            return python(value)
+    return tuple(map(plain, value)) if type(value) is tuple else value
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import copy
 import reprlib
 from collections import defaultdict
 from collections.abc import Mapping
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq._documentation import DocumentationMixin
+from sklearn_seq2seq._fitting import check_count
 from sklearn_seq2seq._lexicon_entries import (
     append,
     check_targets,
@@ -280,8 +280,7 @@ class LexiconSeq2Seq(
         ValueError
             As `predict`, or if `n_best` is not a positive whole number.
         """
-        if not isinstance(n_best, Integral) or n_best < 1:
-            raise ValueError(f"n_best must be a whole number from 1; got {n_best!r}.")
+        check_count("n_best", n_best)
         X = readable_twice(X)
         entries = self._look_up(X)
         rows = range(_num_samples(X))

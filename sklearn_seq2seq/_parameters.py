@@ -1,11 +1,11 @@
 """Parameters in groups, and which of `Seq2SeqTransformer`'s go together."""
 
 from dataclasses import fields
-from numbers import Integral
 
 from sklearn.metrics import get_scorer_names
-from sklearn.utils._param_validation import Interval
 from torch.optim import Optimizer
+
+from sklearn_seq2seq._fitting import plain
 
 
 class ParameterGroup:
@@ -15,15 +15,7 @@ class ParameterGroup:
     def of(cls, estimator):
         """Take the group from an estimator, as its parameters are now."""
         names = [field.name for field in fields(cls)]
-        return cls(**{name: getattr(estimator, name) for name in names})
-
-
-def positive(kind=Integral):
-    return Interval(kind, 0, None, closed="neither")
-
-
-def non_negative(kind=Integral):
-    return Interval(kind, 0, None, closed="left")
+        return cls(**{name: plain(getattr(estimator, name)) for name in names})
 
 
 def check_combinations(model):

@@ -1,7 +1,7 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.pipeline import _VisualBlock
-from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -30,12 +30,20 @@ from sklearn_seq2seq._decoding._decode import (
 )
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import draw_seed, groups_of, unchanged_on_failure
+from sklearn_seq2seq._fitting import (
+    Number,
+    draw_seed,
+    groups_of,
+    non_negative,
+    plain,
+    positive,
+    unchanged_on_failure,
+)
 from sklearn_seq2seq._network._recurrent import CELLS
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._pairs._long_sources import shorten
 from sklearn_seq2seq._pairs._reader import held_out, learn_pairs
-from sklearn_seq2seq._parameters import check_combinations, non_negative, positive
+from sklearn_seq2seq._parameters import check_combinations
 from sklearn_seq2seq._persistence._save_load import SavingMixin
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._callbacks import (
@@ -347,7 +355,7 @@ class Seq2SeqTransformer(
         "bidirectional": ["boolean"],
         "reverse_source": ["boolean"],
         "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
-        "attention_order": [Options(int, {0, 1})],
+        "attention_order": [Number(Integral, 0, 1, closed="both")],
         "monotonic": ["boolean"],
         "input_feeding": ["boolean"],
         "copy": ["boolean"],
@@ -357,11 +365,11 @@ class Seq2SeqTransformer(
         "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
         "freeze_vectors": ["boolean"],
         "pretrained": [BaseEstimator, None],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "unknown_dropout": [Interval(Real, 0, 1, closed="left")],
-        "encoder_loss_weight": [Interval(Real, 0, 1, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "teacher_forcing": [Interval(Real, 0, 1, closed="both"), tuple],
+        "dropout": [Number(Real, 0, 1, closed="left")],
+        "unknown_dropout": [Number(Real, 0, 1, closed="left")],
+        "encoder_loss_weight": [Number(Real, 0, 1, closed="left")],
+        "label_smoothing": [Number(Real, 0, 1, closed="left")],
+        "teacher_forcing": [Number(Real, 0, 1, closed="both"), tuple],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "learning_rate": [positive(Real)],
         "lr_schedule": [
@@ -376,7 +384,7 @@ class Seq2SeqTransformer(
         "gradient_clip": [positive(Real), None],
         "gradient_accumulation_steps": [positive()],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [positive()],
         "tol": [non_negative(Real)],
         "scoring": [str, callable, list, tuple, dict],
@@ -593,7 +601,7 @@ class Seq2SeqTransformer(
 
     def _learn_and_train(self, going_on, X, y, sample_weight, **extras):
         self._check_parameters()
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context = self._init_callback_context(max_subtasks=int(self.max_epochs))
         tasks = FitTasks(context, self, X, y)
         with unchanged_on_failure(self), tasks:
             # Some of the rows may be taken again, to validate on.
@@ -731,7 +739,7 @@ class Seq2SeqTransformer(
             for side in (model._reader.source, model._reader.target)
         ]
         return {
-            f"parameter {name}": value
+            f"parameter {name}": plain(value)
             for name, value in params.items()
             if name not in beside
         } | {
@@ -766,7 +774,9 @@ class Seq2SeqTransformer(
             )
         self._load_vectors(net)
         factor = 2 if net.module_.decoder_cell == "lstm" else 1
-        self._n_features_out = factor * self.num_layers * self.hidden_size
+        self._n_features_out = (
+            factor * training.network.num_layers * training.network.hidden_size
+        )
         return net
 
     def _load_vectors(self, net):
@@ -818,7 +828,9 @@ class Seq2SeqTransformer(
         rows = self._reader.check_sources(X, self)
         dataset = self._reader.dataset(self._reader.read_sources(rows)[0])
         (dataset,), _ = params.shorten(model, rows, [dataset], whole="transform")
-        return _inference.encode(self.net_.module_, dataset, batch_size=self.batch_size)
+        return _inference.encode(
+            self.net_.module_, dataset, batch_size=params.batch_size
+        )
 
     @available_if(_has_no_attention)
     def inverse_transform(self, X):
@@ -848,13 +860,14 @@ class Seq2SeqTransformer(
                 f"X has {X.shape[1]} features, but inverse_transform expects the "
                 f"{self._n_features_out} of transform's vectors."
             )
+        model, params = self._to_decode()
         n_source = [np.array([self._reader.longest[0]])]
-        limit = int(longest_targets(*self._to_decode(), n_source)[0])
+        limit = int(longest_targets(model, params, n_source)[0])
         tokens = _inference.decode_vectors(
             self.net_.module_,
             X,
             limit=limit,
-            batch_size=self.batch_size,
+            batch_size=params.batch_size,
             width=max(self._reader.target.width, limit),
         )
         return self._reader.target.write(tokens)
@@ -899,7 +912,7 @@ class Seq2SeqTransformer(
                 model, rows, [dataset], whole="attention_weights"
             )
         return _inference.attention_weights(
-            network, dataset, batch_size=self.batch_size
+            network, dataset, batch_size=params.batch_size
         )
 
     def align(self, X, y=None):
@@ -958,7 +971,7 @@ class Seq2SeqTransformer(
         if network.decoder.attention is None:
             found = align_by_edits(read, target[0])
         else:
-            found = _inference.alignments(network, dataset, self.batch_size)
+            found = _inference.alignments(network, dataset, params.batch_size)
         return as_table(alignment_columns(found, source, target, first))
 
     def __sklearn_is_fitted__(self):

@@ -25,7 +25,7 @@ MODULES = sorted(PATHS)
 SHARED = {"_documentation", "_files", "_fitting", "_optional", "_tokens", "_warnings"}
 MAY_IMPORT = {
     **{name: set() for name in SHARED},
-    "_parameters": set(),
+    "_parameters": SHARED,
     "_text": SHARED,
     "_pairs": {*SHARED, "_text"},
     "_network": {"_tokens"},

@@ -10,13 +10,20 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference, _strategies
 from sklearn_seq2seq._decoding._decode import DecodingParameters, decode, width
 from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
-from sklearn_seq2seq._fitting import draw_seed
+from sklearn_seq2seq._fitting import (
+    Number,
+    check_count,
+    draw_seed,
+    non_negative,
+    plain,
+    positive,
+)
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._tokens import as_tokens, equal_rows, lengths, unpad
@@ -24,27 +31,27 @@ from sklearn_seq2seq.metrics._pairs import check_weight
 
 # What each parameter of decoding may be.
 DECODING_CONSTRAINTS = {
-    "beam_width": [Interval(Integral, 1, None, closed="left")],
-    "length_penalty": [Interval(Real, 0, None, closed="left")],
+    "beam_width": [positive()],
+    "length_penalty": [non_negative(Real)],
     "max_length": [
         StrOptions({"auto"}),
-        Interval(Integral, 1, None, closed="left"),
-        Interval(RealNotInt, 0, None, closed="neither"),
+        positive(),
+        positive(RealNotInt),
     ],
     "max_source_length": [
         StrOptions({"auto"}),
-        Interval(Integral, 1, None, closed="left"),
+        positive(),
         None,
     ],
     "long_source": [StrOptions({"error", "truncate_end", "truncate_start", "chunk"})],
-    "min_length": [Interval(Integral, 0, None, closed="left")],
-    "no_repeat_ngram_size": [Interval(Integral, 1, None, closed="left"), None],
+    "min_length": [non_negative()],
+    "no_repeat_ngram_size": [positive(), None],
     "banned_tokens": ["array-like", set, None],
     "allowed_outputs": ["array-like", "sparse matrix", set, None],
     "replace_unknown": [StrOptions({"copy", "keep"}), None],
-    "min_confidence": [Interval(Real, 0, 1, closed="both")],
+    "min_confidence": [Number(Real, 0, 1, closed="both")],
     "abstain": "no_validation",
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [positive()],
 }
 
 
@@ -177,7 +184,7 @@ class PredictionMixin:
         ValueError
             If `n_best` is not a positive whole number.
         """
-        _check_count("n_best", n_best)
+        check_count("n_best", n_best)
         options = {"n_best": int(n_best), "whole": "predict_nbest"}
         return self._table(X, distinct=True, prefix=prefix, **options)
 
@@ -244,14 +251,15 @@ class PredictionMixin:
         ValueError
             If an option is out of range.
         """
-        _check_count("n_samples", n_samples)
+        check_count("n_samples", n_samples)
         _check_sampling(temperature, top_k, top_p)
+        n_samples, *shape = plain((n_samples, temperature, top_k, top_p))
         check_is_fitted(self)
         device = _inference.device_of(self._fitted_model().networks[0])
         generator = torch.Generator(device).manual_seed(draw_seed(random_state))
 
         def strategy():
-            return _strategies.Sampler(n_samples, generator, temperature, top_k, top_p)
+            return _strategies.Sampler(n_samples, generator, *shape)
 
         options = {"n_best": n_samples, "strategy": strategy, "whole": "sample"}
         return self._table(X, distinct=False, **options)
@@ -296,7 +304,7 @@ class PredictionMixin:
             datasets.append(member.reader.pairs(rows[-1], targets))
         datasets, _ = params.shorten(model, rows[0], datasets, whole="log_likelihood")
         flat = _inference.token_log_probs(
-            model.networks, datasets, batch_size=self.batch_size
+            model.networks, datasets, batch_size=params.batch_size
         )
         ends = np.cumsum(datasets[0].target_positions)
         if not per_token:
@@ -343,15 +351,10 @@ class PredictionMixin:
         )
 
 
-def _check_count(name, value):
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1; got {value!r}.")
-
-
 def _check_sampling(temperature, top_k, top_p):
     if not (temperature >= 0 and math.isfinite(temperature)):
         raise ValueError(f"temperature must be 0 or more; got {temperature!r}.")
     if top_k is not None:
-        _check_count("top_k", top_k)
+        check_count("top_k", top_k)
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must be in (0, 1]; got {top_p!r}.")

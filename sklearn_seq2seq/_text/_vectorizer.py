@@ -5,7 +5,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain, count, islice
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import (
@@ -13,10 +12,11 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
 )
-from sklearn.utils._param_validation import HasMethods, Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import HasMethods, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._documentation import DocumentationMixin
+from sklearn_seq2seq._fitting import Number, plain, positive
 from sklearn_seq2seq._text._analyzer import (
     BLOCK,
     check_vocabulary,
@@ -160,12 +160,12 @@ class SequenceVectorizer(
         "lowercase": ["boolean"],
         "normalize": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
         "min_df": [
-            Interval(RealNotInt, 0, 1, closed="both"),
-            Interval(Integral, 1, None, closed="left"),
+            Number(RealNotInt, 0, 1, closed="both"),
+            positive(),
         ],
-        "max_features": [Interval(Integral, 1, None, closed="left"), None],
+        "max_features": [positive(), None],
         "vocabulary": [Iterable, None],
-        "max_length": [Interval(Integral, 1, None, closed="left"), None],
+        "max_length": [positive(), None],
         "joiner": [str, None],
         "handle_unknown": [StrOptions({"use_unknown", "silent", "error"})],
         "subword_model": [StrOptions({"bpe", "unigram"})],
@@ -266,7 +266,7 @@ class SequenceVectorizer(
 
     def _learn(self, rows, name="X"):
         """Fit, and return what `_learn_transform` needs to go on from there."""
-        width = sys.maxsize if self.max_length is None else self.max_length
+        width = sys.maxsize if self.max_length is None else int(self.max_length)
         learned = {}
         extras = []
         if self.analyzer == "subword":
@@ -327,8 +327,8 @@ class SequenceVectorizer(
     def _select(self, tokens, ids, lengths):
         """Choose the vocabulary, and the new id of each token as numbered so far."""
         kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
-        whole = isinstance(self.min_df, Integral)
-        least = self.min_df if whole else self.min_df * len(lengths)
+        least = plain(self.min_df)
+        least = least if isinstance(least, int) else least * len(lengths)
         if least > 1:
             kept = kept[row_frequency(ids, lengths, len(tokens))[kept] >= least]
         if self.max_features is not None and len(kept) > self.max_features:
@@ -407,7 +407,9 @@ class SequenceVectorizer(
             check_encodable(list(prepare(rows[i : i + BLOCK])), i, name)
             for i in range(0, len(rows), BLOCK)
         )
-        return train_tokenizer(blocks, self.subword_model, self.max_features or 2000)
+        return train_tokenizer(
+            blocks, self.subword_model, int(self.max_features or 2000)
+        )
 
     # From ids to text
 

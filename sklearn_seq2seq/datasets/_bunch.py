@@ -1,15 +1,14 @@
 """What all generators and loaders take and return."""
 
 import inspect
-from numbers import Integral
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval
 
+from sklearn_seq2seq._fitting import positive
 from sklearn_seq2seq._optional import import_optional
 
-COUNT = Interval(Integral, 1, None, closed="left")
+COUNT = positive()
 
 FORMAT = {"return_X_y": ["boolean"], "as_frame": ["boolean"]}
 

@@ -4,10 +4,10 @@ from datetime import date
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 from sklearn.utils.random import sample_without_replacement
 
-from sklearn_seq2seq._fitting import generator_of
+from sklearn_seq2seq._fitting import Number, generator_of
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.datasets._bunch import GENERATOR, make_bunch
 
@@ -157,8 +157,8 @@ def _parse_locale(locale):
 @validate_params(
     {
         "language": [str],
-        "low": [Interval(Integral, None, None, closed="neither")],
-        "high": [Interval(Integral, None, None, closed="neither")],
+        "low": [Number(Integral, None, None, closed="neither")],
+        "high": [Number(Integral, None, None, closed="neither")],
         **GENERATOR,
     },
     prefer_skip_nested_validation=True,

@@ -4,14 +4,14 @@ import string
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import validate_params
 
-from sklearn_seq2seq._fitting import generator_of
+from sklearn_seq2seq._fitting import Number, generator_of
 from sklearn_seq2seq.datasets._bunch import GENERATOR, make_bunch
 
 _STRINGS = {
-    "min_length": [Interval(Integral, 0, None, closed="left")],
-    "max_length": [Interval(Integral, 0, None, closed="left")],
+    "min_length": [Number(Integral, 0, None, closed="left")],
+    "max_length": [Number(Integral, 0, None, closed="left")],
     "alphabet": [str],
     **GENERATOR,
 }
@@ -226,8 +226,8 @@ def _random_strings(n_samples, min_length, max_length, alphabet, random_state):
 
 @validate_params(
     {
-        "n_terms": [Interval(Integral, 2, None, closed="left")],
-        "n_digits": [Interval(Integral, 1, 18, closed="both")],
+        "n_terms": [Number(Integral, 2, None, closed="left")],
+        "n_digits": [Number(Integral, 1, 18, closed="both")],
         **GENERATOR,
     },
     prefer_skip_nested_validation=True,

@@ -166,7 +166,7 @@ class Predictor:
         ValueError
             If `n_best` is not a positive whole number.
         """
-        if not isinstance(n_best, Integral) or n_best < 1:
+        if isinstance(n_best, bool) or not isinstance(n_best, Integral) or n_best < 1:
             raise ValueError(f"n_best must be a whole number from 1; got {n_best!r}.")
         found = self._decode(X, prefix=prefix, n_best=n_best, whole="predict_nbest")
         row, rank = np.nonzero(found.log_probs > -np.inf)
