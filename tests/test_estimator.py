@@ -105,11 +105,75 @@ def test_text_to_ids_and_ids_to_text(words, shouted):
     assert small(max_epochs=1).fit(ids, shouted).predict(ids).dtype == object
 
 
-def test_vector_target_is_one_token_a_row(words):
-    y = np.array([2 + len(word) for word in words])
-    model = small(max_epochs=40, learning_rate=0.01).fit(words, y)
-    assert model.predict(words).shape == y.shape
+def test_vector_target_is_one_token_a_row():
+    X = np.arange(60).reshape(-1, 2) % 7 + 1
+    y = X[:, 0] % 4
+    model = small(max_epochs=40).fit(X, y)
+    # Classes numbered from 0, as LabelEncoder numbers them.
+    assert model.predict(X).tolist() == y.tolist()
+    assert model.score(X, y) == 1
+    allowed = model.set_params(allowed_outputs=[0, 1])
+    assert set(allowed.predict(X)) <= {0, 1}
+
+
+def test_ids_of_one_are_predicted(words):
+    y = np.array([[1, 1 + len(word) % 2, 3] for word in words])
+    model = small(max_epochs=40).fit(words, y)
     assert model.score(words, y) > 0.8
+    assert not (model.set_params(banned_tokens=[1]).predict(words) == 1).any()
+
+
+@pytest.mark.parametrize("container", [list, np.array, pd.Series, pl.Series])
+def test_a_column_of_numbers_is_refused(container, words):
+    numbers = container([len(word) for word in words])
+    with pytest.raises(ValueError, match=r"y is one column of numbers.*astype\(str\)"):
+        small().fit(words, numbers)
+    ids = np.array(numbers)[:, None]
+    for frame in (pd.DataFrame({"n": ids[:, 0]}), pl.DataFrame({"n": ids[:, 0]})):
+        with pytest.raises(ValueError, match=r"X is one column of numbers"):
+            small().fit(frame, words)
+        with pytest.raises(ValueError, match=r"y is one column of numbers"):
+            small().fit(words, frame)
+    assert small(max_epochs=1).fit(words, ids).predict(words).shape == ids.shape
+
+
+def test_pairs_in_one_list_are_refused(words, shouted):
+    with pytest.raises(ValueError, match=r"pairs of a source and its target"):
+        small().fit(list(zip(words, shouted, strict=True)))
+    with pytest.raises(ValueError, match=r"pairs of a source and its target"):
+        small().partial_fit(zip(words, shouted, strict=True))
+    assert small(max_epochs=1).fit([["a", "b"], ["b", "a"]]).n_iter_ == 1
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [0.0, np.nan],
+        np.array([0, np.nan], np.float16),
+        ["a", None],
+        pd.Series([1, None], dtype="Int64"),
+        np.array(["2001-01-01", "NaT"], "M8[D]"),
+        pl.Series(["a", None]),
+    ],
+    ids=str,
+)
+def test_missing_groups_are_named(column):
+    with pytest.raises(ValueError, match="group of row 1 is missing"):
+        small(early_stopping=True).fit(["ab", "b"], ["AB", "B"], groups=column)
+
+
+def test_groups_of_other_kinds_are_named():
+    model = small(early_stopping=True)
+    for groups in (5, "ab", [[1], [2]], [1, "a"], [{}, {}]):
+        groups = groups if groups != [1, "a"] else np.array(groups, dtype=object)
+        with pytest.raises((ValueError, TypeError), match="groups"):
+            model.fit(["ab", "b"], ["AB", "B"], groups=groups)
+
+
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -1, [1, np.nan]])
+def test_sample_weight_that_is_none_is_named(weight):
+    with pytest.raises((ValueError, TypeError), match=r"(?i)weight"):
+        small().fit(["ab", "b"], ["AB", "B"], sample_weight=weight)
 
 
 def test_fit_without_target_is_an_autoencoder(words):
@@ -432,7 +496,7 @@ def test_data_of_the_wrong_kind_is_explained(words, shouted):
         model.set_params(source_vectorizer=CountVectorizer()).fit(words, shouted)
     model.set_params(source_vectorizer=None)
     with pytest.warns(UserWarning, match="are read as token ids"):
-        model.fit(words[:3], np.array([20_190, 120_191, 20_192]))
+        model.fit(words[:3], np.array([[20_190], [120_191], [20_192]]))
     ids = np.array([[2, 3], [3, 2]], dtype=np.float16)
     model.fit(ids, ids)
     with pytest.raises(ValueError, match="X holds text"):

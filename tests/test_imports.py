@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "_pairs": {*SHARED, "_text"},
     "_network": {"_tokens"},
     "metrics": {*SHARED, "_text"},
-    "_training": {*SHARED, "_network", "_pairs", "_parameters"},
+    "_training": {*SHARED, "_network", "_pairs", "_parameters", "_text"},
     "_decoding": {
         *SHARED,
         "_network",

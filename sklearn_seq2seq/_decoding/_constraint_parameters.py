@@ -135,7 +135,9 @@ def read_closed_set(outputs, target, banned):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens, _ = target.read_any(outputs, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
-    unknown = (tokens.data >= target.size) | (tokens.data < FIRST_TOKEN)
+    # Among ids 1 is a token as others are.
+    first = FIRST_TOKEN if target.is_text else UNKNOWN
+    unknown = (tokens.data >= target.size) | (tokens.data < first)
     unknown = np.unique(rows[unknown])
     barred = np.unique(rows[np.isin(tokens.data, banned)])
     kept = np.setdiff1d(np.arange(tokens.shape[0]), np.union1d(unknown, barred))

@@ -196,7 +196,9 @@ def decode(
     if pieces is not None and params.long_source == "chunk":
         check_chunks_are_free(prefix, params.allowed_outputs)
     limits = longest_targets(model, params, [lengths(data.source) for data in datasets])
-    options, least = _search_options(model, params, banned, prefix, len(datasets[0]))
+    options, least = _search_options(
+        model, params, (banned, barred), prefix, len(datasets[0])
+    )
     limits = np.maximum(limits, least)
     decoded = _inference.decode(
         model.networks,
@@ -273,6 +275,10 @@ def _longest_expected(longest_source, longest_target, n_source):
 def _search_options(model, params, banned, prefix, n_rows):
     """Options of the search: ``(from rows to keywords, least limits)``."""
     target = model.target
+    banned, barred = banned
+    # Among ids 1 is a token as others are, unless it is what a barred copy becomes.
+    emits_unknown = params.replace_unknown is not None
+    emits_unknown |= not (target.is_text or barred)
     device = _inference.device_of(model.networks[0])
     fixed, edges, prefixes = [], None, None
     least = np.zeros(n_rows, dtype=np.int64)
@@ -305,7 +311,7 @@ def _search_options(model, params, banned, prefix, n_rows):
             constraints.append(_constraints.Prefix(prefixes[rows]))
         return {
             "min_length": params.min_length if members is None else 0,
-            "emit_unknown": params.replace_unknown is not None,
+            "emit_unknown": emits_unknown,
             "constraints": constraints,
         }
 

@@ -18,7 +18,13 @@ from sklearn_seq2seq._pairs._sides import (
     learn_text,
     shared_sides,
 )
-from sklearn_seq2seq._text._check_input import check_even, is_column, is_raw, take
+from sklearn_seq2seq._text._check_input import (
+    check_even,
+    check_no_column_of_numbers,
+    is_column,
+    is_raw,
+    take,
+)
 from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
 from sklearn_seq2seq._warnings import warn
 
@@ -183,12 +189,16 @@ def learn_pairs(
     if source_vectorizer is None and start is not None and is_raw(X):
         source_vectorizer = start.source.vectorizer
     if y is None:
+        if source_vectorizer is None:
+            _check_no_pairs(X)
         y = X
         if target_vectorizer is None:
             target_vectorizer = source_vectorizer
     source, source_rows, tokens = _learn_source(X, source_vectorizer, estimator)
     if start is not None:
         source, tokens = grow_source(source, tokens, start.source, source_rows)
+    if source.is_text and target_vectorizer is None and not is_raw(y):
+        check_no_column_of_numbers(y, "y")
     target, target_rows, target_tokens = _learn_target(y, target_vectorizer)
     check_consistent_length(tokens, target_tokens)
     if share_embeddings:
@@ -214,12 +224,27 @@ def check_source_ids(X, estimator, *, reset):
     return as_tokens(validate_data(estimator, X, reset=reset, **checks))
 
 
+def _check_no_pairs(X):
+    """Refuse pairs of strings where sources alone are to be their own targets."""
+    if isinstance(X, list) and all(
+        isinstance(row, tuple) and len(row) == 2 and isinstance(row[0], str)
+        for row in X
+    ):
+        raise ValueError(
+            "Without y each row of X is its own target, but the rows of X look like "
+            "pairs of a source and its target. Pass them apart: fit(sources, targets), "
+            "which is fit(*zip(*pairs)). Make them lists if they are two tokens each."
+        )
+
+
 def _learn_source(X, vectorizer, estimator):
     # The reader of text says best what is wrong with a column of numbers.
     if vectorizer is not None or is_raw(X) or is_column(X):
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)
         return learn_text(X, vectorizer, "X")
+    if hasattr(X, "columns"):
+        check_no_column_of_numbers(X, "X")
     tokens = check_source_ids(X, estimator, reset=True)
     return id_side(tokens, "X"), tokens, tokens
 

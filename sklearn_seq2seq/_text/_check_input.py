@@ -227,10 +227,15 @@ def _raise_bad_token(rows, name):
                 )
 
 
+def is_missing(value):
+    """Whether a value is None, NaN, or what pandas puts in their place."""
+    nan = isinstance(value, float) and value != value
+    return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
+
+
 def describe(value):
     kind = type(value).__name__
-    nan = isinstance(value, float) and value != value
-    if value is None or nan or kind in {"NAType", "NaTType"}:
+    if is_missing(value):
         return f"missing ({value!r}); leave it out, or put an empty one in its place."
     if isinstance(value, bytes | bytearray):
         return f"{kind}; decode it first, for example with .decode('utf-8')."
@@ -242,6 +247,17 @@ def is_column(X):
     if isinstance(X, list | tuple | range):
         X = X[:1]
     return len(X.shape if hasattr(X, "shape") else np.asarray(X).shape) == 1
+
+
+def check_no_column_of_numbers(data, name):
+    """Refuse a column of a frame that may be meant as numbers, not as token ids."""
+    frame = hasattr(data, "columns")
+    if is_column(data) or (frame and data.shape[1:] == (1,)):
+        raise ValueError(
+            f"{name} is one column of numbers. If their digits are to be read or "
+            f"written, make them strings with .astype(str); if each is one token's id, "
+            "pass them as an array of shape (n_samples, 1)."
+        )
 
 
 def readable_twice(data):

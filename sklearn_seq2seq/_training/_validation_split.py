@@ -7,6 +7,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
 
+from sklearn_seq2seq._text._check_input import is_missing, list_rows
 from sklearn_seq2seq._warnings import warn
 
 
@@ -36,6 +37,9 @@ def weigh(dataset, sample_weight):
         ),
         dtype=np.float64,
     )
+    # scikit-learn's own check takes any number alone.
+    if not np.isfinite(dataset.weight).all():
+        raise ValueError(f"sample_weight must be finite; got {sample_weight!r:.60}.")
     if not dataset.weight.any():
         raise ValueError("sample_weight is 0 for every row; nothing to learn.")
     return np.flatnonzero(dataset.weight)
@@ -61,14 +65,28 @@ def number_groups(groups, source, rows):
     """
     if groups is None:
         return None
-    check_consistent_length(source, groups)
     # A tuple for each row may be meant as one value, an array of two dimensions not.
-    if np.ndim(groups) != 1 and getattr(groups, "ndim", 0) != 2:
+    wide = getattr(groups, "ndim", 0) == 2
+    if np.ndim(groups) != 1 and not wide:
         raise ValueError(
             "groups must hold one value for each row, a number or a string; "
             f"got {np.ndim(groups)} dimensions."
         )
-    numbers = np.unique(groups, return_inverse=True)[1]
+    check_consistent_length(source, groups)
+    values = np.asarray(groups).tolist() if wide else list_rows(groups, "groups")
+    for row, value in enumerate(values):
+        if any(map(is_missing, value if wide else [value])):
+            raise ValueError(
+                f"The group of row {row} is missing ({value!r}). Rows that belong to "
+                "no other are each a group of their own: give each its own value."
+            )
+    try:
+        numbers = np.unique(groups, return_inverse=True)[1]
+    except TypeError as error:
+        raise TypeError(
+            "groups must be all numbers or all strings, for example with "
+            f"list(map(str, groups)): {error}."
+        ) from error
     return numbers.reshape(np.shape(groups))[rows]
 
 

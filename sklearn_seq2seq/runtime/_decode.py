@@ -114,7 +114,7 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     if pieces is not None and params["long_source"] == "chunk":
         check_chunks_are_free(prefix, params["allowed_outputs"])
     limits = _limits(members, params, [lengths(s.tokens) for s in sources])
-    options, least = _options(params, target, banned, prefix, len(limits))
+    options, least = _options(params, target, (banned, barred), prefix, len(limits))
     limits = np.maximum(limits, least)
     n_rows = ROWS_FACTOR * params["batch_size"]
     parts = []
@@ -209,6 +209,10 @@ def _limits(members, params, n_source):
 
 def _options(params, target, banned, prefix, n_rows):
     """Options of the search: ``(from rows to keywords, least limits)``."""
+    banned, barred = banned
+    # Among ids 1 is a token as others are, unless it is what a barred copy becomes.
+    emits_unknown = params["replace_unknown"] is not None
+    emits_unknown |= not (target.is_text or barred)
     fixed, edges, prefixes, members = [], None, None, None
     least = np.zeros(n_rows, dtype=np.int64)
     if params["allowed_outputs"] is not None:
@@ -239,7 +243,7 @@ def _options(params, target, banned, prefix, n_rows):
             constraints.append(Prefix(prefixes[rows]))
         return {
             "min_length": params["min_length"] if members is None else 0,
-            "emit_unknown": params["replace_unknown"] is not None,
+            "emit_unknown": emits_unknown,
             "constraints": constraints,
         }
 
