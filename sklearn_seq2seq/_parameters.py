@@ -1,11 +1,43 @@
 """Parameters in groups, and which of `Seq2SeqTransformer`'s go together."""
 
 from dataclasses import fields
+from numbers import Real
 
 from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import StrOptions
 from torch.optim import Optimizer
 
-from sklearn_seq2seq._fitting import plain
+from sklearn_seq2seq._fitting import Number, plain
+
+# What people type for the names that parameters know.
+ALIASES = {
+    "bahdanau": "additive",
+    "concat": "additive",
+    "mlp": "additive",
+    "luong": "general",
+    "bilinear": "general",
+    "multiplicative": "dot",
+    "elman": "rnn",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "fp32": "float32",
+}
+
+
+def check_names(model):
+    """Say what a name that is not ours is called here."""
+    for name, constraints in model._parameter_constraints.items():
+        value = getattr(model, name)
+        known = {
+            option
+            for constraint in constraints
+            if isinstance(constraint, StrOptions)
+            for option in constraint.options
+        }
+        if isinstance(value, str) and value not in known:
+            ours = ALIASES.get(value.lower(), value.lower())
+            if ours in known:
+                raise ValueError(f"{name}={value!r} is called {ours!r} here.")
 
 
 class ParameterGroup:
@@ -69,8 +101,9 @@ def check_combinations(model):
             f"optimizer must be a name or an optimiser class of torch; got {optimizer}."
         )
     forcing = model.teacher_forcing
+    share = Number(Real, 0, 1, closed="both")
     if isinstance(forcing, tuple) and not (
-        len(forcing) == 2 and all(0 <= p <= 1 for p in forcing)
+        len(forcing) == 2 and all(map(share.is_satisfied_by, forcing))
     ):
         raise ValueError(
             "teacher_forcing must be a number in [0, 1] or a pair of such numbers, for "

@@ -43,7 +43,7 @@ from sklearn_seq2seq._network._recurrent import CELLS
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._pairs._long_sources import shorten
 from sklearn_seq2seq._pairs._reader import held_out, learn_pairs
-from sklearn_seq2seq._parameters import check_combinations
+from sklearn_seq2seq._parameters import check_combinations, check_names
 from sklearn_seq2seq._persistence._save_load import SavingMixin
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._callbacks import (
@@ -619,6 +619,7 @@ class Seq2SeqTransformer(
 
     def _check_parameters(self):
         """Validate each parameter, then how they go together."""
+        check_names(self)
         self._validate_params()
         check_combinations(self)
 

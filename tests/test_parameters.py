@@ -1,10 +1,13 @@
 """Parameters of every kind: numpy's numbers, wrong values, names that people type."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import torch
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_seq2seq import (
+    ColumnVectorizer,
     PairAugmenter,
     Seq2SeqEnsemble,
     Seq2SeqTransformer,
@@ -122,3 +125,50 @@ def test_other_estimators_take_numbers_of_numpy(whole):
     member = Seq2SeqTransformer(**SMALL)
     ensemble = Seq2SeqEnsemble(member, n_estimators=whole(2), beam_width=whole(2))
     assert len(ensemble.fit(X, Y).predict(X)) == len(X)
+
+
+# Wrong values ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["xpu", "hpu", "meta"])
+def test_device_that_is_not_there_is_refused(device):
+    if device == "xpu" and torch.xpu.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=f"device='{device}' is not available"):
+        Seq2SeqTransformer(**SMALL, device=device).fit(X, Y)
+
+
+@pytest.mark.parametrize("forcing", [("a", "b"), (1.0, None), (True, 1)])
+def test_teacher_forcing_of_a_wrong_kind_is_named(forcing):
+    with pytest.raises(ValueError, match="teacher_forcing must be"):
+        Seq2SeqTransformer(**SMALL, teacher_forcing=forcing).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_k", "top_p"])
+@pytest.mark.parametrize("value", ["x", -1, [1], np.nan, np.inf])
+def test_sampling_of_a_wrong_kind_is_named(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Seq2SeqTransformer(**SMALL).sample(X, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "ours"),
+    [
+        ("cell", "LSTM", "lstm"),
+        ("attention", "bahdanau", "additive"),
+        ("attention", "Luong", "general"),
+        ("optimizer", "AdamW", "adamw"),
+    ],
+)
+def test_names_that_people_type_are_answered(name, typed, ours):
+    with pytest.raises(ValueError, match=f"{name}='{typed}' is called '{ours}' here"):
+        Seq2SeqTransformer(**SMALL | {name: typed}).fit(X, Y)
+
+
+def test_errors_about_arrow_tables_do_not_print_them():
+    table = pa.table({"a": ["secret"], "b": ["x"]})
+    vectorizer = ColumnVectorizer([("a", SequenceVectorizer(), "c")])
+    with pytest.raises(ValueError, match=r"no 'c' among \['a', 'b'\]"):
+        vectorizer.fit(table)
+    by_place = ColumnVectorizer([("a", SequenceVectorizer(), 0)])
+    assert "s" in by_place.fit(table).transformers_[0][1].vocabulary_

@@ -352,9 +352,12 @@ class PredictionMixin:
 
 
 def _check_sampling(temperature, top_k, top_p):
-    if not (temperature >= 0 and math.isfinite(temperature)):
+    finite = non_negative(Real).is_satisfied_by(temperature)
+    if not (finite and math.isfinite(temperature)):
         raise ValueError(f"temperature must be 0 or more; got {temperature!r}.")
     if top_k is not None:
         check_count("top_k", top_k)
-    if top_p is not None and not 0 < top_p <= 1:
+    if top_p is not None and not Number(Real, 0, 1, closed="right").is_satisfied_by(
+        top_p
+    ):
         raise ValueError(f"top_p must be in (0, 1]; got {top_p!r}.")

@@ -44,7 +44,8 @@ def check_columns(X):
 
 def take_column(X, column, name):
     """Take one column, by name or position."""
-    names = list(getattr(X, "columns", ()))
+    # Of Arrow's tables `columns` are the data.
+    names = list(getattr(X, "column_names", getattr(X, "columns", ())))
     if isinstance(column, str):
         if column not in names:
             raise ValueError(

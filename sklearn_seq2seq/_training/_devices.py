@@ -36,7 +36,13 @@ def available(device):
     kind = device.type
     if kind == "cuda":
         return (device.index or 0) < torch.cuda.device_count()
-    return kind != "mps" or torch.backends.mps.is_available()
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, RuntimeError):  # each in its own way
+        return False
+    return kind != "meta"  # which holds no values
 
 
 def precision_failure(net):
