@@ -253,7 +253,8 @@ def is_column(X):
 def check_no_column_of_numbers(data, name):
     """Refuse a column of a frame that may be meant as numbers, not as token ids."""
     frame = hasattr(data, "columns")
-    if is_column(data) or (frame and data.shape[1:] == (1,)):
+    column = is_column(data) and not any(hasattr(x, "__len__") for x in data)
+    if column or (frame and data.shape[1:] == (1,)):
         raise ValueError(
             f"{name} is one column of numbers. If their digits are to be read or "
             f"written, make them strings with .astype(str); if each is one token's id, "
