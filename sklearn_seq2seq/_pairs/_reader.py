@@ -197,9 +197,9 @@ def learn_pairs(
     source, source_rows, tokens = _learn_source(X, source_vectorizer, estimator)
     if start is not None:
         source, tokens = grow_source(source, tokens, start.source, source_rows)
-    if source.is_text and target_vectorizer is None and not is_raw(y):
-        check_no_column_of_numbers(y, "y")
     target, target_rows, target_tokens = _learn_target(y, target_vectorizer)
+    if source.is_text and not target.is_text:
+        check_no_column_of_numbers(y, "y")
     check_consistent_length(tokens, target_tokens)
     if share_embeddings:
         before = source, target
