@@ -328,8 +328,6 @@ class Seq2SeqTransformer(
        transduction", EMNLP, 2018. :arxiv:`1808.10024`
     .. [11] Wu and Cotterell, "Exact hard monotonic attention for character-level
        transduction", ACL, 2019. :arxiv:`1905.06319`
-    .. [12] Ristad and Yianilos, "Learning string-edit distance", IEEE Transactions on
-       Pattern Analysis and Machine Intelligence, 1998.
 
     Examples
     --------
@@ -921,7 +919,7 @@ class Seq2SeqTransformer(
 
         With hard attention that is the best alignment of the pair as a whole, exactly;
         with other attention the position of most weight. Without attention a memoryless
-        model of edits [12]_ is fitted to these very pairs, which takes some hundreds of
+        model of edits [1]_ is fitted to these very pairs, which takes some hundreds of
         them to tell what belongs together.
 
         Parameters
@@ -954,6 +952,11 @@ class Seq2SeqTransformer(
         --------
         attention_weights : The probabilities of all positions.
         log_likelihood : How probable a target is, token by token.
+
+        References
+        ----------
+        .. [1] Ristad and Yianilos, "Learning string-edit distance", IEEE Transactions
+           on Pattern Analysis and Machine Intelligence, 1998.
         """
         model, params = self._to_decode()
         network, reader = self.net_.module_, self._reader
