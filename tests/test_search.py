@@ -133,6 +133,19 @@ def test_beam_may_stop_early_without_losing_the_best(n_best, penalty):
         assert check_ranking(found, expected, source) == n_best
 
 
+def test_the_bound_of_a_beam_counts_the_end():
+    table = Table(1, seed=0)
+    # At the limit of one token, [2] has two positions to share its price.
+    table.known = {
+        (0,): np.log(np.float32([0.49, 0.03, 0.48])),
+        (0, 2): np.log(np.float32([0.999, 0.0005, 0.0005])),
+    }
+    expected = brute_force(table, 0, 1, penalty=1.0)
+    assert [tokens for tokens, _ in expected] == [(2,), ()]
+    found = run(table, BeamSearch(2, 1, 1.0), n_sources=1, limit=1)
+    assert listed(found, 0)[0][0] == (2,)
+
+
 def test_beam_over_five_steps_finds_the_most_probable_sequence():
     table = Table(4, seed=3)
     found = run(table, BeamSearch(WIDE), n_sources=2, limit=5)
