@@ -33,6 +33,7 @@ from sklearn_seq2seq._lexicon_entries import (
     read_sources,
     read_targets,
     reader_of,
+    reads_as,
     remember,
     table_of,
     target_of,
@@ -223,14 +224,27 @@ class LexiconSeq2Seq(
         known = list(entries)
         score = np.zeros(len(weight))
         if known:
-            targets = read_targets(take(y, known), target_of(self._model()))
+            side = target_of(self._model())
+            targets = read_targets(take(y, known), side)
             pairs = zip(known, targets, strict=True)
-            score[known] = [entries[row][0] == target for row, target in pairs]
+            score[known] = [
+                reads_as(entries[row][0], target, side) for row, target in pairs
+            ]
         asked = np.setdiff1d(np.arange(len(weight)), known)
         # Every other row gets their mean, which leaves the mean of all as it is.
         if weight[asked].any() or not weight.any():
             score[asked] = self._ask("score", X, asked, take(y, asked), weight[asked])
         return float(np.average(score, weights=weight))
+
+    def _as_read(self, X, y):
+        """Targets as they are read and written, or as the entry that reads alike."""
+        side = target_of(self._model())
+        rows = side.as_read(side.check(y, "y"))
+        if side.is_text:
+            for row, (first, *_) in self._look_up(X).items():
+                if reads_as(first, rows[row], side):
+                    rows[row] = first
+        return rows
 
     def predict_confidence(self, X):
         """Probability of each prediction, as the model's; of an entry it is 1.

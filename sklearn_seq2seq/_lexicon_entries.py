@@ -78,11 +78,18 @@ def _id_rows(ids):
 
 
 def read_targets(y, side):
-    """Targets that a user passed as `y`."""
+    """Targets that a user passed as `y`, as they are written."""
     rows = side.check(y, "y")
-    if not side.is_text:
-        return _id_rows(rows)
-    return side.as_read(rows).tolist() if side.has_columns else rows
+    return side.as_read(rows).tolist() if side.is_text else _id_rows(rows)
+
+
+def reads_as(target, reading, side):
+    """Whether a target of an entry is read as `reading`, a row of `read_targets`."""
+    # Where tokens are joined, entries are what no row of tokens could be.
+    joined = side.joiner is not None and side.vectorizer.analyzer == "token"
+    if target == reading or not side.is_text or joined:
+        return target == reading
+    return side.as_read(side.check([target], "an entry"))[0] == reading
 
 
 def check_targets(value, key, side):

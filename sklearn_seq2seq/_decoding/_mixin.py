@@ -152,6 +152,11 @@ class PredictionMixin:
         weight = check_weight(sample_weight, len(y_pred))
         return float(np.average(right & ~unsure, weights=weight))
 
+    def _as_read(self, X, y=None):
+        """Targets as they are read and written: what right predictions equal."""
+        target = self._fitted_model().target
+        return target.as_read(target.check(X if y is None else y, "y"))
+
     def predict_nbest(self, X, n_best=5, *, prefix=None):
         """Decode the n best targets of each source, with their probabilities.
 

@@ -200,6 +200,8 @@ def learn_pairs(
     target, target_rows, target_tokens = _learn_target(y, target_vectorizer)
     if source.is_text and not target.is_text:
         check_no_column_of_numbers(y, "y")
+    if target.is_text:
+        target.vectorizer._warn_lost(target_rows, "y")
     check_consistent_length(tokens, target_tokens)
     if share_embeddings:
         before = source, target

@@ -47,23 +47,16 @@ class TextCodec:
         extras : list of str
             The tokens that are not in the vocabulary, in the order of appearance.
         """
-        numbering = self._numbering()
-        width = self.max_length_
-        ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
+        ids, lengths, cut, extras = self._encode(rows, self.max_length_, name)
         self._warn_cut(cut, name)
-        return self._from_flat(ids, lengths, width), self._new_tokens(numbering)
+        return self._from_flat(ids, lengths, self.max_length_), extras
 
-    def _numbering(self):
-        """The ids of tokens, new ones made up; or the tokenizer that has them."""
-        if self.analyzer == "subword":
-            return self.tokenizer_
-        return continue_numbering(self.vocabulary_)
-
-    def _new_tokens(self, numbering):
-        """The tokens that a numbering has made up ids for."""
-        if self.analyzer == "subword":
-            return []
-        return list(islice(numbering, len(self.vocabulary_), None))
+    def _encode(self, rows, width, name):
+        subword = self.analyzer == "subword"
+        numbering = self.tokenizer_ if subword else continue_numbering(self.vocabulary_)
+        ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
+        extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
+        return ids, lengths, cut, extras
 
     def _readings(self, rows, name="X"):
         """What distinguishes each row, str or tuple: the same for rows read alike."""
@@ -140,10 +133,25 @@ class TextCodec:
 
     def _as_read(self, rows, name="X"):
         """Rows as they read, whole: what a right prediction of them equals."""
-        numbering = self._numbering()
-        ids, lengths, _ = self._analyzer.encode(rows, sys.maxsize, numbering, name)
+        ids, lengths, _, extras = self._encode(rows, sys.maxsize, name)
         tokens = self._from_flat(ids, lengths, int(lengths.max()))
-        return self._inverse_open(tokens, self._new_tokens(numbering))
+        return self._inverse_open(tokens, extras)
+
+    def _warn_lost(self, rows, name="X"):
+        """Warn where rows, read and written, are others, though none was cut."""
+        written = self._as_read(rows, name)
+        whole = rows
+        if self.analyzer == "token" and self.joiner is not None:
+            whole = map(self.joiner.join, rows)
+        pairs = enumerate(zip(whole, written, strict=True))
+        lost = [(row, *pair) for row, pair in pairs if pair[0] != pair[1]]
+        if lost:
+            row, before, after = min(lost, key=lambda example: len(example[1]))
+            warn(
+                f"Reading loses something of {len(lost)} of {len(rows)} rows of {name}:"
+                f" row {row}, {before!r:.60}, is written {after!r:.60}. Predictions "
+                "look like that, and scores compare targets in that form."
+            )
 
     def _joiner(self):
         if self.joiner is not None or self.analyzer == "token":
@@ -192,6 +200,9 @@ class ColumnCodec:
         """Rows as they read, each cell by itself: what a right prediction equals."""
         cells = self._each(columns, TextCodec._as_read)
         return np.fromiter(zip(*cells, strict=True), object, len(columns[0]))
+
+    def _warn_lost(self, columns, name="X"):
+        self._each(columns, TextCodec._warn_lost)
 
     def _transform(self, columns, name="X"):
         return self._concatenate(self._each(columns, TextCodec._transform))

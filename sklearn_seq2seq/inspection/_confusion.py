@@ -5,6 +5,7 @@ import numpy as np
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.inspection._drawing import axes, grid_size, label, points, visible
 from sklearn_seq2seq.metrics import GAP, confusion_counts
+from sklearn_seq2seq.metrics._scorers import as_read
 
 
 class EditConfusionDisplay:
@@ -71,7 +72,7 @@ class EditConfusionDisplay:
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids
-            Their targets.
+            Their targets, compared as the estimator reads and writes them.
         unit : {"token", "word", "char"}, default="token"
             How strings are cut: at white space ("token", "word") or into characters.
         top : int, default=15
@@ -87,8 +88,8 @@ class EditConfusionDisplay:
             With what was drawn.
         """
         import_optional("matplotlib", "plot")
-        y_pred = estimator.predict(X)
-        return cls.from_predictions(y, y_pred, unit=unit, top=top, ax=ax, **kwargs)
+        y_true, y_pred = as_read(estimator, X, y), estimator.predict(X)
+        return cls.from_predictions(y_true, y_pred, unit=unit, top=top, ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(

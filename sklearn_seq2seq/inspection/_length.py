@@ -3,6 +3,7 @@
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq.inspection._drawing import axes, label, legend
 from sklearn_seq2seq.metrics import sequence_report
+from sklearn_seq2seq.metrics._scorers import as_read
 
 
 class LengthErrorDisplay:
@@ -55,7 +56,7 @@ class LengthErrorDisplay:
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids
-            Their targets.
+            Their targets, compared as the estimator reads and writes them.
         unit : {"token", "word", "char"}, default="token"
             How strings are cut: at white space ("token", "word") or into characters.
         n_buckets : int, default=8
@@ -71,9 +72,9 @@ class LengthErrorDisplay:
             With what was drawn.
         """
         import_optional("matplotlib", "plot")
-        y_pred = estimator.predict(X)
+        y_true, y_pred = as_read(estimator, X, y), estimator.predict(X)
         return cls.from_predictions(
-            y, y_pred, unit=unit, n_buckets=n_buckets, ax=ax, **kwargs
+            y_true, y_pred, unit=unit, n_buckets=n_buckets, ax=ax, **kwargs
         )
 
     @classmethod

@@ -2,25 +2,49 @@
 
 import copy
 
-from sklearn.metrics import make_scorer
+from sklearn.metrics._scorer import _Scorer
 
 from sklearn_seq2seq.metrics._overlap import bleu_score, chrf_score, rouge_score
 from sklearn_seq2seq.metrics._scores import exact_match_score, token_error_rate
 
+
+def as_read(estimator, X, y):
+    """Targets as an estimator reads and writes them: what right predictions equal.
+
+    `estimator` is a fitted model, or what predicts by one: a Pipeline, a search. Those
+    of others are as they are.
+    """
+    if hasattr(estimator, "_as_read"):
+        return estimator._as_read(X, y)
+    if hasattr(estimator, "steps"):
+        return as_read(estimator.steps[-1][1], X, y)
+    if hasattr(estimator, "best_estimator_"):
+        return as_read(estimator.best_estimator_, X, y)
+    return y
+
+
+class _SequenceScorer(_Scorer):
+    """A scorer that compares targets as the estimator reads and writes them."""
+
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
+        y_true = as_read(estimator, X, y_true)
+        return super()._score(method_caller, estimator, X, y_true, **kwargs)
+
+
+def _scorer(function, sign=1, **kwargs):
+    return _SequenceScorer(function, sign, kwargs, "predict")
+
+
 SCORERS = {
-    "exact_match": make_scorer(exact_match_score),
-    "neg_token_error_rate": make_scorer(token_error_rate, greater_is_better=False),
-    "neg_word_error_rate": make_scorer(
-        token_error_rate, greater_is_better=False, unit="word"
-    ),
-    "neg_char_error_rate": make_scorer(
-        token_error_rate, greater_is_better=False, unit="char"
-    ),
-    "bleu": make_scorer(bleu_score),
-    "chrf": make_scorer(chrf_score),
-    "rouge1": make_scorer(rouge_score, variant="rouge1"),
-    "rouge2": make_scorer(rouge_score, variant="rouge2"),
-    "rougeL": make_scorer(rouge_score, variant="rougeL"),
+    "exact_match": _scorer(exact_match_score),
+    "neg_token_error_rate": _scorer(token_error_rate, -1),
+    "neg_word_error_rate": _scorer(token_error_rate, -1, unit="word"),
+    "neg_char_error_rate": _scorer(token_error_rate, -1, unit="char"),
+    "bleu": _scorer(bleu_score),
+    "chrf": _scorer(chrf_score),
+    "rouge1": _scorer(rouge_score, variant="rouge1"),
+    "rouge2": _scorer(rouge_score, variant="rouge2"),
+    "rougeL": _scorer(rouge_score, variant="rougeL"),
 }
 """Scorers by name, for ``scoring=``; error rates are negated: greater is better."""
 
@@ -54,7 +78,8 @@ def get_scorer(name):
     Returns
     -------
     callable
-        Takes ``(estimator, X, y)`` and returns a float, the greater the better. It is
+        Takes ``(estimator, X, y)`` and returns a float, the greater the better. Targets
+        are compared as the estimator reads and writes them, as its `score` does. It is
         a copy: metadata requests set on it stay with it.
 
     Raises
