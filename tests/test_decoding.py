@@ -655,7 +655,9 @@ def test_nbest_is_a_bunch_where_pandas_is_not_installed():
         check=True,
     )
     first, second = done.stdout.splitlines()
-    assert first == ("Bunch row rank sequence log_probability probability confidence")
+    assert first == (
+        "Bunch row rank sequence log_probability probability mean_probability"
+    )
     assert second == "6 6 object"
 
 

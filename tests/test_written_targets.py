@@ -62,7 +62,6 @@ KINDS = {
     "as written": (WORDS, ["K AE T", "D AO G"] * 16, 0),
     "lists": (None, [["K", "AE", "T"], ["D", "AO", "G"]] * 16, 0),
     "ids": (None, np.array([[2, 3, 4], [5, 6, 0]] * 16), 0),
-    "one id": (None, np.array([2, 3] * 16), 0),
 }
 
 
