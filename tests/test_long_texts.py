@@ -532,9 +532,10 @@ def test_chunks_refuse_what_is_said_of_whole_targets(fitted):
 
 def test_chunks_refuse_targets_of_one_token_and_several_columns():
     y = [2 + len(x) % 3 for x in WORDS]
-    model = make(max_source_length=4, long_source="chunk").fit(WORDS, y)
+    X = SequenceVectorizer().fit_transform(WORDS)
+    model = make(max_source_length=4, long_source="chunk").fit(X, y)
     with pytest.raises(ValueError, match="one token cannot be joined"):
-        model.predict(WORDS)
+        model.predict(X)
     columns = ColumnVectorizer(
         [(n, SequenceVectorizer(), k) for k, n in enumerate("ab")]
     )

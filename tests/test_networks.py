@@ -343,9 +343,9 @@ def test_rows_of_several_columns_may_be_tuples():
     )
     model = tiny(source_vectorizer=columns).fit(X, ["went", "gnu", "run"])
     assert len(model.predict(X)) == 3
-    assert model._reader.source.read(X, "X")[0].toarray().tolist() == (
-        columns.fit(X).transform(X).toarray().tolist()
-    )
+    source = model._reader.source
+    tokens, _ = source.read(source.check(X, "X"), "X")
+    assert tokens.toarray().tolist() == (columns.fit(X).transform(X).toarray().tolist())
 
 
 def test_one_hot_tokens_are_as_precise_as_the_network():
