@@ -623,7 +623,7 @@ def test_newer_format_says_so(path):
 )
 def test_lack_of_memory_is_no_broken_file(error, fitted_tiny, path, monkeypatch):
     fitted_tiny.save(path)
-    monkeypatch.setattr(torch.nn.LSTM, "to_empty", Mock(side_effect=error))
+    monkeypatch.setattr(torch.nn.LSTM, "__init__", Mock(side_effect=error))
     with pytest.raises(MemoryError, match=r"a\.model"):
         load(path)
 

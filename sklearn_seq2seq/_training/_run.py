@@ -163,6 +163,7 @@ class Training:
         net.use_device(choose_device(self.optimization.device))
         set_up(net, self.network, self.optimization)
         net.max_epochs = self.stopping.max_epochs
+        net.verbose = self.running.verbose  # which callbacks of skorch look at
         net.initialize_criterion()
         lacking = precision_failure(net)
         if lacking is not None:
