@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class _WithoutInit(TorchFunctionMode):
@@ -19,7 +22,7 @@ class _WithoutInit(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def without_weights(module_class, *args, **kwargs) -> nn.Module:
+def without_weights(module_class: type[M], *args, **kwargs) -> M:
     """Make a module, its weights not set (see `initialise`).
 
     A constructor would draw from torch's global generator. torch's own `skip_init` goes
