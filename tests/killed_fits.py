@@ -134,7 +134,7 @@ def kill(pid, reader, folder, n_epochs, delay, at_write):
             continue
         deadline = deadline or time.monotonic() + delay
         if being_written(folder) if at_write else time.monotonic() > deadline:
-            time.sleep(delay / 20 if at_write else 0)
+            time.sleep(delay / 100 if at_write else 0)  # a write takes a millisecond
             os.kill(pid, signal.SIGKILL)
             return begun, os.WIFSIGNALED(os.waitpid(pid, 0)[1])
     return begun, False
