@@ -27,6 +27,7 @@ from sklearn_seq2seq._text._columns import ColumnVectorizer
 from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
+from sklearn_seq2seq._training._distributed import DISTRIBUTED
 from sklearn_seq2seq._training._make_net import make_net
 from sklearn_seq2seq._training._settings import NetworkSettings, OptimizationSettings
 from sklearn_seq2seq._warnings import warn
@@ -225,6 +226,8 @@ def _unpack_transformer(model, state, tensors):
 
 def _available_device(device):
     """The saved device, or "auto" with a warning where it is not here."""
+    if device == DISTRIBUTED:
+        return "auto"  # how it was trained, which is over
     wanted = torch.device("cpu" if device == "auto" else device)
     if wanted.type == "cpu":
         return device

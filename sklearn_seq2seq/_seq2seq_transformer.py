@@ -248,7 +248,9 @@ class Seq2SeqTransformer(
     abstain : object, default=None
         What stands for a prediction that is not made.
     device : str or torch.device, default="auto"
-        "auto" takes CUDA, else MPS, else the CPU.
+        "auto" takes CUDA, else MPS, else the CPU. "distributed" trains in all processes
+        of `torch.distributed` together, each of which calls `fit` with the same pairs
+        and takes its share of every batch.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
         Of the arithmetic in training, where the device has it.
     checkpoint : str or path, default=None

@@ -435,6 +435,14 @@ def test_absent_device_becomes_auto(device, fitted_tiny, path):
         assert_same_predictions(model, loaded, WORDS)
 
 
+def test_what_many_processes_trained_is_loaded_in_one(fitted_tiny, path):
+    model = clone(fitted_tiny).fit(WORDS, SHOUTED).set_params(device="distributed")
+    model.save(path)
+    loaded = load(path)
+    assert loaded.device == "auto"
+    assert_same_predictions(model, loaded, WORDS)
+
+
 # Writing -----------------------------------------------------------------------------
 
 

@@ -26,6 +26,9 @@ class TrainingBatches:
         Determines the order.
     start : int
         Batches that are left out at the beginning.
+    share : tuple (k, n)
+        Of each batch only every n-th row is taken, from the k-th on; where there is
+        none, one of weight 0, so that whoever takes a share takes part in every batch.
     """
 
     def __init__(self, dataset, batch_size, max_tokens=None, shuffle=True):
@@ -35,13 +38,23 @@ class TrainingBatches:
         self.shuffle = shuffle
         self.seed = 0
         self.start = 0
+        self.share = 0, 1
 
     def __len__(self):
         return len(self.plan())
 
     def __iter__(self):
+        k, n = self.share
         for rows in self.plan()[self.start :]:
-            yield self.dataset.__getitems__(rows)
+            if n == 1:
+                yield self.dataset.__getitems__(rows)
+                continue
+            own = rows[k::n]
+            batch = self.dataset.__getitems__(own if len(own) else rows[:1])
+            batch[1]["size"] = self.dataset.size_of(rows)
+            if not len(own):
+                batch[1]["weight"].zero_()
+            yield batch
 
     def plan(self):
         """Rows of each batch of the epoch that `seed` stands for."""

@@ -102,16 +102,21 @@ class PairDataset(Dataset):
         if copies is not None:
             target = local_ids(target, copies, self.target_size)
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
-        size = np.array([target_positions.sum(), len(rows)]) * self._mean_weights
         inputs = self._tensors(source, positions, copies)
         inputs["target"] = torch.from_numpy(target)
         outputs = {
             "target": inputs["target"],
             "positions": torch.from_numpy(target_positions),
             "weight": torch.from_numpy(weight.astype(np.float32)),
-            "size": torch.from_numpy(size.astype(np.float32)),
+            "size": self.size_of(rows),
         }
         return inputs, outputs
+
+    def size_of(self, rows):
+        """The ``size (2,)`` of a batch."""
+        n_positions = self.target_positions[rows].sum()
+        size = np.array([n_positions, len(rows)]) * self._mean_weights
+        return torch.from_numpy(size.astype(np.float32))
 
     @property
     def heaviest(self):

@@ -128,7 +128,7 @@ class TimeLimit(Callback):
         self.end_ = time.monotonic() + self.seconds
 
     def on_batch_end(self, net, training=False, **kwargs):
-        if training and time.monotonic() > self.end_:
+        if training and net.processes_.agree("time", time.monotonic() > self.end_):
             raise StopTraining
 
 
@@ -250,7 +250,8 @@ class DecodedScore(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         net.module_.eval()
-        scores = self.scorer_(self.fitted(net), self.X, self.y)
+        fitted = self.fitted(net)
+        scores = net.processes_.of_first(lambda: self.scorer_(fitted, self.X, self.y))
         if not isinstance(scores, dict):
             scores = {"score": scores}
         for name, score in scores.items():

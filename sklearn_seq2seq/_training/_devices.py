@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sklearn_seq2seq._training._distributed import DISTRIBUTED, device_of_process
+
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -12,15 +14,17 @@ PRECISIONS = {
 
 
 def choose_device(device):
-    """Resolve ``"auto"``: CUDA, then MPS, then the CPU; refuse what is not there."""
+    """Resolve "auto" and "distributed"; refuse what is not there."""
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if available(name))
+    if device == DISTRIBUTED:
+        return device_of_process()
     try:
         usable = available(device)
     except RuntimeError as error:
         raise ValueError(
             f"device={device!r} is not a device of torch. Use 'auto', 'cpu', 'cuda', "
-            "'cuda:1' or 'mps'."
+            "'cuda:1', 'mps' or 'distributed'."
         ) from error
     if not usable:
         raise ValueError(

@@ -16,6 +16,7 @@ from sklearn_seq2seq._pairs._dataset import to_device
 from sklearn_seq2seq._training._callbacks import StopTraining
 from sklearn_seq2seq._training._cuda_graphs import StepGraphs, own_stream
 from sklearn_seq2seq._training._devices import PRECISIONS, available
+from sklearn_seq2seq._training._distributed import Processes
 from sklearn_seq2seq._training._optimizers import uncompiled
 
 # Keeps small gradients within the range of float16.
@@ -58,12 +59,15 @@ class Seq2SeqNet(NeuralNet):
         data), ``score`` and ``epoch``.
     graphs_ : StepGraphs or None
         In training, where steps are recorded.
+    processes_ : Processes
+        In training, those that train together.
     sums_ : dict or None
         Figures of the training epoch that is under way, so far; what is found there
         when an epoch begins is gone on with.
     """
 
     graphs_ = None
+    processes_ = Processes("cpu")  # alone
 
     def __init__(
         self,
@@ -109,7 +113,8 @@ class Seq2SeqNet(NeuralNet):
 
     def on_epoch_begin(self, net, **kwargs):
         """Open the epoch's record, unless a callback has had enough."""
-        if self.stop_training:
+        (wishes,) = self.processes_.total(self.stop_training)
+        if wishes:
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
 
@@ -167,6 +172,9 @@ class Seq2SeqNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         """Gradient of a batch, in parts that fit the memory that was allowed."""
         self._set_training(True)
+        if self.processes_.count > 1:
+            step = self.seed, len(self.history), self.sums_["batches"]
+            self.module_.randomness.seed(self.processes_.seed_of_step(*step))
         chunks = parts(batch, self.batch_size, self.max_tokens)
         loss = y_pred = None
         if self.graphs_ is not None and len(chunks) == 1:
@@ -176,6 +184,7 @@ class Seq2SeqNet(NeuralNet):
             for inputs, outputs in chunks:
                 part, y_pred = self._add_gradient(inputs, outputs)
                 loss = loss + part
+        loss = self.processes_.add_gradients(self.module_, loss)
         if self.precision in LOSS_SCALE:
             self._undo_scale(LOSS_SCALE[self.precision])
         return {"loss": loss, "y_pred": y_pred}
@@ -206,6 +215,7 @@ class Seq2SeqNet(NeuralNet):
             return
         counts = ("batches", "skipped")
         means = ("loss", "positions", "exact", "rows")
+        iterator.share = self.processes_.rank, self.processes_.count
         sums = dict.fromkeys(counts, 0) | dict.fromkeys(means, 0.0)
         largest = LARGEST_LOSS * iterator.dataset.heaviest
         if training:
@@ -216,7 +226,10 @@ class Seq2SeqNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            loss = step["loss"].item()
+            loss, exact = step["loss"].item(), 0.0
+            if not training:
+                exact = self._count_exact(step["y_pred"].logits, batch[1])
+                loss, exact = self.processes_.total(loss, exact)
             sums["batches"] += 1
             if not loss < largest:
                 what = f"{prefix} loss became {loss:.3g} in batch {sums['batches']}"
@@ -227,9 +240,11 @@ class Seq2SeqNet(NeuralNet):
             self.history.record_batch(prefix + "_loss", loss)
             self.history.record_batch(prefix + "_batch_size", n_positions)
             if not training:
-                sums["exact"] += self._count_exact(step["y_pred"].logits, batch[1])
+                sums["exact"] += exact
                 sums["rows"] += n_rows
             self.notify("on_batch_end", batch=batch, training=training, **step)
+            if training:
+                self.processes_.raise_interrupts()
         if 0 < sums["batches"] == sums["skipped"]:
             what = f"gradients left the range of {self.precision} in every batch"
             raise DivergenceError(self._divergence(what))
@@ -280,6 +295,7 @@ class Seq2SeqNet(NeuralNet):
         state = vars(self).copy()
         state.pop("optimizer_", None)
         state.pop("graphs_", None)
+        state.pop("processes_", None)
         if torch.device(self.device).type != "cpu":
             state["module_"] = copy.deepcopy(self.module_).cpu()
             state["criterion_"] = copy.deepcopy(self.criterion_).cpu()

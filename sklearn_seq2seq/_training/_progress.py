@@ -40,7 +40,9 @@ class Progress(Callback):
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         if not training:
             return
-        self.n_positions_ += int(batch[1]["positions"].sum())
+        # Of a distributed fit this is the share of one of the processes.
+        own = int(batch[1]["positions"].sum())
+        self.n_positions_ += own * net.processes_.count
         speed = self.n_positions_ / max(time.monotonic() - self.start_, 1e-9)
         figures = {**self.figures_, "tokens/s": f"{speed:,.0f}"}
         self.bar_.set_postfix(figures, refresh=False)

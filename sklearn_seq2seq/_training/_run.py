@@ -19,6 +19,7 @@ from sklearn_seq2seq._training._callbacks import (
 from sklearn_seq2seq._training._checkpoint import Checkpoint
 from sklearn_seq2seq._training._checkpoint_state import alike, check_fits
 from sklearn_seq2seq._training._devices import choose_device, precision_failure
+from sklearn_seq2seq._training._distributed import Processes
 from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
 from sklearn_seq2seq._training._make_net import set_up
 from sklearn_seq2seq._training._net import DivergenceError
@@ -61,6 +62,8 @@ class Training:
         Entry of the history that says which epoch is best.
     finished : bool
         Whether the checkpoint holds the trained net already.
+    processes : Processes
+        Those that train the net together.
     """
 
     def __init__(
@@ -85,12 +88,19 @@ class Training:
         self.optimization = optimization
         self.stopping = stopping
         self.running = running
-        self.seed = seed
+        self.processes = Processes(optimization.device)
+        self.seed = self.processes.of_first(lambda: seed)
         self.saved = self.checkpoint = self.held = None
-        if running.checkpoint is not None:
+        if running.checkpoint is not None or self.processes.count > 1:
             parts = fingerprint(identity, dataset, groups, valid, net)
-            self.checkpoint = Checkpoint(running.checkpoint, parts)
-            self.saved = self.checkpoint.read()
+            self.processes.check_alike(parts)
+        if running.checkpoint is not None:
+
+            def opened():
+                checkpoint = Checkpoint(running.checkpoint, parts)
+                return checkpoint, checkpoint.read()
+
+            self.checkpoint, self.saved = self.processes.of_first(opened)
         self.start, self.spent = time.monotonic(), 0.0
         if self.saved is not None:
             self.seed, self.spent = self.saved["seed"], self.saved["spent"]
@@ -144,8 +154,10 @@ class Training:
                 _load(net, self.saved)
         else:
             try:
+                net.processes_ = self.processes
                 self._run(net, self._callbacks(net, decoded, tasks))
             finally:
+                del net.processes_
                 # What held data or a second copy of the weights has done its work.
                 net.train_split = None
                 net.callbacks = []
@@ -163,7 +175,8 @@ class Training:
         net.use_device(choose_device(self.optimization.device))
         set_up(net, self.network, self.optimization)
         net.max_epochs = self.stopping.max_epochs
-        net.verbose = self.running.verbose  # which callbacks of skorch look at
+        # Which callbacks of skorch look at.
+        net.verbose = self.running.verbose if self.processes.is_first else 0
         net.initialize_criterion()
         lacking = precision_failure(net)
         if lacking is not None:
@@ -188,12 +201,12 @@ class Training:
             key=key,
             decoded=decoded,
             spent=self.spent,
-            verbose=running.verbose,
+            verbose=net.verbose,
             callbacks=running.callbacks,
         )
         if tasks is not None:
             callbacks.append(tasks)
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.processes.is_first:
             minutes = running.checkpoint_minutes
             seconds = math.inf if minutes is None else 60 * minutes
             callbacks.append(
@@ -202,6 +215,7 @@ class Training:
         return callbacks
 
     def _run(self, net, callbacks):
+        self.processes.share(net.module_)
         net.callbacks = callbacks
         net.initialize_callbacks()
         net.train_split = None if self.valid is None else predefined_split(self.valid)
@@ -217,18 +231,20 @@ class Training:
         if epoch > net.first_epoch_ and entry not in net.history[-1]:
             del net.history[-1]
         net.notify("on_train_end", X=self.dataset, y=None)
+        self.processes.share(net.module_)
         if self.monitored is None:
             net.memory_ = None  # of weights that these are not
         if trouble is not None:
             _report(net, trouble, epoch)
-        if finished and self.checkpoint is not None:
+        if finished and self.checkpoint is not None and self.processes.is_first:
             self._write(net, finished=True)
 
     def _loop(self, net):
         """Train epochs; return whether that came to its end, and what went wrong."""
         done = len(net.history) - net.first_epoch_
         try:
-            net.fit_loop(self.dataset, epochs=self.stopping.max_epochs - done)
+            with self.processes.interrupted_together():
+                net.fit_loop(self.dataset, epochs=self.stopping.max_epochs - done)
         except StopTraining:
             return True, None
         except KeyboardInterrupt as trouble:
