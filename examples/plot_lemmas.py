@@ -23,7 +23,6 @@ from sklearn_seq2seq import (
     DummySeq2Seq,
     LexiconSeq2Seq,
     Seq2SeqTransformer,
-    SequenceVectorizer,
 )
 from sklearn_seq2seq.datasets import load_lemmas
 from sklearn_seq2seq.inspection import EditConfusionDisplay, LengthErrorDisplay
@@ -40,7 +39,6 @@ print(f"{len(X)} forms to learn from, {len(X_new)} of other lemmas")
 # Both sides are written in one alphabet, so they share their embeddings. A floor that
 # leaves every word as it is says how many are their own lemma.
 model = Seq2SeqTransformer(
-    source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
     share_embeddings=True,
     hidden_size=64,
     embedding_size=32,

@@ -37,7 +37,7 @@ for pair in zip(X_train[:3], y_train[:3], strict=True):
 # has at least the 256 bytes; for characters, one of 20 makes the rarest ones unknown.
 # What decides is the share of characters that would have to be edited.
 model = Seq2SeqTransformer(
-    source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
+    source_vectorizer=SequenceVectorizer(),
     target_vectorizer=SequenceVectorizer(),
     embedding_size=32,
     attention="general",  # much is to be copied, which it learns sooner

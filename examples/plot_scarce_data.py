@@ -37,7 +37,6 @@ print(f"{X[0]} -> {y[0]}, {unlabelled[0]} -> ?")
 # unknown to a model that saw nothing else.
 by_spaces = SequenceVectorizer(analyzer="word")
 network = {
-    "source_vectorizer": SequenceVectorizer(handle_unknown="silent"),
     "hidden_size": 64,
     "embedding_size": 32,
     "attention": "general",  # learns to copy sooner

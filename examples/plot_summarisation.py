@@ -40,7 +40,7 @@ print(X_train[0], y_train[0], sep="\n-> ")
 # Words that are not known
 # ------------------------
 # The vocabularies have the commonest words. What else a summary holds has to be copied:
-words = SequenceVectorizer(analyzer="word", max_features=1500, handle_unknown="silent")
+words = SequenceVectorizer(analyzer="word", max_features=1500)
 known = words.fit(y_train).vocabulary_
 tokens = [
     (word, text)

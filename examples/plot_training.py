@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit
 from skorch.callbacks import Callback
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import Seq2SeqTransformer
 from sklearn_seq2seq.datasets import load_lemmas
 from sklearn_seq2seq.inspection import HistoryDisplay
 from sklearn_seq2seq.metrics import get_scorer
@@ -48,7 +48,6 @@ class GradientNorm(Callback):
 
 
 model = Seq2SeqTransformer(
-    source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
     hidden_size=64,
     embedding_size=32,
     batch_size=16,

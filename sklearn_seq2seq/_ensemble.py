@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 from sklearn_seq2seq._decoding._decode import FittedModel, Member
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import generator_of, groups_of, positive
+from sklearn_seq2seq._fitting import check_parts, generator_of, groups_of, positive
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._fingerprint import digest
@@ -318,6 +318,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
         self : Seq2SeqEnsemble
             This estimator.
         """
+        check_parts(self, params)
         return self._set_params("estimators", **params)
 
     def get_params(self, deep=True):

@@ -65,6 +65,40 @@ def draw_seed(random_state):
     return int(generator_of(random_state).randint(np.iinfo(np.int32).max))
 
 
+class NestedParametersMixin:
+    """Parameters of an estimator's parts, where a part is left at its default, None."""
+
+    def set_params(self, **params):
+        """Set parameters, those of the parts included.
+
+        Parameters
+        ----------
+        **params : dict
+            Values by name; ``part__name`` is a parameter of a part.
+
+        Returns
+        -------
+        self : estimator
+            This estimator.
+        """
+        check_parts(self, params)
+        return super().set_params(**params)
+
+
+def check_parts(estimator, params):
+    """Say what to pass where a parameter is of a part that is None."""
+    for name in params:
+        part, _, inner = name.partition("__")
+        if inner and params.get(part, getattr(estimator, part, "")) is None:
+            kind = (
+                "SequenceVectorizer" if "vectorizer" in part else "Seq2SeqTransformer"
+            )
+            raise ValueError(
+                f"{name} is a parameter of {part}, which is None, the default. Pass "
+                f"{part}={kind}()."
+            )
+
+
 class GroupedRows(np.ndarray):
     """Rows with the groups they are of: a Pipeline hands on nothing else to `fit`.
 

@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import check_count
+from sklearn_seq2seq._fitting import NestedParametersMixin, check_count
 from sklearn_seq2seq._lexicon_entries import (
     append,
     check_targets,
@@ -47,7 +47,11 @@ from sklearn_seq2seq._text._check_input import readable_twice, take
 
 
 class LexiconSeq2Seq(
-    SavingMixin, DocumentationMixin, MetaEstimatorMixin, BaseEstimator
+    NestedParametersMixin,
+    SavingMixin,
+    DocumentationMixin,
+    MetaEstimatorMixin,
+    BaseEstimator,
 ):
     """A model with a lexicon whose entries overrule it.
 

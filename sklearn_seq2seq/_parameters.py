@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import StrOptions
 from torch.optim import Optimizer
 
 from sklearn_seq2seq._fitting import Number, plain
+from sklearn_seq2seq.metrics._scorers import SCORERS, is_scorer_name
 
 # What people type for the names that parameters know.
 ALIASES = {
@@ -38,6 +39,20 @@ def check_names(model):
             ours = ALIASES.get(value.lower(), value.lower())
             if ours in known:
                 raise ValueError(f"{name}={value!r} is called {ours!r} here.")
+
+
+def _check_scoring(scoring):
+    """Refuse the name of a score that there is not."""
+    several = scoring.values() if isinstance(scoring, dict) else scoring
+    alone = isinstance(scoring, str)
+    known = {*get_scorer_names(), *(["loss"] if alone else [])}
+    for name in [scoring] if alone or callable(scoring) else several:
+        if isinstance(name, str) and name not in known and not is_scorer_name(name):
+            raise ValueError(
+                f"scoring holds {name!r}, which is no score. Those of this package are "
+                f"{', '.join(SCORERS)}; sklearn.metrics.get_scorer_names() lists "
+                "scikit-learn's, and 'loss' alone is the cross-entropy."
+            )
 
 
 class ParameterGroup:
@@ -87,14 +102,7 @@ def check_combinations(model):
         raise ValueError(
             "pretrained brings the source's token vectors; set source_vectors=None."
         )
-    scoring = model.scoring
-    known = {"loss", "exact_match", *get_scorer_names()}
-    if isinstance(scoring, str) and scoring not in known:
-        raise ValueError(
-            f"scoring={scoring!r} is neither 'loss' nor 'exact_match' nor a name that "
-            "sklearn.metrics.get_scorer_names() lists. For scores of this package pass "
-            "what sklearn_seq2seq.metrics.get_scorer gives."
-        )
+    _check_scoring(model.scoring)
     optimizer = model.optimizer
     if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
         raise ValueError(

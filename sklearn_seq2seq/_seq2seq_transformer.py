@@ -11,8 +11,8 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.pipeline import _VisualBlock
+from sklearn.utils._available_if import _AvailableIfDescriptor
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference
@@ -31,6 +31,7 @@ from sklearn_seq2seq._decoding._decode import (
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import (
+    NestedParametersMixin,
     Number,
     draw_seed,
     groups_of,
@@ -70,20 +71,29 @@ from sklearn_seq2seq._training._settings import (
 )
 
 
-def _has_no_attention(estimator):
-    """`inverse_transform` exists where the decoder sees nothing but the vector."""
-    fitted = getattr(estimator, "net_", None)
-    attention = estimator.attention if fitted is None else fitted.module__attention
-    if attention is None:
-        return True
-    raise AttributeError(
-        "inverse_transform needs attention=None: with attention the decoder sees more "
-        f"than the fixed-length vector; got attention={attention!r}."
-    )
+class _WithoutAttention(_AvailableIfDescriptor):
+    """A method that is there where the decoder sees nothing but the vector.
+
+    scikit-learn's ``available_if`` ends by saying that there is none; this says why.
+    """
+
+    def __init__(self, method):
+        super().__init__(method, None, method.__name__)
+
+    def _check(self, obj, owner):
+        fitted = getattr(obj, "net_", None)
+        attention = obj.attention if fitted is None else fitted.module__attention
+        if attention is not None:
+            raise AttributeError(
+                f"{self.attribute_name} needs attention=None: with attention the "
+                "decoder sees more than the fixed-length vector; got "
+                f"attention={attention!r}."
+            )
 
 
 class Seq2SeqTransformer(
     PredictionMixin,
+    NestedParametersMixin,
     SavingMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -206,7 +216,8 @@ class Seq2SeqTransformer(
         Improvement that counts.
     scoring : str, callable, list or dict, default="loss"
         What is validated: "loss", "exact_match" (of greedy decoding, at no cost), or
-        any of scikit-learn's `scoring` on decoded targets; of several the first
+        any of scikit-learn's `scoring` on decoded targets, names of
+        `sklearn_seq2seq.metrics.get_scorer_names` among them; of several the first
         decides. After `fit` the model is that of the best epoch.
     beam_width : int, default=1
         Hypotheses kept in decoding; 1 is greedy.
@@ -833,7 +844,7 @@ class Seq2SeqTransformer(
             self.net_.module_, dataset, batch_size=params.batch_size
         )
 
-    @available_if(_has_no_attention)
+    @_WithoutAttention
     def inverse_transform(self, X):
         """Decode fixed-length vectors greedily; only there for ``attention=None``.
 

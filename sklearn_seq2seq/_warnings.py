@@ -1,10 +1,20 @@
 """Warnings that point at the user's line, however deep they arise."""
 
+import re
 import sys
+import time
 import warnings
+from weakref import WeakKeyDictionary
 
 # What may lie between that line and the warning.
 _LIBRARIES = {"sklearn_seq2seq", "sklearn", "skorch", "torch", "joblib", "contextlib"}
+
+# Seconds for which a worker of joblib does not repeat itself.
+_PAUSE = 60
+
+# What was said in which search (a ``joblib.Parallel``), and by this worker when.
+_said_in_search: WeakKeyDictionary = WeakKeyDictionary()
+_said_by_worker: dict[str, float] = {}
 
 
 def warn(message):
@@ -16,6 +26,41 @@ def warn(message):
     while frame is not None and _library(frame) in _LIBRARIES:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level - 1 if frame is None else level)
+
+
+def warn_of_data(message):
+    """Warn of what a fold's rows hold: in a search once, since other folds hold alike.
+
+    Messages are alike up to their first colon, numbers aside. A worker process or
+    thread (``n_jobs``) does not know which search it works for; so each says the same
+    at most once a minute.
+    """
+    topic = re.sub(r"\d+", "", message.partition(":")[0])
+    search, in_worker = _search(sys._getframe(1))
+    if search is not None:
+        said = _said_in_search.setdefault(search, set())
+        if topic in said:
+            return
+        said.add(topic)
+    elif in_worker:
+        last = _said_by_worker.get(topic)
+        _said_by_worker[topic] = time.monotonic()
+        if last is not None and time.monotonic() - last < _PAUSE:
+            return
+    warn(message)
+
+
+def _search(frame):
+    """The outermost call of joblib that a frame is part of, and whether in a worker."""
+    search, in_worker = None, False
+    while frame is not None:
+        if _library(frame) == "joblib":
+            in_worker = True
+            if frame.f_code.co_name == "__call__":
+                caller = frame.f_locals.get("self")
+                search = caller if type(caller).__name__ == "Parallel" else search
+        frame = frame.f_back
+    return search, in_worker
 
 
 def _library(frame):

@@ -25,12 +25,12 @@ MODULES = sorted(PATHS)
 SHARED = {"_documentation", "_files", "_fitting", "_optional", "_tokens", "_warnings"}
 MAY_IMPORT = {
     **{name: set() for name in SHARED},
-    "_parameters": SHARED,
+    "_parameters": {*SHARED, "metrics"},
     "_text": SHARED,
     "_pairs": {*SHARED, "_text"},
     "_network": {"_tokens"},
     "metrics": {*SHARED, "_text"},
-    "_training": {*SHARED, "_network", "_pairs", "_parameters", "_text"},
+    "_training": {*SHARED, "_network", "_pairs", "_parameters", "_text", "metrics"},
     "_decoding": {
         *SHARED,
         "_network",

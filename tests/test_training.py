@@ -27,6 +27,7 @@ from sklearn_seq2seq._training._net import (
     looks_at_steps,
     parts,
 )
+from sklearn_seq2seq.metrics import get_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
 SMALL = {
@@ -119,12 +120,29 @@ def test_model_after_fit_is_the_best_one(words, shouted, scoring, entry, sign):
         assert model.score(X_valid, y_valid) == pytest.approx(scores.max())
 
 
-@pytest.mark.parametrize("name", ["exactmatch", "token_error_rate"])
-def test_unknown_score_is_named(words, shouted, name):
-    model = small(early_stopping=True, scoring=name)
-    hint = r"sklearn_seq2seq\.metrics\.get_scorer"
-    with pytest.raises(ValueError, match=rf"scoring='{name}' .*{hint}"):
-        model.fit(words, shouted)
+@pytest.mark.parametrize("scoring", ["exactmatch", ["loss"], {"own": "bleurt"}])
+def test_unknown_score_is_named(words, shouted, scoring):
+    several = scoring.values() if isinstance(scoring, dict) else scoring
+    (name,) = [scoring] if isinstance(scoring, str) else several
+    with pytest.raises(ValueError, match=rf"holds '{name}'.*neg_char_error_rate"):
+        small(early_stopping=True, scoring=scoring).fit(words, shouted)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "entry"),
+    [
+        ("neg_char_error_rate", "valid_score"),
+        ("char_error_rate", "valid_score"),
+        (["char_error_rate", "bleu", "accuracy"], "valid_neg_char_error_rate"),
+        ({"own": "char_error_rate", "other": "accuracy"}, "valid_own"),
+    ],
+)
+def test_scorers_of_this_package_go_by_name(words, shouted, scoring, entry):
+    model = small(max_epochs=3, scoring=scoring)
+    model.fit(words, shouted, validation_data=(words[:25], shouted[:25]))
+    score = get_scorer("char_error_rate")(model, words[:25], shouted[:25])
+    assert score == pytest.approx(max(model.history_[:, entry]))
+    assert max(model.history_[:, "valid_score"]) == max(model.history_[:, entry])
 
 
 def test_exact_match_is_that_of_real_decoding(words, shouted):

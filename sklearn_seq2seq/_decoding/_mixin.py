@@ -5,6 +5,7 @@
 """
 
 import math
+from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -55,6 +56,21 @@ DECODING_CONSTRAINTS = {
 }
 
 
+def _explaining(method):
+    """Say how parameters of decoding are set, where one is passed to a method."""
+
+    @wraps(method)
+    def explained(self, *args, **kwargs):
+        for name in DECODING_CONSTRAINTS.keys() & kwargs:
+            raise TypeError(
+                f"{method.__name__} takes no {name}, which is a parameter of the "
+                f"model: set_params({name}={kwargs[name]!r}), which needs no refit."
+            )
+        return method(self, *args, **kwargs)
+
+    return explained
+
+
 class PredictionMixin:
     """Predictions of the networks of a fitted estimator.
 
@@ -62,6 +78,7 @@ class PredictionMixin:
     and a method ``_fitted_model()`` that returns a `FittedModel`.
     """
 
+    @_explaining
     def predict(self, X, *, prefix=None):
         """Decode the best target of each source.
 
@@ -157,6 +174,7 @@ class PredictionMixin:
         target = self._fitted_model().target
         return target.as_read(target.check(X if y is None else y, "y"))
 
+    @_explaining
     def predict_nbest(self, X, n_best=5, *, prefix=None):
         """Decode the n best targets of each source, with their probabilities.
 
@@ -193,6 +211,7 @@ class PredictionMixin:
         options = {"n_best": int(n_best), "whole": "predict_nbest"}
         return self._table(X, distinct=True, prefix=prefix, **options)
 
+    @_explaining
     def predict_confidence(self, X, *, prefix=None):
         """Probability of each prediction: of the whole sequence, its end included.
 
@@ -218,6 +237,7 @@ class PredictionMixin:
         """
         return decode(*self._to_decode(), X, prefix=prefix).probability
 
+    @_explaining
     def sample(
         self,
         X,

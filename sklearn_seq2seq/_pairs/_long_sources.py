@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_seq2seq._tokens import lengths, like
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn_of_data
 
 # How good a place is to cut at.
 ANYWHERE, SPACE, SENTENCE = range(3)
@@ -165,7 +165,7 @@ def _warn_long(rows, n_tokens, limit, long_source, n_pieces):
         "truncate_start": "cut at the start",
         "chunk": f"read in {n_pieces - len(n_tokens) + len(rows)} chunks",
     }[long_source]
-    warn(
+    warn_of_data(
         f"{len(rows)} of {len(n_tokens)} sources are longer than "
         f"max_source_length={limit} and were {done}; the first is row {rows[0]}, of "
         f"{n_tokens[rows[0]]} tokens.",

@@ -26,7 +26,7 @@ from sklearn_seq2seq._text._check_input import (
     take,
 )
 from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn_of_data
 
 
 class PairReader:
@@ -118,7 +118,7 @@ class PairReader:
             check_width(tokens, side, name)
             new = tokens.data[tokens.data >= side.size]
             if len(new):
-                warn(
+                warn_of_data(
                     f"{len(new)} token(s) in {name} are not in the vocabulary, which "
                     f"ends at id {side.size - 1}; for example {new[0]}.",
                 )

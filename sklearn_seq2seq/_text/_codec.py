@@ -24,7 +24,7 @@ from sklearn_seq2seq._tokens import (
     from_flat,
     lengths,
 )
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn_of_data
 
 
 class TextCodec:
@@ -74,7 +74,7 @@ class TextCodec:
         ids[unknown] = UNKNOWN
         if self.handle_unknown == "use_unknown":
             distinct = "" if pieces else f"; {len(extras)} distinct: {few(extras)}"
-            warn(
+            warn_of_data(
                 f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
                 f"became unknown{distinct}.",
             )
@@ -82,7 +82,7 @@ class TextCodec:
 
     def _warn_cut(self, cut, name):
         if cut:
-            warn(
+            warn_of_data(
                 f"{len(cut)} row(s) of {name} are longer than max_length and were cut "
                 f"at the end; the first is row {cut[0]}.",
             )
@@ -149,7 +149,7 @@ class TextCodec:
         lost = [(row, *pair) for row, pair in pairs if pair[0] != pair[1]]
         if lost:
             row, before, after = min(lost, key=lambda example: len(example[1]))
-            warn(
+            warn_of_data(
                 f"Reading loses something of {len(lost)} of {len(rows)} rows of {name}:"
                 f" row {row}, {before!r:.60}, is written {after!r:.60}. Predictions "
                 "look like that, and scores compare targets in that form."

@@ -33,7 +33,7 @@ from sklearn_seq2seq._text._subwords import (
     train_tokenizer,
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING, from_flat
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn_of_data
 
 DEFAULT_WIDTH = 2**14
 
@@ -312,7 +312,7 @@ class SequenceVectorizer(
         ]
         if lost:
             row, before, after = lost[0]
-            warn(
+            warn_of_data(
                 f"The given tokenizer does not give back {len(lost)} of {len(rows)} "
                 f"rows of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
                 "handle_unknown='silent' accepts that.",

@@ -12,6 +12,7 @@ from skorch.callbacks import Callback
 
 from sklearn_seq2seq._training._progress import Progress
 from sklearn_seq2seq._training._schedules import make_schedule
+from sklearn_seq2seq.metrics._scorers import by_name
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -224,16 +225,16 @@ class DecodedScore(Callback):
     Parameters
     ----------
     scoring : str, callable, list or dict
-        As scikit-learn's ``scoring``; of several, the first is recorded as
-        ``valid_score`` and all under their own names. Several scores share one
-        decoding.
+        As scikit-learn's ``scoring``, this package's names among others; of several,
+        the first is recorded as ``valid_score`` and all under their own names. Several
+        scores share one decoding.
     fitted : callable
         Makes a fitted estimator of a net.
     X, y : validation data
     """
 
     def __init__(self, scoring, fitted, X, y):
-        self.scoring = scoring
+        self.scoring = by_name(scoring)
         self.fitted = fitted
         self.X = X
         self.y = y

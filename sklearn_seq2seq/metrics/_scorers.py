@@ -124,6 +124,27 @@ def scorers(*names):
     return {name: get_scorer(name) for name in names}
 
 
+def by_name(scoring):
+    """Scikit-learn's ``scoring``, with this package's scorers for their names."""
+    if isinstance(scoring, str):
+        return get_scorer(scoring) if is_scorer_name(scoring) else scoring
+    if isinstance(scoring, dict):
+        return {name: by_name(own) for name, own in scoring.items()}
+    if isinstance(scoring, (list, tuple)) and any(map(is_scorer_name, scoring)):
+        return {
+            _scorer_name(name) if is_scorer_name(name) else name: by_name(name)
+            for name in scoring
+        }
+    return scoring
+
+
+def is_scorer_name(name):
+    """Whether `get_scorer` knows a name."""
+    return isinstance(name, str) and not SCORERS.keys().isdisjoint(
+        (name, f"neg_{name}")
+    )
+
+
 def scorer_name(scorer):
     """The name under which `get_scorer` has the same scorer, or None."""
     for name, own in SCORERS.items():
