@@ -189,6 +189,7 @@ def decode(
     target = model.target
     quiet = quiet or model.quiet
     banned, barred = read_banned(params.banned_tokens, target)
+    banned = sorted({*banned, *model.readers[0].never_read})
     rows, datasets, strings = _read_sources(model, X, barred)
     datasets, pieces = params.shorten(
         model, rows[0], datasets, whole=whole, quiet=quiet

@@ -13,27 +13,66 @@ def check_same_pieces(source, target, what):
     """
     if not (source.is_text and target.is_text):
         return
-    own = _tokenizers(source.vectorizer)
-    if own != _tokenizers(target.vectorizer) or len(own) > 1:
+    own = _ways_to_cut(source.vectorizer, subwords=True)
+    if own != _ways_to_cut(target.vectorizer, subwords=True) or len(own) > 1:
         raise ValueError(
-            f"{what} needs the same tokens on both sides where one is cut into "
-            "subwords. Learn the pieces from the texts of both and give them to both: "
+            f"{what} needs the same tokens on both sides, of text prepared alike, "
+            "where one is cut into subwords. Learn the pieces from the texts of both "
+            "and give them to both: "
             "tokenizer=SequenceVectorizer(analyzer='subword').fit(both).tokenizer_."
         )
 
 
-def _tokenizers(vectorizer):
-    """The tokenizers of subwords that a vectorizer uses; empty if none."""
+def _ways_to_cut(vectorizer, subwords=False):
+    """How the columns of a vectorizer cut text, or those that cut it into subwords."""
     columns = getattr(vectorizer, "transformers_", [("", vectorizer, None)])
-    return {getattr(own, "tokenizer_", None) for _, own, *_ in columns} - {None}
+    return {
+        (
+            own.analyzer,
+            own.token_pattern,
+            own.lowercase,
+            own.normalize,
+            getattr(own, "tokenizer_", None),
+        )
+        for _, own, *_ in columns
+        if own.analyzer == "subword" or not subwords
+    }
+
+
+def cut_alike(source, target):
+    """Whether both sides of text cut it in one way."""
+    ways = _ways_to_cut(source.vectorizer) | _ways_to_cut(target.vectorizer)
+    return len(ways) == 1
+
+
+def never_read(source, target):
+    """Ids of target tokens that no target is read as, with `share_embeddings`.
+
+    The vocabulary of both sides has them from the sources. A prediction that held one
+    would be another sequence to whoever reads it.
+    """
+    if not (source.is_text and target.is_text) or target.has_columns:
+        return []
+    tokens = target.vectorizer.vocabulary_
+    if tokens != source.vectorizer.vocabulary_ or cut_alike(source, target):
+        return []
+    read = target.vectorizer._read_alone(list(tokens))
+    # Where a pattern or function cuts, a token may be one in its place alone.
+    certain = target.vectorizer._cuts_by_itself()
+    return [
+        id_
+        for (token, id_), alone in zip(tokens.items(), read, strict=True)
+        if alone != token and (certain or alone is not None)
+    ]
 
 
 class CopyTable:
-    """Which target token each source token stands for: the one of the same string.
+    """Which target token each source token stands for: the one that it is read as.
 
-    Target ids from the target vocabulary's size V upward number the strings that are
-    only in the source; those in its vocabulary come first, those of the rows at hand
-    after them.
+    That is the one of the same string where both sides cut alike; it is the unknown one
+    where the target vectorizer reads the string as none or as several. Target ids from
+    the target vocabulary's size V upward number the strings that are only in the
+    source; those in its vocabulary come first, those of the rows at hand after them.
 
     Parameters
     ----------
@@ -59,7 +98,9 @@ class CopyTable:
         self.table = None
         if source.is_text:
             self.known = target.vectorizer.vocabulary_
-            self.strings = []
+            self.read = None
+            if not cut_alike(source, target):
+                self.read = target.vectorizer._read_alone
             self.table = self._number(source.vectorizer._token_strings(), self.strings)
             self.table[:FIRST_TOKEN] = range(FIRST_TOKEN)
 
@@ -67,7 +108,10 @@ class CopyTable:
         """Target ids of strings; new ones are appended to `strings`."""
         numbers = {string: self.target_size + k for k, string in enumerate(strings)}
         ids = np.empty(len(tokens), dtype=np.int64)
-        for k, token in enumerate(tokens):
+        for k, token in enumerate(tokens if self.read is None else self.read(tokens)):
+            if token is None:
+                ids[k] = UNKNOWN
+                continue
             ids[k] = self.known.get(token) or numbers.setdefault(
                 token, self.target_size + len(numbers)
             )

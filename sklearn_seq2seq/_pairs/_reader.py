@@ -5,11 +5,12 @@ what `PairReader.check_sources` and `PairReader.check_targets` made of it.
 """
 
 import copy
+from functools import cached_property
 
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._pairs._copying import CopyTable, never_read
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._side import check_width, read_target_ids
 from sklearn_seq2seq._pairs._sides import (
@@ -122,6 +123,11 @@ class PairReader:
                     f"{len(new)} token(s) in {name} are not in the vocabulary, which "
                     f"ends at id {side.size - 1}; for example {new[0]}.",
                 )
+
+    @cached_property
+    def never_read(self):
+        """Ids of target tokens that no target is read as."""
+        return never_read(self.source, self.target)
 
     def having_seen(self, dataset):
         """The reader of a model that was trained on these pairs too."""

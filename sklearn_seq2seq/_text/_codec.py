@@ -131,6 +131,17 @@ class TextCodec:
             return list(tokens)
         return [token] if token in self.vocabulary_ else []
 
+    def _read_alone(self, strings):
+        """What each string is read as: a token, or None if none or several."""
+        rows = [[string] for string in strings]
+        rows = rows if self.analyzer == "token" else list(strings)
+        read = self._analyzer.split(rows, 0, None, "the tokens")
+        return [row[0] if len(row) == 1 else None for row in read]
+
+    def _cuts_by_itself(self):
+        """Whether a token is cut in the same way whatever stands around it."""
+        return self.token_pattern is None and not callable(self.analyzer)
+
     def _as_read(self, rows, name="X"):
         """Rows as they read, whole: what a right prediction of them equals."""
         ids, lengths, _, extras = self._encode(rows, sys.maxsize, name)

@@ -106,6 +106,7 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     """
     target = members[0].target
     banned, barred = read_banned(params["banned_tokens"], target)
+    banned = sorted({*banned, *members[0].never_read})
     rows = [member.check_sources(X) for member in members]
     read = [member.read(own) for member, own in zip(members, rows, strict=True)]
     strings = read[0][1]

@@ -1,11 +1,12 @@
 """Sources as each member of a model reads them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sklearn_seq2seq._decoding._constraint_parameters import allowed_copies
-from sklearn_seq2seq._pairs._copying import CopyTable, local_ids
+from sklearn_seq2seq._pairs._copying import CopyTable, local_ids, never_read
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._text._check_input import is_raw
 from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, lengths, pad
@@ -72,6 +73,11 @@ class Member:
     copy_table: CopyTable | None
     longest: tuple
     knows_empty: bool
+
+    @cached_property
+    def never_read(self):
+        """Ids of target tokens that no target is read as."""
+        return never_read(self.source, self.target)
 
     def check_sources(self, X):
         """Sources as a user passed them, checked."""
