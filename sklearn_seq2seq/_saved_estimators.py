@@ -248,10 +248,13 @@ def _available_device(device):
 
 def _side(saved):
     """A side of the data, its parts consistent."""
-    _require(
-        set(saved) == {"vectorizer", "size", "width", "ndim"}, "a side has other parts."
-    )
+    # Files of before ids were known by their strings do not name these.
+    saved = {"id_strings": None, **saved}
+    _require(set(saved) == set(Side.__annotations__), "a side has other parts.")
     side = Side(**saved)
+    _require(
+        side.id_strings is None or _is_strings(side.id_strings), "ids are no strings."
+    )
     _require(_is_int(side.size, FIRST_TOKEN), "a vocabulary has no size.")
     _require(_is_int(side.width, 1), "a side has no width.")
     _require(side.ndim in (1, 2) and type(side.ndim) is int, "a side has no ndim.")

@@ -154,6 +154,22 @@ def check_whole_numbers(data, rows, name=None):
         )
 
 
+def with_strings(tokens, strings):
+    """Give a token array what its ids stand for: one string each, from id 0.
+
+    Whoever is handed ids alone, as the step of a Pipeline is, sees there whether they
+    still mean the same. Parts and copies of the array have none.
+    """
+    tokens.id_strings = strings
+    return tokens
+
+
+def strings_of(data):
+    """What the ids of an array stand for, or None where it does not say."""
+    strings = getattr(data, "id_strings", None)
+    return strings if isinstance(strings, list) else None  # and no column of a frame
+
+
 def as_lists(tokens):
     """Make a list of each row's ids."""
     flat, ends = tokens.data.tolist(), tokens.indptr.tolist()

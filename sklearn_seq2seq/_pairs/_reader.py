@@ -26,7 +26,7 @@ from sklearn_seq2seq._text._check_input import (
     is_raw,
     take,
 )
-from sklearn_seq2seq._tokens import UNKNOWN, as_tokens
+from sklearn_seq2seq._tokens import UNKNOWN, as_tokens, strings_of
 from sklearn_seq2seq._warnings import warn_of_data
 
 
@@ -69,6 +69,7 @@ class PairReader:
                 "X holds text, but this model was fitted on token ids. Pass ids, made "
                 "as those were: in a Pipeline, by the steps before the model."
             )
+        self.source.check_meaning(X, "X")
         return check_source_ids(X, estimator, reset=False)
 
     def check_targets(self, y, name="y"):
@@ -202,6 +203,7 @@ def learn_pairs(
             target_vectorizer = source_vectorizer
     source, source_rows, tokens = _learn_source(X, source_vectorizer, estimator)
     if start is not None:
+        start.source.check_meaning(X, "X")
         source, tokens = grow_source(source, tokens, start.source, source_rows)
     target, target_rows, target_tokens = _learn_target(y, target_vectorizer)
     if source.is_text and not target.is_text:
@@ -254,11 +256,11 @@ def _learn_source(X, vectorizer, estimator):
     if hasattr(X, "columns"):
         check_no_column_of_numbers(X, "X")
     tokens = check_source_ids(X, estimator, reset=True)
-    return id_side(tokens, "X"), tokens, tokens
+    return id_side(tokens, "X", strings=strings_of(X)), tokens, tokens
 
 
 def _learn_target(y, vectorizer):
     if vectorizer is not None or is_raw(y):
         return learn_text(y, vectorizer, "y")
     tokens, ndim = read_target_ids(y)
-    return id_side(tokens, "y", ndim), tokens, tokens
+    return id_side(tokens, "y", ndim, strings_of(y)), tokens, tokens

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_seq2seq._text._check_input import check_even
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
 from sklearn_seq2seq._text._subwords import readable
-from sklearn_seq2seq._tokens import as_tokens, lengths
+from sklearn_seq2seq._tokens import as_tokens, lengths, strings_of
 
 
 def read_target_ids(y, name="y"):
@@ -80,12 +80,16 @@ class Side:
         Columns of the token array.
     ndim : int
         2, or 1 where target ids came as a vector of single tokens.
+    id_strings : list of str or None
+        What ids stand for, where the array given to `fit` said so: that of a
+        vectorizer does.
     """
 
     vectorizer: TextCodec | ColumnCodec | None
     size: int
     width: int
     ndim: int = 2
+    id_strings: list[str] | None = None
 
     _read_ids = staticmethod(read_target_ids)
 
@@ -104,7 +108,22 @@ class Side:
         """
         if self.is_text:
             return self.vectorizer._check_rows(data, name)
+        self.check_meaning(data, name)
         return self._read_ids(data, name)[0]
+
+    def check_meaning(self, data, name):
+        """Refuse ids that stand for other tokens than those given to `fit`."""
+        for id_, (own, other) in enumerate(
+            zip(self.id_strings or (), strings_of(data) or (), strict=False)
+        ):
+            if own != other:
+                raise ValueError(
+                    f"Ids in {name} do not mean what they meant in training: {id_} was "
+                    f"{own!r} and is {other!r}. A vectorizer that is fitted again, as "
+                    "fit does with the steps of a Pipeline, numbers its tokens anew. "
+                    "Pass the text, with source_vectorizer= or target_vectorizer= "
+                    "instead of the step; or give the step a fixed vocabulary=."
+                )
 
     def read(self, rows, name, open_vocabulary=False):
         """Checked text to ``(tokens, extras)``; `name` is what messages call it.

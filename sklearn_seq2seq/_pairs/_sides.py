@@ -46,7 +46,7 @@ def grow_source(side, tokens, old, rows):
             f"{kinds[side.is_text]}. Give both the same."
         )
     if not side.is_text:
-        return Side(None, max(side.size, old.size), side.width), tokens
+        return replace(side, size=max(side.size, old.size)), tokens
     vectorizer = side.vectorizer
     if type(vectorizer) is not type(old.vectorizer):
         raise ValueError(
@@ -95,8 +95,10 @@ def learn_text(rows, vectorizer, name):
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), rows, tokens
 
 
-def id_side(tokens, name, ndim=2):
+def id_side(tokens, name, ndim=2, strings=None):
     """Side of ids, with a vocabulary up to the largest.
+
+    `strings` are what they stand for, where that is known.
 
     Where few of those ids occur, a warning says what that costs.
     """
@@ -110,7 +112,7 @@ def id_side(tokens, name, ndim=2):
                 "the tokens from 2 on; or, if these are numbers to be read by their "
                 "digits, pass them as strings.",
             )
-    return Side(None, size, tokens.shape[1], ndim)
+    return Side(None, size, tokens.shape[1], ndim, strings)
 
 
 def shared_sides(source, target):

@@ -10,6 +10,7 @@ from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._text._check_input import check_columns, check_ids, take_column
 from sklearn_seq2seq._text._codec import ColumnCodec
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+from sklearn_seq2seq._tokens import with_strings
 
 
 class ColumnVectorizer(
@@ -172,7 +173,8 @@ class ColumnVectorizer(
             If a column is missing or a cell is not text; the message names the column
             and the row.
         """
-        return self._learn_transform(self._check_rows(X, learning=True))
+        tokens = self._learn_transform(self._check_rows(X, learning=True))
+        return with_strings(tokens, self._token_strings())
 
     # What is private takes columns that `_check_rows` has checked.
 
@@ -256,7 +258,8 @@ class ColumnVectorizer(
             vectorizer with ``handle_unknown="error"``.
         """
         check_is_fitted(self)
-        return self._transform(self._check_rows(X))
+        tokens = self._transform(self._check_rows(X))
+        return with_strings(tokens, self._token_strings())
 
     def inverse_transform(self, tokens):
         """Turn token ids into rows of text.

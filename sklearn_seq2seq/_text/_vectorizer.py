@@ -32,7 +32,13 @@ from sklearn_seq2seq._text._subwords import (
     read_tokenizer,
     train_tokenizer,
 )
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING, from_flat
+from sklearn_seq2seq._tokens import (
+    FIRST_TOKEN,
+    UNKNOWN,
+    UNKNOWN_STRING,
+    from_flat,
+    with_strings,
+)
 from sklearn_seq2seq._warnings import warn_of_data
 
 DEFAULT_WIDTH = 2**14
@@ -250,7 +256,8 @@ class SequenceVectorizer(
         ValueError
             If a row is not a string (or list of strings); the message names it.
         """
-        return self._learn_transform(self._check_rows(X, learning=True))
+        tokens = self._learn_transform(self._check_rows(X, learning=True))
+        return with_strings(tokens, self._token_strings())
 
     # What is private takes rows that `_check_rows` has checked.
 
@@ -392,7 +399,8 @@ class SequenceVectorizer(
             with ``handle_unknown="error"``; the message names it.
         """
         check_is_fitted(self)
-        return self._transform(self._check_rows(X))
+        tokens = self._transform(self._check_rows(X))
+        return with_strings(tokens, self._token_strings())
 
     def _make_tokenizer(self, rows, name):
         if self.vocabulary is not None:
