@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sklearn_seq2seq._augment import PairAugmenter
+    from sklearn_seq2seq._corpus import PairCorpus
     from sklearn_seq2seq._dummy import DummySeq2Seq
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
     from sklearn_seq2seq._lexicon import LexiconSeq2Seq
@@ -23,6 +24,7 @@ __all__ = [
     "LexiconSeq2Seq",
     "ModelFileError",
     "PairAugmenter",
+    "PairCorpus",
     "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
@@ -39,6 +41,7 @@ _MODULES = {
     "LexiconSeq2Seq": "_lexicon",
     "ModelFileError": "_persistence._file",
     "PairAugmenter": "_augment",
+    "PairCorpus": "_corpus",
     "Seq2SeqEnsemble": "_ensemble",
     "Seq2SeqTransformer": "_seq2seq_transformer",
     "SequenceVectorizer": "_text._vectorizer",

@@ -32,7 +32,7 @@ from sklearn_seq2seq._training._make_net import make_net
 from sklearn_seq2seq._training._settings import NetworkSettings, OptimizationSettings
 from sklearn_seq2seq._warnings import warn
 
-_VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
+VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
 
 # What a file says of a network; the last is no argument of the module.
 _NETWORK = tuple(NetworkSettings.__dataclass_fields__)
@@ -260,7 +260,7 @@ def _side(saved):
     _require(side.ndim in (1, 2) and type(side.ndim) is int, "a side has no ndim.")
     if side.vectorizer is not None:
         _require(
-            isinstance(side.vectorizer, _VECTORIZERS), "a vectorizer is none of ours."
+            isinstance(side.vectorizer, VECTORIZERS), "a vectorizer is none of ours."
         )
         _require(
             getattr(side.vectorizer, "vocabulary_size_", None) == side.size

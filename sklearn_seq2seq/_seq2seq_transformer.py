@@ -547,9 +547,9 @@ class Seq2SeqTransformer(
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
-            The sources. Text: a list, 1-D array, pandas or polars column, or, with a
-            `ColumnVectorizer`, a frame. Ids: a dense or sparse array of shape
-            (n_samples, width); zeros are no tokens.
+            The sources, or a `PairCorpus` of both sides. Text: a list, 1-D array,
+            pandas or polars column, or, with a `ColumnVectorizer`, a frame. Ids: a
+            dense or sparse array of shape (n_samples, width); zeros are no tokens.
         y : iterable of str, of lists of str, or array of ids, default=None
             The targets, ids of shape (n_samples,) or (n_samples, width). None makes
             every source its own target: an autoencoder.
@@ -617,7 +617,10 @@ class Seq2SeqTransformer(
         with unchanged_on_failure(self), tasks:
             # Some of the rows may be taken again, to validate on.
             X, y = readable_twice(X), readable_twice(y)
-            if going_on:
+            if hasattr(X, "_pairs_for"):
+                rows, targets = None, None
+                dataset = self._take_corpus(X, y, going_on)
+            elif going_on:
                 rows = self._reader.check_sources(X, self)
                 targets = self._reader.check_targets(X if y is None else y)
                 dataset = self._reader.pairs(rows, targets)
@@ -651,6 +654,18 @@ class Seq2SeqTransformer(
         self.target_vectorizer_ = self._reader.target.vectorizer
         vars(self).pop("net_", None)
         return rows, targets, dataset
+
+    def _take_corpus(self, corpus, y, going_on):
+        """Learn how a `PairCorpus` is read, or check it; return its data set."""
+        if y is not None:
+            raise ValueError("A PairCorpus has the targets too: call fit(corpus).")
+        self._reader, dataset = corpus._pairs_for(self, going_on=going_on)
+        self.source_vectorizer_ = self._reader.source.vectorizer
+        self.target_vectorizer_ = self._reader.target.vectorizer
+        if not going_on:
+            for name in ("net_", "n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)
+        return dataset
 
     def _start(self):
         """The fitted estimator to start from, or None."""
@@ -700,6 +715,12 @@ class Seq2SeqTransformer(
         decoded = None
         if training.decodes:
             if training.held is not None:
+                if pairs[0][1] is None:
+                    raise ValueError(
+                        f"scoring={self.scoring!r} compares texts, which a PairCorpus "
+                        "does not hold. Pass validation_data, or set scoring to "
+                        "'loss' or 'exact_match'."
+                    )
                 sides = self._reader.source, self._reader.target
                 validation_data = [
                     held_out(*data, side, training.held)

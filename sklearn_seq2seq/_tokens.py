@@ -91,6 +91,39 @@ class TokenRows:
         return dense
 
 
+class RowViews:
+    """Rows that lie anywhere in one flat array of ids, such as a file's.
+
+    Any selection of rows, and any part of each, is again such an object: ids are read
+    where they are padded and nowhere else.
+
+    Parameters
+    ----------
+    ids : ndarray of int, shape (n_ids,)
+    starts, counts : ndarray of int, shape (n_samples,)
+        Where each row begins in `ids`, and how many it has.
+    width : int
+        Number of columns.
+    key : str
+        A hash of `ids`.
+    """
+
+    def __init__(self, ids, starts, counts, width, key):
+        self.ids = ids
+        self.starts = starts
+        self.counts = counts
+        self.shape = (len(counts), width)
+        self.key = key
+
+    def __getitem__(self, rows):
+        return self.part(rows, 0, self.counts[rows])
+
+    def part(self, rows, first, counts):
+        """So many tokens of each of some rows, from the token `first` on."""
+        starts = self.starts[rows] + first
+        return RowViews(self.ids, starts, counts, self.shape[1], self.key)
+
+
 def like(tokens, ids, lengths, width):
     """`from_flat`, as an array of the same kind as `tokens`."""
     make = TokenRows if isinstance(tokens, TokenRows) else from_flat
@@ -182,7 +215,9 @@ def positions(indptr):
 
 
 def lengths(tokens):
-    """Tokens per row, int64 of shape (n_samples,)."""
+    """Tokens per row, int64 of shape (n_samples,); int32 of `RowViews`."""
+    if isinstance(tokens, RowViews):
+        return tokens.counts
     return np.diff(tokens.indptr).astype(np.int64, copy=False)
 
 
@@ -191,7 +226,7 @@ def pad(tokens, rows=None):
 
     Parameters
     ----------
-    tokens : csr_array, shape (n_samples, max_length)
+    tokens : csr_array, TokenRows or RowViews, shape (n_samples, max_length)
     rows : array of int, shape (n_rows,), default=None
         The rows to take, all by default.
 
@@ -203,16 +238,26 @@ def pad(tokens, rows=None):
         Positions that count, the boundary included: tokens + 1.
     """
     rows = np.arange(tokens.shape[0]) if rows is None else np.asarray(rows)
-    # Of these rows alone: the array may have a million.
-    starts = tokens.indptr[rows]
-    counts = (tokens.indptr[rows + 1] - starts).astype(np.int64, copy=False)
+    ids, counts = gather(tokens, rows)
     width = int(counts.max(initial=0)) + 1
     padded = np.zeros((len(counts), width), dtype=np.int64)
+    padded[np.arange(width) < counts[:, None]] = ids
+    return padded, counts + 1
+
+
+def gather(tokens, rows):
+    """The ids of some rows, one row after the other, and how many each has."""
+    # Of these rows alone: the array may have a million.
+    if isinstance(tokens, RowViews):
+        data, starts, counts = tokens.ids, tokens.starts[rows], tokens.counts[rows]
+    else:
+        data, starts = tokens.data, tokens.indptr[rows]
+        counts = tokens.indptr[rows + 1] - starts
+    counts = counts.astype(np.int64, copy=False)
     ends = np.cumsum(counts)
     flat = np.arange(ends[-1] if len(ends) else 0)
     flat += np.repeat(starts - (ends - counts), counts)
-    padded[np.arange(width) < counts[:, None]] = tokens.data[flat]
-    return padded, counts + 1
+    return data[flat], counts
 
 
 def unpad(padded, width):

@@ -73,6 +73,14 @@ MAY_IMPORT = {
         "_text",
         "_training",
     },
+    "_corpus": {
+        *SHARED,
+        "_pairs",
+        "_persistence",
+        "_saved_estimators",
+        "_seq2seq_transformer",
+        "_text",
+    },
     "_model_info": {"_persistence"},
     "_command_line": {"_model_info", "datasets", "metrics", "runtime"},
     "__main__": {"_command_line"},
@@ -96,6 +104,7 @@ NO_TORCH = {
     "_dummy",
     "_tokens",
     *(f"_pairs.{name}" for name in ("_copying", "_long_sources", "_reader", "_sides")),
+    *(f"_pairs.{name}" for name in ("_pieces", "_token_files")),
     *(name for name in MODULES if name.startswith(("_text", "datasets", "metrics"))),
 }
 

@@ -41,6 +41,8 @@ class TrainingBatches:
         self.share = 0, 1
 
     def __len__(self):
+        if self.max_tokens is None:
+            return -(-len(self.dataset) // self.batch_size)
         return len(self.plan())
 
     def __iter__(self):
@@ -60,7 +62,9 @@ class TrainingBatches:
         """Rows of each batch of the epoch that `seed` stands for."""
         source = self.dataset.source_positions
         target = self.dataset.target_positions
-        sizes = np.column_stack((source, target))
+        sizes = None
+        if self.max_tokens is not None:
+            sizes = np.column_stack((source, target))
         if not self.shuffle:
             order = pair_order(source, target)
             return cut(order, sizes, self.batch_size, self.max_tokens)
@@ -87,7 +91,8 @@ def pair_order(source, target, *ties):
     -------
     ndarray of int, shape (n_samples,)
     """
-    turn = np.unique(target, return_inverse=True)[1] % 2 == 1
+    # Sorting all of them to find the few lengths there are would take most of the time.
+    turn = (np.cumsum(np.bincount(target) > 0) % 2 == 0)[target]
     return np.lexsort((*ties, np.where(turn, -source, source), target))
 
 
@@ -97,7 +102,7 @@ def cut(order, sizes, batch_size, max_tokens=None):
     Parameters
     ----------
     order : ndarray of int, shape (n_samples,)
-    sizes : ndarray of int, shape (n_samples,) or (n_samples, n_sides)
+    sizes : ndarray of int, shape (n_samples,) or (n_samples, n_sides), or None
         Positions of each row, of each of its sides; not read without `max_tokens`.
     batch_size : int
         Rows of a batch, at most.

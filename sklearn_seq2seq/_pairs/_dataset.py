@@ -9,7 +9,10 @@ import torch
 from torch.utils.data import Dataset
 
 from sklearn_seq2seq._pairs._copying import local_ids
-from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, lengths, pad
+from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, gather, lengths, pad
+
+# Rows that are counted at a time: their ids need not all be in memory.
+BLOCK = 2**16
 
 
 class PairDataset(Dataset):
@@ -17,12 +20,12 @@ class PairDataset(Dataset):
 
     Parameters
     ----------
-    source : csr_array of int32, shape (n_samples, width)
-    target : csr_array of int32, shape (n_samples, width), default=None
+    source : csr_array of int32 or RowViews, shape (n_samples, width)
+    target : csr_array of int32 or RowViews, shape (n_samples, width), default=None
         None when there is only something to predict from.
     source_size, target_size : int
         Vocabulary sizes; source ids beyond are unknown.
-    copies : csr_array of int32, shape (n_samples, width), default=None
+    copies : csr_array of int32 or RowViews, shape (n_samples, width), default=None
         What the copying of each source token yields: a target id, or, from
         `target_size` upward, the number of a token that no vocabulary holds.
     weight : ndarray of float, shape (n_samples,), default=None
@@ -61,12 +64,17 @@ class PairDataset(Dataset):
         -------
         ndarray of float64, shape (target_size,)
         """
-        weight = np.ones(len(self)) if self.weight is None else self.weight
-        weights = np.repeat(weight, lengths(self.target))
-        counts = np.bincount(self.target.data, weights, minlength=self.target_size)
-        counts[BOUNDARY] = weight.sum()
-        # What no vocabulary holds is only ever copied.
-        return counts[: self.target_size]
+        counts = np.zeros(self.target_size)
+        for start in range(0, len(self), BLOCK):
+            rows = np.arange(start, min(start + BLOCK, len(self)))
+            ids, sizes = gather(self.target, rows)
+            known = ids < self.target_size  # what no vocabulary holds is only copied
+            weights = 1.0
+            if self.weight is not None:
+                weights = np.repeat(self.weight[rows], sizes)[known]
+            np.add.at(counts, ids[known], weights)
+        counts[BOUNDARY] = len(self) if self.weight is None else self.weight.sum()
+        return counts
 
     def sources(self, rows):
         """Source half of a batch: the arguments of the network's `start`.

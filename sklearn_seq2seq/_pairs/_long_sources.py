@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_seq2seq._tokens import lengths, like
+from sklearn_seq2seq._tokens import RowViews, lengths, like
 from sklearn_seq2seq._warnings import warn_of_data
 
 # How good a place is to cut at.
@@ -199,6 +199,8 @@ class Pieces:
     def take(self, tokens):
         """Token array of the pieces, from that of the rows."""
         counts = self.stops - self.starts
+        if isinstance(tokens, RowViews):
+            return tokens.part(self.rows, self.starts, counts)
         ends = np.cumsum(counts)
         flat = np.arange(ends[-1])
         flat += np.repeat(

@@ -39,25 +39,30 @@ def grow_source(side, tokens, old, rows):
     ValueError
         If one side is text and the other ids, or they cut text differently.
     """
-    if side.is_text != old.is_text:
-        kinds = {True: "text", False: "token ids"}
-        raise ValueError(
-            f"pretrained was fitted on {kinds[old.is_text]}; X holds "
-            f"{kinds[side.is_text]}. Give both the same."
-        )
-    if not side.is_text:
+    if not side.is_text and not old.is_text:
         return replace(side, size=max(side.size, old.size)), tokens
     vectorizer = side.vectorizer
-    if type(vectorizer) is not type(old.vectorizer):
-        raise ValueError(
-            f"pretrained reads sources with a {type(old.vectorizer).__name__}; "
-            f"source_vectorizer is a {type(vectorizer).__name__}."
-        )
+    check_alike(vectorizer, old)
     vectorizer._grow(old.vectorizer)
     tokens, _ = vectorizer._transform_open(rows)
     # Those that the vectorizer leaves out on purpose are no news.
     tokens.data[tokens.data >= vectorizer.vocabulary_size_] = UNKNOWN
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
+
+
+def check_alike(vectorizer, old):
+    """Check that a vectorizer, or None for ids, can take in the side `old`."""
+    if (vectorizer is not None) != old.is_text:
+        kinds = {True: "text", False: "token ids"}
+        raise ValueError(
+            f"pretrained was fitted on {kinds[old.is_text]}; X holds "
+            f"{kinds[not old.is_text]}. Give both the same."
+        )
+    if type(vectorizer) is not type(old.vectorizer):
+        raise ValueError(
+            f"pretrained reads sources with a {type(old.vectorizer).__name__}; "
+            f"source_vectorizer is a {type(vectorizer).__name__}."
+        )
 
 
 def learn_text(rows, vectorizer, name):
@@ -79,20 +84,24 @@ def learn_text(rows, vectorizer, name):
         Checked.
     tokens : csr_array of int32
     """
+    vectorizer, rows = text_vectorizer(rows, vectorizer, name)
+    tokens = vectorizer._learn_transform(rows, name)
+    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), rows, tokens
+
+
+def text_vectorizer(rows, vectorizer, name):
+    """The vectorizer of `learn_text`, not fitted yet, and the rows as it takes them."""
     if vectorizer is None:
         rows = check_raw(rows, name, copy=False)
         lists = isinstance(rows[0], list)
-        vectorizer = SequenceVectorizer(analyzer="token" if lists else "char")
-    elif not hasattr(vectorizer, "_transform_open"):
+        return SequenceVectorizer(analyzer="token" if lists else "char"), rows
+    if not hasattr(vectorizer, "_transform_open"):
         raise TypeError(
             f"{name} needs a SequenceVectorizer or a ColumnVectorizer, which keep the "
             f"order of tokens; got {vectorizer!r}."
         )
-    else:
-        vectorizer = clone(vectorizer)
-        rows = vectorizer._check_rows(rows, name, learning=True)
-    tokens = vectorizer._learn_transform(rows, name)
-    return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), rows, tokens
+    vectorizer = clone(vectorizer)
+    return vectorizer, vectorizer._check_rows(rows, name, learning=True)
 
 
 def id_side(tokens, name, ndim=2, strings=None):

@@ -1,5 +1,6 @@
 """Several columns as one sequence, each with its own analyzer and vocabulary."""
 
+import copy
 from numbers import Integral
 
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
@@ -9,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._text._check_input import check_columns, check_ids, take_column
 from sklearn_seq2seq._text._codec import ColumnCodec
+from sklearn_seq2seq._text._counts import TokenCounts
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import with_strings
 
@@ -176,7 +178,50 @@ class ColumnVectorizer(
         tokens = self._learn_transform(self._check_rows(X, learning=True))
         return with_strings(tokens, self._token_strings())
 
+    def partial_fit(self, X, y=None):
+        """Learn the vocabularies from one piece of the rows after another.
+
+        Parameters
+        ----------
+        X : frame, 2-D array of object or str, or iterable of tuples
+            The rows, as for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : ColumnVectorizer
+            This vectorizer, fitted as if by `fit` to all pieces so far.
+
+        Raises
+        ------
+        ValueError
+            As `SequenceVectorizer.partial_fit`; the message names the column.
+        """
+        columns = self._check_rows(X, learning=True)
+        before = getattr(self, "_counts", None) or self._new_counts()
+        counts = list(map(copy.copy, before))
+        learned = copy.copy(self)
+        learned._count(columns, counts)
+        learned._learn_counted(counts)
+        vars(self).update(vars(learned), _counts=counts)
+        return self
+
     # What is private takes columns that `_check_rows` has checked.
+
+    def _new_counts(self):
+        return [TokenCounts() for _ in self.transformers]
+
+    def _count(self, columns, counts, name="X"):
+        def count(vectorizer, rows, name):
+            vectorizer._count(rows, next(own), name)
+
+        own = iter(counts)
+        self._learn(columns, count)
+
+    def _learn_counted(self, counts):
+        for (_, vectorizer, _), own in zip(self.transformers_, counts, strict=True):
+            vectorizer._learn_counted(own)
 
     def _learn_transform(self, columns, name="X"):
         learn = SequenceVectorizer._learn_transform
@@ -200,6 +245,7 @@ class ColumnVectorizer(
             learn(vectorizer, rows, f"column {name!r}")
             for (name, vectorizer, _), rows in zip(learned, columns, strict=True)
         ]
+        vars(self).pop("_counts", None)
         self.transformers_ = learned
         return results
 

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn_seq2seq._files import read_whole
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING
+from sklearn_seq2seq._warnings import warn_of_data
 
 # How pieces of bytes, and those of SentencePiece, write white space.
 _BLANKS = str.maketrans("\u0120\u010a\u0109\u010d\u2581", " \n\t\r ")
@@ -206,6 +207,39 @@ def join_pieces(ids, ends, strings, text):
         )
         for start, end in pairwise(ends)
     ]
+
+
+def warn_of_losses(prepared, whole, ids, lengths, text, name):
+    """Warn of rows that a given tokenizer does not give back.
+
+    Parameters
+    ----------
+    prepared : iterable of str
+        The rows, as the tokenizer had them.
+    whole : ndarray of bool, shape (n_samples,)
+        Which of them were not cut.
+    ids, lengths
+        What it made of them, as of `from_flat`.
+    text : str
+        The tokenizer.
+    name : str
+        How messages call the rows.
+    """
+    strings = ["", UNKNOWN_STRING, *piece_ids(text)]
+    ends = [0, *np.cumsum(lengths).tolist()]
+    written = join_pieces(ids, ends, strings, text)
+    lost = [
+        (row, before, after)
+        for row, (before, after) in enumerate(zip(prepared, written, strict=True))
+        if before != after and UNKNOWN_STRING not in after and whole[row]
+    ]
+    if lost:
+        row, before, after = lost[0]
+        warn_of_data(
+            f"The given tokenizer does not give back {len(lost)} of {len(lengths)} "
+            f"rows of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
+            "handle_unknown='silent' accepts that.",
+        )
 
 
 def check_encodable(strings, start, name):

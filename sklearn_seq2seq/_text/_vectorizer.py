@@ -1,8 +1,8 @@
 """Text in, token ids out, and back: the only place where strings meet ids."""
 
+import copy
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain, count, islice
 
@@ -16,30 +16,23 @@ from sklearn.utils._param_validation import HasMethods, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import Number, plain, positive
+from sklearn_seq2seq._fitting import Number, plain, positive, unchanged_on_failure
 from sklearn_seq2seq._text._analyzer import (
     BLOCK,
     check_vocabulary,
     continue_numbering,
-    row_frequency,
 )
 from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
+from sklearn_seq2seq._text._counts import TokenCounts
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
-    join_pieces,
     piece_ids,
     read_tokenizer,
     train_tokenizer,
+    warn_of_losses,
 )
-from sklearn_seq2seq._tokens import (
-    FIRST_TOKEN,
-    UNKNOWN,
-    UNKNOWN_STRING,
-    from_flat,
-    with_strings,
-)
-from sklearn_seq2seq._warnings import warn_of_data
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, with_strings
 
 DEFAULT_WIDTH = 2**14
 
@@ -259,6 +252,38 @@ class SequenceVectorizer(
         tokens = self._learn_transform(self._check_rows(X, learning=True))
         return with_strings(tokens, self._token_strings())
 
+    def partial_fit(self, X, y=None):
+        """Learn the vocabulary from one piece of the rows after another.
+
+        After each call it is what `fit` would learn from all pieces so far; subwords
+        are learned from 100,000 rows of them, drawn evenly. `fit` and `save` forget
+        what was counted.
+
+        Parameters
+        ----------
+        X : iterable of str, or of lists of str for ``analyzer="token"``
+            The rows, as for `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceVectorizer
+            This vectorizer, fitted.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        rows = self._check_rows(X, learning=True)
+        counts = copy.copy(getattr(self, "_counts", None)) or self._new_counts()
+        with unchanged_on_failure(self):
+            self._count(rows, counts)
+            self._learn_counted(counts)
+            self._counts = counts
+        return self
+
     # What is private takes rows that `_check_rows` has checked.
 
     def _learn_transform(self, rows, name="X"):
@@ -283,7 +308,9 @@ class SequenceVectorizer(
             if self.handle_unknown == "error" and (ids == UNKNOWN).any():
                 raise_unknown(ids, lengths, [], sys.maxsize, name)
             if self.tokenizer is not None and self.handle_unknown != "silent":
-                self._check_round_trip(rows, tokenizer, vocabulary, ids, lengths, name)
+                whole = lengths < (self.max_length or np.inf)
+                prepared = self._analyzer.prepare(rows)
+                warn_of_losses(prepared, whole, ids, lengths, tokenizer, name)
         elif self.vocabulary is not None:
             vocabulary = check_vocabulary(self.vocabulary)
             numbering = continue_numbering(vocabulary)
@@ -292,65 +319,62 @@ class SequenceVectorizer(
             if extras and self.handle_unknown == "error":
                 raise_unknown(ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name)
         else:
-            numbering = defaultdict(count().__next__)
+            least = plain(self.min_df)
+            counts = TokenCounts(rows_too=isinstance(least, float) or least > 1)
+            numbering = counts.numbering()
             ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
-            vocabulary, new_ids = self._select(list(numbering), ids, lengths)
+            counts.add(numbering, ids, lengths)
+            vocabulary, new_ids = self._select(counts)
             ids = new_ids[ids]
-        learned["vocabulary_"] = vocabulary
-        learned["vocabulary_size_"] = FIRST_TOKEN + len(vocabulary)
-        learned["max_length_"] = self._choose_width(lengths)
         # Nothing is assigned before everything has succeeded, so that a failed fit
         # leaves a fitted vectorizer as it was.
-        vars(self).pop("tokenizer_", None)
+        for leftover in ("tokenizer_", "_counts"):
+            vars(self).pop(leftover, None)
         vars(self).update(learned)
+        self._set_vocabulary(vocabulary, int(lengths.max()))
         return ids, lengths, extras, cut
 
-    def _check_round_trip(self, rows, tokenizer, vocabulary, ids, lengths, name):
-        """Warn of rows that a given tokenizer does not give back."""
-        strings = ["", UNKNOWN_STRING, *vocabulary]
-        ends = [0, *np.cumsum(lengths).tolist()]
-        written = join_pieces(ids, ends, strings, tokenizer)
-        prepared = self._analyzer.prepare(rows)
-        width = self.max_length or np.inf
-        lost = [
-            (row, before, after)
-            for row, (before, after) in enumerate(zip(prepared, written, strict=True))
-            if before != after and UNKNOWN_STRING not in after and lengths[row] < width
-        ]
-        if lost:
-            row, before, after = lost[0]
-            warn_of_data(
-                f"The given tokenizer does not give back {len(lost)} of {len(rows)} "
-                f"rows of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
-                "handle_unknown='silent' accepts that.",
-            )
+    def _new_counts(self):
+        return TokenCounts()
 
-    def _choose_width(self, lengths):
+    def _count(self, rows, counts, name="X"):
+        """Add rows to the counts that `_learn_counted` learns from."""
+        if self.vocabulary is not None or self.tokenizer is not None:
+            _, lengths, *_ = copy.copy(self)._learn(rows, name)
+            counts.see(lengths)
+        elif self.analyzer == "subword":
+            counts.keep(check_encodable(rows, 0, name))
+        else:
+            width = sys.maxsize if self.max_length is None else int(self.max_length)
+            numbering = counts.numbering()
+            ids, lengths, _ = self._analyzer.encode(rows, width, numbering, name)
+            counts.add(numbering, ids, lengths)
+
+    def _learn_counted(self, counts):
+        """Learn the vocabulary from what `_count` has counted."""
+        if self.vocabulary is not None:
+            self._set_vocabulary(check_vocabulary(self.vocabulary), counts.longest)
+        elif self.tokenizer is not None:
+            self.tokenizer_ = read_tokenizer(self.tokenizer)
+            self._set_vocabulary(piece_ids(self.tokenizer_), counts.longest)
+        elif self.analyzer == "subword":
+            self._learn(counts.sample)
+        else:
+            self._set_vocabulary(self._select(counts)[0], counts.longest)
+
+    def _select(self, counts):
+        return counts.select(plain(self.min_df), self.max_features)
+
+    def _set_vocabulary(self, vocabulary, longest):
+        self.vocabulary_ = vocabulary
+        self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
+        self.max_length_ = self._choose_width(longest)
+
+    def _choose_width(self, longest):
         if self.max_length is not None:
             return int(self.max_length)
-        roomy = 2 * int(lengths.max())
+        roomy = 2 * longest
         return max(DEFAULT_WIDTH, 1 << (roomy - 1).bit_length() if roomy else 0)
-
-    def _select(self, tokens, ids, lengths):
-        """Choose the vocabulary, and the new id of each token as numbered so far."""
-        kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
-        least = plain(self.min_df)
-        least = least if isinstance(least, int) else least * len(lengths)
-        if least > 1:
-            kept = kept[row_frequency(ids, lengths, len(tokens))[kept] >= least]
-        if self.max_features is not None and len(kept) > self.max_features:
-            frequency = np.bincount(ids, minlength=len(tokens))[kept]
-            most = np.argsort(-frequency, kind="stable")[: self.max_features]
-            kept = kept[np.sort(most)]
-        if tokens and not len(kept):
-            raise ValueError(
-                f"No token occurs in min_df={self.min_df!r} rows or more, so the "
-                "vocabulary would be empty; lower min_df."
-            )
-        new_ids = np.full(len(tokens), UNKNOWN, dtype=np.int32)
-        new_ids[kept] = np.arange(FIRST_TOKEN, FIRST_TOKEN + len(kept))
-        kept_tokens = map(tokens.__getitem__, kept.tolist())
-        return dict(zip(kept_tokens, count(FIRST_TOKEN))), new_ids
 
     def _grow(self, other):
         """Put the vocabulary of another fitted vectorizer in front of this one's."""

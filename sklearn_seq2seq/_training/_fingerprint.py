@@ -7,7 +7,10 @@ from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 
 import joblib
+import numpy as np
 from joblib.hashing import NumpyHasher
+
+from sklearn_seq2seq._tokens import RowViews
 
 
 def digest(value):
@@ -128,9 +131,14 @@ def pairs_digest(dataset):
     """Hash of a data set's rows and weights; None of None."""
     if dataset is None:
         return None
-    arrays = (dataset.source, dataset.target, dataset.copies)
-    parts = [None if x is None else (x.data, x.indptr) for x in arrays]
+    parts = [_parts_of(x) for x in (dataset.source, dataset.target, dataset.copies)]
     return joblib.hash([parts, dataset.weight])
+
+
+def _parts_of(tokens):
+    if isinstance(tokens, RowViews):  # whose ids need not be read
+        return tokens.key, np.asarray(tokens.starts), tokens.counts
+    return None if tokens is None else (tokens.data, tokens.indptr)
 
 
 def network_digest(module):

@@ -1,0 +1,93 @@
+"""How often tokens occur, counted piece by piece, and which of them to keep."""
+
+from collections import defaultdict
+from itertools import count
+
+import numpy as np
+
+from sklearn_seq2seq._text._analyzer import row_frequency
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
+
+# Rows from which subwords are learned.
+SAMPLE_SIZE = 100_000
+
+
+class TokenCounts:
+    """The tokens of any number of rows.
+
+    Attributes
+    ----------
+    numbers : dict of str to int
+        The tokens so far, numbered as they came.
+    frequency : ndarray of int64, shape (n_tokens,)
+        How often each occurs.
+    in_rows : ndarray of int64, shape (n_tokens,), or None
+        The rows in which each occurs; None if they are not counted.
+    n_rows : int
+    longest : int
+        Tokens of the longest row.
+    sample : list of str
+        `SAMPLE_SIZE` of the rows that were kept, in their order, each as likely as any
+        other; all of them, if there are no more.
+    """
+
+    def __init__(self, rows_too=True):
+        self.sample, self.keys = [], np.zeros(0)
+        self.numbers = {}
+        self.frequency = np.zeros(0, dtype=np.int64)
+        self.in_rows = np.zeros(0, dtype=np.int64) if rows_too else None
+        self.n_rows = self.longest = 0
+
+    def numbering(self):
+        """The numbers so far; looking up a new token gives it the next."""
+        return defaultdict(count(len(self.numbers)).__next__, self.numbers)
+
+    def add(self, numbering, ids, lengths):
+        """Count rows that were encoded with `numbering`."""
+        self.numbers = dict(numbering)
+        size = len(self.numbers)
+        frequency = np.bincount(ids, minlength=size)
+        frequency[: len(self.frequency)] += self.frequency
+        self.frequency = frequency
+        if self.in_rows is not None:
+            in_rows = row_frequency(ids, lengths, size)
+            in_rows[: len(self.in_rows)] += self.in_rows
+            self.in_rows = in_rows
+        self.see(lengths)
+
+    def see(self, lengths):
+        """Take note of rows whose tokens are not to be counted."""
+        self.n_rows += len(lengths)
+        self.longest = max(self.longest, int(lengths.max()))
+
+    def keep(self, rows):
+        """Let rows into the sample, in place of others where it is full."""
+        # One draw for each row, however the rows are cut into pieces.
+        draws = np.random.Generator(np.random.PCG64(0).advance(self.n_rows))
+        self.n_rows += len(rows)
+        sample = self.sample + rows
+        keys = np.concatenate((self.keys, draws.random(len(rows))))
+        if len(sample) > SAMPLE_SIZE:
+            kept = np.sort(np.argpartition(keys, SAMPLE_SIZE)[:SAMPLE_SIZE])
+            sample, keys = [sample[i] for i in kept.tolist()], keys[kept]
+        self.sample, self.keys = sample, keys
+
+    def select(self, min_df, max_features):
+        """Choose the vocabulary: ``(dict, new id of each token)``."""
+        tokens = list(self.numbers)
+        kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
+        least = min_df if isinstance(min_df, int) else min_df * self.n_rows
+        if least > 1:
+            kept = kept[self.in_rows[kept] >= least]
+        if max_features is not None and len(kept) > max_features:
+            most = np.argsort(-self.frequency[kept], kind="stable")[:max_features]
+            kept = kept[np.sort(most)]
+        if tokens and not len(kept):
+            raise ValueError(
+                f"No token occurs in min_df={min_df!r} rows or more, so the "
+                "vocabulary would be empty; lower min_df."
+            )
+        new_ids = np.full(len(tokens), UNKNOWN, dtype=np.int32)
+        new_ids[kept] = np.arange(FIRST_TOKEN, FIRST_TOKEN + len(kept))
+        kept_tokens = map(tokens.__getitem__, kept.tolist())
+        return dict(zip(kept_tokens, count(FIRST_TOKEN))), new_ids
