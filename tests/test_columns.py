@@ -515,3 +515,16 @@ def test_inverse_transform_of_no_rows():
     none = vectorizer.transform(ROWS)[:0]
     for tokens in (none, none.toarray()):
         assert len(vectorizer.inverse_transform(tokens)) == 0
+
+
+def test_partial_fit_learns_what_fit_does():
+    whole = make(min_df=2).fit(ROWS)
+    vectorizer = make(min_df=2).partial_fit(ROWS[:2])
+    assert len(vectorizer.vocabulary_) < len(whole.vocabulary_)
+    with pytest.raises(ValueError, match="Row 1 of column 'tags' is missing"):
+        vectorizer.partial_fit([("a", "b"), ("a", None)])
+    vectorizer.partial_fit(ROWS[2:])
+    assert vectorizer.vocabulary_ == whole.vocabulary_
+    assert vectorizer.max_length_ == whole.max_length_
+    vectorizer.fit(ROWS).partial_fit([("x", "y"), ("x", "y")])
+    assert list(vectorizer.vocabulary_) == [("lemma", "x"), ("tags", "y")]

@@ -87,7 +87,10 @@ FEW = SequenceVectorizer(max_features=4)
         ({"max_source_length": 4, "long_source": "truncate_end"}, False),
         ({"max_source_length": 4, "long_source": "truncate_start"}, True),
         ({"max_tokens": 100, "gradient_accumulation_steps": 2}, False),
-        ({"target_vectorizer": SequenceVectorizer(vocabulary=list("ABCDEFGH "))}, False),
+        (
+            {"target_vectorizer": SequenceVectorizer(vocabulary=list("ABCDEFGH "))},
+            False,
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -1057,3 +1057,41 @@ def test_lower_case_is_normalised_too():
     """Some letters are one code point in lower case only."""
     vectorizer = SequenceVectorizer(normalize="NFC", lowercase=True)
     assert list(vectorizer.fit(["J\u030c", "\u01f0"]).vocabulary_) == ["\u01f0"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"min_df": 2, "max_features": 5},
+        {"min_df": 0.5},
+        {"analyzer": "word", "min_df": 2},
+        {"analyzer": "subword", "max_features": 270},
+        {"vocabulary": list("abc"), "handle_unknown": "silent"},
+        {"max_length": 3},
+    ],
+)
+def test_partial_fit_learns_what_fit_does(params):
+    rows = ["banana split", "", "a cab", "cabbage patch", "a banana", "b" * 9000]
+    whole = SequenceVectorizer(**params).fit(rows)
+    vectorizer = SequenceVectorizer(**params)
+    for n in range(0, 6, 2):
+        assert vectorizer.partial_fit(rows[n : n + 2]) is vectorizer
+    assert vectorizer.vocabulary_ == whole.vocabulary_
+    assert vectorizer.max_length_ == whole.max_length_
+    pickle.loads(pickle.dumps(vectorizer)).partial_fit(["z"])
+    if not params:  # else another vocabulary would be chosen
+        vectorizer.fit(["x"]).partial_fit(["y"])
+        assert list(vectorizer.vocabulary_) == ["y"]
+
+
+def test_failed_partial_fit_changes_nothing():
+    vectorizer = SequenceVectorizer(min_df=2).partial_fit(["ab", "b"])
+    with pytest.raises(ValueError, match="Row 1 of X is missing"):
+        vectorizer.partial_fit(["cb", None])
+    assert list(vectorizer.partial_fit(["a"]).vocabulary_) == ["a", "b"]
+    strict = SequenceVectorizer(vocabulary=["a"], handle_unknown="error")
+    with pytest.raises(ValueError, match="holds 'b'"):
+        strict.partial_fit(["ab"])
+    with pytest.raises(NotFittedError):
+        strict.transform(["a"])

@@ -203,7 +203,7 @@ class ColumnVectorizer(
         counts = list(map(copy.copy, before))
         learned = copy.copy(self)
         learned._count(columns, counts)
-        learned._learn_counted(counts)
+        learned._learn_counted(counts, more_to_come=True)
         vars(self).update(vars(learned), _counts=counts)
         return self
 
@@ -219,9 +219,9 @@ class ColumnVectorizer(
         own = iter(counts)
         self._learn(columns, count)
 
-    def _learn_counted(self, counts):
+    def _learn_counted(self, counts, **how):
         for (_, vectorizer, _), own in zip(self.transformers_, counts, strict=True):
-            vectorizer._learn_counted(own)
+            vectorizer._learn_counted(own, **how)
 
     def _learn_transform(self, columns, name="X"):
         learn = SequenceVectorizer._learn_transform

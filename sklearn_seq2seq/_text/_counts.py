@@ -72,8 +72,11 @@ class TokenCounts:
             sample, keys = [sample[i] for i in kept.tolist()], keys[kept]
         self.sample, self.keys = sample, keys
 
-    def select(self, min_df, max_features):
-        """Choose the vocabulary: ``(dict, new id of each token)``."""
+    def select(self, min_df, max_features, *, more_to_come=False):
+        """Choose the vocabulary: ``(dict, new id of each token)``.
+
+        It may be empty where there are more rows to come.
+        """
         tokens = list(self.numbers)
         kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)
         least = min_df if isinstance(min_df, int) else min_df * self.n_rows
@@ -82,7 +85,7 @@ class TokenCounts:
         if max_features is not None and len(kept) > max_features:
             most = np.argsort(-self.frequency[kept], kind="stable")[:max_features]
             kept = kept[np.sort(most)]
-        if tokens and not len(kept):
+        if tokens and not len(kept) and not more_to_come:
             raise ValueError(
                 f"No token occurs in min_df={min_df!r} rows or more, so the "
                 "vocabulary would be empty; lower min_df."

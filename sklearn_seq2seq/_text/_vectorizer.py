@@ -280,7 +280,7 @@ class SequenceVectorizer(
         counts = copy.copy(getattr(self, "_counts", None)) or self._new_counts()
         with unchanged_on_failure(self):
             self._count(rows, counts)
-            self._learn_counted(counts)
+            self._learn_counted(counts, more_to_come=True)
             self._counts = counts
         return self
 
@@ -350,7 +350,7 @@ class SequenceVectorizer(
             ids, lengths, _ = self._analyzer.encode(rows, width, numbering, name)
             counts.add(numbering, ids, lengths)
 
-    def _learn_counted(self, counts):
+    def _learn_counted(self, counts, **how):
         """Learn the vocabulary from what `_count` has counted."""
         if self.vocabulary is not None:
             self._set_vocabulary(check_vocabulary(self.vocabulary), counts.longest)
@@ -360,10 +360,11 @@ class SequenceVectorizer(
         elif self.analyzer == "subword":
             self._learn(counts.sample)
         else:
-            self._set_vocabulary(self._select(counts)[0], counts.longest)
+            vocabulary, _ = self._select(counts, **how)
+            self._set_vocabulary(vocabulary, counts.longest)
 
-    def _select(self, counts):
-        return counts.select(plain(self.min_df), self.max_features)
+    def _select(self, counts, **how):
+        return counts.select(plain(self.min_df), self.max_features, **how)
 
     def _set_vocabulary(self, vocabulary, longest):
         self.vocabulary_ = vocabulary
