@@ -300,7 +300,7 @@ def _silent_of_what_was_left_out(reader):
 
 
 def _silent(vectorizer):
-    if vectorizer.vocabulary is not None or vectorizer.tokenizer is not None:
+    if not vectorizer._learns:
         return vectorizer
     return copy.copy(vectorizer).set_params(handle_unknown="silent")
 

@@ -299,10 +299,9 @@ class SequenceVectorizer(
     def _learn(self, rows, name="X"):
         """Fit, and return what `_learn_transform` needs to go on from there."""
         width = sys.maxsize if self.max_length is None else int(self.max_length)
-        learned = {}
-        extras = []
+        tokenizer, extras = None, []
         if self.analyzer == "subword":
-            learned["tokenizer_"] = tokenizer = self._make_tokenizer(rows, name)
+            tokenizer = self._make_tokenizer(rows, name)
             vocabulary = piece_ids(tokenizer)
             ids, lengths, cut = self._analyzer.encode(rows, width, tokenizer, name)
             if self.handle_unknown == "error" and (ids == UNKNOWN).any():
@@ -330,7 +329,8 @@ class SequenceVectorizer(
         # leaves a fitted vectorizer as it was.
         for leftover in ("tokenizer_", "_counts"):
             vars(self).pop(leftover, None)
-        vars(self).update(learned)
+        if tokenizer is not None:
+            self.tokenizer_ = tokenizer
         self._set_vocabulary(vocabulary, int(lengths.max()))
         return ids, lengths, extras, cut
 
@@ -339,7 +339,7 @@ class SequenceVectorizer(
 
     def _count(self, rows, counts, name="X"):
         """Add rows to the counts that `_learn_counted` learns from."""
-        if self.vocabulary is not None or self.tokenizer is not None:
+        if not self._learns:
             _, lengths, *_ = copy.copy(self)._learn(rows, name)
             counts.see(lengths)
         elif self.analyzer == "subword":
@@ -352,16 +352,24 @@ class SequenceVectorizer(
 
     def _learn_counted(self, counts, **how):
         """Learn the vocabulary from what `_count` has counted."""
-        if self.vocabulary is not None:
-            self._set_vocabulary(check_vocabulary(self.vocabulary), counts.longest)
-        elif self.tokenizer is not None:
-            self.tokenizer_ = read_tokenizer(self.tokenizer)
-            self._set_vocabulary(piece_ids(self.tokenizer_), counts.longest)
-        elif self.analyzer == "subword":
+        if self.analyzer == "subword" and self._learns:
             self._learn(counts.sample)
-        else:
+            return
+        vars(self).pop("tokenizer_", None)
+        if self.analyzer == "subword":
+            self.tokenizer_ = read_tokenizer(self.tokenizer)
+            vocabulary = piece_ids(self.tokenizer_)
+        elif self._learns:
             vocabulary, _ = self._select(counts, **how)
-            self._set_vocabulary(vocabulary, counts.longest)
+        else:
+            vocabulary = check_vocabulary(self.vocabulary)
+        self._set_vocabulary(vocabulary, counts.longest)
+
+    @property
+    def _learns(self):
+        """Whether the vocabulary comes from the rows and is not given."""
+        given = self.tokenizer if self.analyzer == "subword" else self.vocabulary
+        return given is None
 
     def _select(self, counts, **how):
         return counts.select(plain(self.min_df), self.max_features, **how)
@@ -369,13 +377,10 @@ class SequenceVectorizer(
     def _set_vocabulary(self, vocabulary, longest):
         self.vocabulary_ = vocabulary
         self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
-        self.max_length_ = self._choose_width(longest)
-
-    def _choose_width(self, longest):
-        if self.max_length is not None:
-            return int(self.max_length)
-        roomy = 2 * longest
-        return max(DEFAULT_WIDTH, 1 << (roomy - 1).bit_length() if roomy else 0)
+        self.max_length_ = self.max_length and int(self.max_length)
+        if self.max_length is None:
+            roomy = 1 << max(2 * longest - 1, 0).bit_length()
+            self.max_length_ = max(DEFAULT_WIDTH, roomy)
 
     def _grow(self, other):
         """Put the vocabulary of another fitted vectorizer in front of this one's."""
