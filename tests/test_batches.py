@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklearn_seq2seq._pairs._batches import TrainingBatches, cut, prediction_batches
+from sklearn_seq2seq._pairs._batches import (
+    TrainingBatches,
+    cut,
+    pair_order,
+    prediction_batches,
+)
 from sklearn_seq2seq._pairs._copying import local_ids
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._tokens import UNKNOWN, from_flat
@@ -237,3 +242,21 @@ def test_local_ids_need_no_memory_of_source_times_source():
 
     assert local.tolist() == slow_local_ids(copies, copies)
     assert peak < 2e6
+
+
+@pytest.mark.parametrize("longest", [0, 5, 127, 128, 2**15 - 1, 2**15, 2**17])
+def test_order_of_pairs_goes_up_and_down(longest):
+    rng = np.random.default_rng(0)
+    lowest = max(1, longest - 3)
+    source, target = rng.integers(lowest, lowest + 4, (2, 200 if longest else 0))
+    ties = rng.random(len(source))
+    turns = {n: k % 2 for k, n in enumerate(np.unique(target).tolist())}
+    expected = sorted(
+        range(len(source)),
+        key=lambda i: (
+            target[i],
+            -source[i] if turns[int(target[i])] else source[i],
+            ties[i],
+        ),
+    )
+    assert pair_order(source, target, ties).tolist() == expected

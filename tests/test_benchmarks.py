@@ -19,6 +19,7 @@ from benchmarks import (
     _suite_tasks,
     accuracy,
     attention,
+    corpus,
     defaults,
     scarce_data,
     sentences,
@@ -334,6 +335,24 @@ def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
     (row,) = capsys.readouterr().out.splitlines()
     assert row.startswith("xyz  epochs 1.00")
     assert "ensemble, beam 5" in row
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_corpus_prints_a_row_a_stage(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(corpus, "apart", lambda function, *args: (function(*args), 1))
+    monkeypatch.setattr(corpus, "PIECE", 200)
+    corpus.main(["--pairs", "500", "--folder", str(tmp_path)])
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[1] for row in rows] == [
+        "generate",
+        "encode",
+        "batches",
+        "fit",
+        "predict",
+    ]
+    assert {row[0] for row in rows} == {"500"}
+    assert float(rows[1][5]) == pytest.approx(27, abs=4)  # bytes a pair
+    assert not list(tmp_path.iterdir())
 
 
 def test_defaults_adds_what_is_missing_and_compares(folder, monkeypatch, capsys):

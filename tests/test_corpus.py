@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from sklearn_seq2seq import (
 from sklearn_seq2seq._text import _analyzer, _counts
 from sklearn_seq2seq._tokens import RowViews, gather, lengths, pad
 from sklearn_seq2seq._training._fingerprint import pairs_digest
+from tests import processes
 
 SMALL = {"hidden_size": 8, "embedding_size": 4, "max_epochs": 2, "random_state": 0}
 
@@ -353,6 +355,20 @@ def test_corpus_travels_to_other_processes(pairs, tmp_path):
     )
 
 
+@pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="torch has no torch.distributed"
+)
+def test_processes_train_on_one_corpus(pairs, tmp_path):
+    params = SMALL | {"dropout": 0.0, "early_stopping": True}
+    corpus = PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), model())
+    first, second = processes.together(processes.fit, tmp_path, corpus, None, params)
+    check_same(first, second)
+    one = Seq2SeqTransformer(**params).fit(*pairs)
+    for figure in ("train_loss", "valid_loss"):
+        losses = [[epoch[figure] for epoch in m.history_] for m in (first, one)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
 def analyze(text):
     return text.split("b")
 
@@ -424,3 +440,20 @@ def test_killed_while_writing(pairs, tmp_path):
         PairCorpus(folder)
     corpus = PairCorpus.write(folder, pieces_of(*pairs), model())
     check_same(model().fit(corpus), model().fit(*pairs))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit that is kept to")
+def test_parquet_file_larger_than_the_memory_allowed(tmp_path):
+    script = Path(__file__).parents[1] / "examples" / "larger_than_memory.py"
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", script, "--megabytes", "500"],
+        env=os.environ | {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    written, encoded, trained, predicted, whole = run.stdout.splitlines()
+    assert int(written.split()[0]) >= 500
+    assert all(" MB in use" in line for line in (encoded, trained))
+    assert predicted.startswith("predicted: '")
+    assert whole == "As a whole it is too large."
