@@ -17,11 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import Number, plain, positive, unchanged_on_failure
-from sklearn_seq2seq._text._analyzer import (
-    BLOCK,
-    check_vocabulary,
-    continue_numbering,
-)
+from sklearn_seq2seq._text._analyzer import BLOCK, check_vocabulary, continue_numbering
 from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
 from sklearn_seq2seq._text._counts import TokenCounts
@@ -323,7 +319,7 @@ class SequenceVectorizer(
             numbering = counts.numbering()
             ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
             counts.add(numbering, ids, lengths)
-            vocabulary, new_ids = self._select(counts)
+            vocabulary, new_ids = counts.select(least, self.max_features)
             ids = new_ids[ids]
         # Nothing is assigned before everything has succeeded, so that a failed fit
         # leaves a fitted vectorizer as it was.
@@ -360,7 +356,8 @@ class SequenceVectorizer(
             self.tokenizer_ = read_tokenizer(self.tokenizer)
             vocabulary = piece_ids(self.tokenizer_)
         elif self._learns:
-            vocabulary, _ = self._select(counts, **how)
+            least = plain(self.min_df)
+            vocabulary, _ = counts.select(least, self.max_features, **how)
         else:
             vocabulary = check_vocabulary(self.vocabulary)
         self._set_vocabulary(vocabulary, counts.longest)
@@ -370,9 +367,6 @@ class SequenceVectorizer(
         """Whether the vocabulary comes from the rows and is not given."""
         given = self.tokenizer if self.analyzer == "subword" else self.vocabulary
         return given is None
-
-    def _select(self, counts, **how):
-        return counts.select(plain(self.min_df), self.max_features, **how)
 
     def _set_vocabulary(self, vocabulary, longest):
         self.vocabulary_ = vocabulary
