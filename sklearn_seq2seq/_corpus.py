@@ -146,22 +146,17 @@ class PairCorpus:
                 "folder."
             )
         fitted = hasattr(estimator, "net_")
+        given = estimator.source_vectorizer, estimator.target_vectorizer
         if fitted:
-            reader = estimator._reader
-            given = reader.source.vectorizer, reader.target.vectorizer
-            pieces = PairPieces(pieces, columns, given)
-        else:
-            given = estimator.source_vectorizer, estimator.target_vectorizer
-            pieces = PairPieces(pieces, columns, given)
-            reader = _learn(pieces, estimator)
-        # Whatever cannot be written is known before all is encoded.
-        sides = [_pack(side.vectorizer) for side in (reader.source, reader.target)]
-        manifest = {
-            "format": FORMAT,
-            "copy": reader.copies is not None,
-            "sides": sides,
-        }
+            sides = estimator._reader.source, estimator._reader.target
+            given = [side.vectorizer for side in sides]
+        pieces = PairPieces(pieces, columns, given)
         with _removed_on_failure(folder):
+            reader = estimator._reader if fitted else _learn(pieces, estimator)
+            # Whatever cannot be written is known before all is encoded.
+            sides = [_pack(side.vectorizer) for side in (reader.source, reader.target)]
+            copies = reader.copies is not None
+            manifest = {"format": FORMAT, "copy": copies, "sides": sides}
             manifest |= _encode(folder, pieces, reader, anew=not fitted)
             write_whole(folder / MANIFEST, json.dumps(manifest).encode())
         return cls(folder, trusted=_analyzers(reader))
@@ -173,7 +168,13 @@ class PairCorpus:
         return f"PairCorpus({str(self.folder)!r}: {len(self):,} pairs)"
 
     def __reduce__(self):
-        return _open_corpus, (self.folder, self._trusted)
+        return _open_corpus, (self.folder.absolute(), self._trusted)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError(
+            "A PairCorpus goes to Seq2SeqTransformer.fit, alone and as a whole. All "
+            "else, such as predict, a search or another estimator, takes text."
+        )
 
     def _open(self):
         """The data set of all pairs, its ids in mapped files."""
@@ -336,12 +337,14 @@ def _removed_on_failure(folder):
     folder.mkdir(exist_ok=True)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         for name in ("source", "target", "copies"):
             for part in ("ids", "offsets"):
                 (folder / f"{name}.{part}").unlink(missing_ok=True)
         if new:
             folder.rmdir()
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         raise
 
 
@@ -349,14 +352,12 @@ def _read_manifest(folder):
     try:
         manifest = parse(read_whole(folder / MANIFEST))
     except FileNotFoundError:
-        what = (
-            "is not there"
-            if not folder.is_dir()
-            else (
+        what = "is not there"
+        if folder.is_dir():
+            what = (
                 f"has no {MANIFEST}, which is written last: writing was broken off, or "
                 "this is no corpus. Write it again"
             )
-        )
         raise ValueError(f"{str(folder)!r} {what}.") from None
     except ValueError as error:
         raise ValueError(f"{str(folder / MANIFEST)!r} is damaged: {error}.") from error

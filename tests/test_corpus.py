@@ -17,6 +17,8 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 from sklearn_seq2seq import (
@@ -89,6 +91,7 @@ FEW = SequenceVectorizer(max_features=4)
         ({"max_source_length": 4, "long_source": "truncate_end"}, False),
         ({"max_source_length": 4, "long_source": "truncate_start"}, True),
         ({"max_tokens": 100, "gradient_accumulation_steps": 2}, False),
+        ({"pretrained": ["azq", "b"]}, False),
         (
             {"target_vectorizer": SequenceVectorizer(vocabulary=list("ABCDEFGH "))},
             False,
@@ -97,6 +100,8 @@ FEW = SequenceVectorizer(max_features=4)
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_fit_is_that_in_memory(params, with_weights, pairs, tmp_path):
+    if "pretrained" in params:
+        params = {"pretrained": model().fit(params["pretrained"])}
     weight = np.linspace(0, 2, len(pairs[0])) if with_weights else None
     corpus = PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), model(**params))
     ours = model(**params).fit(corpus, sample_weight=weight)
@@ -328,11 +333,15 @@ def test_write_refuses_and_leaves_nothing(pieces, error, message, tmp_path):
 def test_others_refuse_a_corpus(pairs, tmp_path):
     corpus = PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), model())
     assert repr(corpus).endswith("pairs': 300 pairs)")
-    with pytest.raises(TypeError, match=r"got a? ?PairCorpus"):
-        PairAugmenter().fit_resample(corpus, None)
     fitted = model().fit(corpus)
-    with pytest.raises(TypeError, match="got PairCorpus"):
-        fitted.predict(corpus)
+    for refuse in (
+        lambda: PairAugmenter().fit_resample(corpus, None),
+        lambda: fitted.predict(corpus),
+        lambda: GridSearchCV(model(), {"hidden_size": [4]}).fit(corpus),
+        lambda: make_pipeline(SequenceVectorizer(), model()).fit(corpus),
+    ):
+        with pytest.raises(TypeError, match="alone and as a whole"):
+            refuse()
     with pytest.raises(FileExistsError, match="holds a corpus already"):
         PairCorpus.write(corpus.folder, pieces_of(*pairs), model())
     with pytest.raises(TypeError, match="must be a Seq2SeqTransformer"):
@@ -390,7 +399,9 @@ def test_analyzers_of_a_corpus_have_to_be_trusted(pairs, tmp_path):
 # What is half there
 
 
-@pytest.mark.parametrize("damage", ["no manifest", "cut", "gone", "text", "format"])
+@pytest.mark.parametrize(
+    "damage", ["no manifest", "cut", "gone", "text", "format", "type"]
+)
 def test_half_a_corpus_is_recognised(damage, pairs, tmp_path):
     folder = tmp_path / "pairs"
     PairCorpus.write(folder, pieces_of(*pairs), model())
@@ -403,19 +414,38 @@ def test_half_a_corpus_is_recognised(damage, pairs, tmp_path):
         ids.unlink()
     elif damage == "text":
         manifest.write_text(manifest.read_text()[:-9])
-    else:
+    elif damage == "format":
         manifest.write_text('{"format": "sklearn_seq2seq corpus 9"}')
+    else:
+        manifest.write_text(manifest.read_text().replace("|u1", "|O"))
     message = {
         "no manifest": "which is written last",
         "cut": "has 100 bytes rather than",
         "gone": "has 0 bytes rather than",
         "text": "is damaged",
         "format": "no corpus of this version",
+        "type": "is no type of ids",
     }[damage]
     with pytest.raises(ValueError, match=message):
         PairCorpus(folder)
     with pytest.raises(ValueError, match="is not there"):
         PairCorpus(tmp_path / "elsewhere")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit that is kept to")
+def test_full_disk_leaves_nothing(pairs, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        with pytest.raises(OSError, match=r"too large.*pairs"):
+            PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), model())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "pairs").exists()
+    with pytest.raises(FileNotFoundError, match=r"no.where"):
+        PairCorpus.write(tmp_path / "no" / "where", pieces_of(*pairs), model())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn_seq2seq._tokens import RowViews, lengths
 
 _OFFSET = np.dtype("<i8")
+_IDS = ("|u1", "<u2", "<i4")
 
 
 class TokenWriter:
@@ -72,6 +73,8 @@ def read_tokens(folder, name, n_rows, width, *, dtype, ids, sha256):
     ValueError
         If a file is not there, or has another size.
     """
+    if dtype not in _IDS:
+        raise ValueError(f"{dtype!r:.80} is no type of ids.")
     shapes = (ids, np.dtype(dtype)), (n_rows + 1, _OFFSET)
     maps = []
     for path, (length, kind) in zip(_paths(folder, name), shapes, strict=True):
