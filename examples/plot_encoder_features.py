@@ -26,7 +26,11 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    Seq2SeqAutoencoder,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+)
 from sklearn_seq2seq.datasets import load_pronunciations
 
 words, stressed = load_pronunciations(
@@ -40,28 +44,36 @@ print("words of 1, 2, ... syllables:", *np.bincount(syllables[others])[1:])
 # %%
 # Without attention the decoder sees nothing but the vector, so that everything it needs
 # must be in there. That is much to ask of so small a network.
+network = {
+    "hidden_size": 64,
+    "embedding_size": 32,
+    "batch_size": 16,
+    "learning_rate": 0.004,
+    "max_epochs": 10,
+    "random_state": 0,
+}
 encoder = Seq2SeqTransformer(
-    target_vectorizer=SequenceVectorizer(analyzer="word"),
-    attention=None,
-    hidden_size=64,
-    embedding_size=32,
-    batch_size=16,
-    learning_rate=0.004,
-    max_epochs=10,
-    random_state=0,
+    target_vectorizer=SequenceVectorizer(analyzer="word"), attention=None, **network
 )
 encoder.fit(words[lesson], [phones[row] for row in lesson])
 right = encoder.score(words[others], [phones[row] for row in others])
 print(f"new words pronounced right: {right:.1%}")
 
 # %%
+# An autoencoder of the same words has seen how they are spelled, and nothing else.
+autoencoder = Seq2SeqAutoencoder(**network).fit(words[lesson])
+print(f"new words given back: {autoencoder.score(words[others]):.1%}")
+
+# %%
 # Features for a classifier. In a Pipeline the encoder is frozen: otherwise it would be
-# fitted again, and taught the classifier's answers in place of phones. A union puts its
-# vectors beside counts of one to four letters in a row.
+# fitted again, and taught the classifier's answers in place of phones. (The autoencoder
+# would learn from the classifier's few words alone.) A union puts the encoder's vectors
+# beside counts of one to four letters in a row.
 vectors = make_pipeline(FrozenEstimator(encoder), StandardScaler())
 letters = CountVectorizer(analyzer="char_wb", ngram_range=(1, 4))
 features = {
     "letters": (letters, 1.0),
+    "autoencoder": (spelling, 0.01),
     "encoder": (vectors, 0.01),
     "both": (make_union(vectors, letters), 0.1),
 }
@@ -76,7 +88,7 @@ for name, (transformer, C) in features.items():
                 words[others], syllables[others], train_size=size, random_state=seed
             )
             shares[name][row, seed] = classifier.fit(X, y).score(X_new, y_new)
-    print(f"{name:<8}", *(f"{share:7.1%}" for share in shares[name].mean(axis=1)))
+    print(f"{name:<11}", *(f"{share:7.1%}" for share in shares[name].mean(axis=1)))
 
 # %%
 # Neighbours. The nearest of all words to a few, the word itself left out. They share

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sklearn_seq2seq._augment import PairAugmenter
+    from sklearn_seq2seq._autoencoder import Seq2SeqAutoencoder
     from sklearn_seq2seq._corpus import PairCorpus
     from sklearn_seq2seq._dummy import DummySeq2Seq
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
@@ -25,6 +26,7 @@ __all__ = [
     "ModelFileError",
     "PairAugmenter",
     "PairCorpus",
+    "Seq2SeqAutoencoder",
     "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
@@ -42,6 +44,7 @@ _MODULES = {
     "ModelFileError": "_persistence._file",
     "PairAugmenter": "_augment",
     "PairCorpus": "_corpus",
+    "Seq2SeqAutoencoder": "_autoencoder",
     "Seq2SeqEnsemble": "_ensemble",
     "Seq2SeqTransformer": "_seq2seq_transformer",
     "SequenceVectorizer": "_text._vectorizer",

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch.history import History
 
+from sklearn_seq2seq._autoencoder import Seq2SeqAutoencoder
 from sklearn_seq2seq._dummy import DummySeq2Seq
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._lexicon import LexiconSeq2Seq
@@ -518,6 +519,14 @@ register(ColumnVectorizer, _pack_columns, _unpack_columns)
 
 register(
     Seq2SeqTransformer,
+    _pack_transformer,
+    _unpack_transformer,
+    _transformer_params,
+    _accept_transformer,
+)
+
+register(
+    Seq2SeqAutoencoder,
     _pack_transformer,
     _unpack_transformer,
     _transformer_params,

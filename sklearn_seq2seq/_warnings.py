@@ -54,7 +54,7 @@ def _search(frame):
     """The outermost call of joblib that a frame is part of, and whether in a worker."""
     search, in_worker = None, False
     while frame is not None:
-        if _library(frame) == "joblib":
+        if frame.f_globals.get("__name__") == "joblib.parallel":
             in_worker = True
             if frame.f_code.co_name == "__call__":
                 caller = frame.f_locals.get("self")

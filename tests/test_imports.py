@@ -52,6 +52,7 @@ MAY_IMPORT = {
         "_text",
         "_training",
     },
+    "_autoencoder": {"_seq2seq_transformer"},
     "_ensemble": {*SHARED, "_decoding", "_seq2seq_transformer", "_text", "_training"},
     "_lexicon_entries": {*SHARED, "_decoding", "_pairs"},
     "_lexicon": {
@@ -63,6 +64,7 @@ MAY_IMPORT = {
     },
     "_saved_estimators": {
         *SHARED,
+        "_autoencoder",
         "_dummy",
         "_ensemble",
         "_lexicon",

@@ -18,6 +18,7 @@ from sklearn_seq2seq._pairs._sides import (
     id_side,
     learn_text,
     shared_sides,
+    warn_of_classes,
 )
 from sklearn_seq2seq._text._check_input import (
     check_even,
@@ -211,6 +212,8 @@ def learn_pairs(
     if target.is_text:
         target.vectorizer._warn_lost(target_rows, "y")
     check_consistent_length(tokens, target_tokens)
+    if y is not X:
+        warn_of_classes(source_rows, target_rows, source, target)
     if share_embeddings:
         before = source, target
         source, target = shared_sides(source, target)

@@ -12,8 +12,11 @@ from sklearn.base import clone
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_lists
+from sklearn_seq2seq._warnings import warn, warn_of_data
+
+# Targets are taken for class labels if there are so few, each of so many sources.
+MOST_CLASSES, SOURCES_OF_A_CLASS = 20, 10
 
 
 def grow_source(side, tokens, old, rows):
@@ -122,6 +125,33 @@ def id_side(tokens, name, ndim=2, strings=None):
                 "digits, pass them as strings.",
             )
     return Side(None, size, tokens.shape[1], ndim, strings)
+
+
+def warn_of_classes(source_rows, target_rows, source, target):
+    """Warn where targets look like the labels of a classifier that comes after.
+
+    That is: at most `MOST_CLASSES` distinct ones, each for so many distinct sources.
+    """
+    of_columns = source.has_columns or target.has_columns
+    if of_columns or not (target.is_text or target.ndim == 1):
+        return
+    n_classes = len(_distinct(target_rows))
+    if not 1 < n_classes <= MOST_CLASSES:
+        return
+    n_sources = len(_distinct(source_rows))
+    if n_sources >= SOURCES_OF_A_CLASS * n_classes:
+        warn_of_data(
+            f"Targets look like class labels: y has {n_classes} distinct values for "
+            f"{n_sources} distinct sources, and fit learns to write them. In front of "
+            "a classifier, use Seq2SeqAutoencoder, which ignores y."
+        )
+
+
+def _distinct(rows):
+    """The set of rows of text or ids, checked."""
+    if not isinstance(rows, list):
+        rows = as_lists(rows)
+    return set(rows if isinstance(rows[0], str) else map(tuple, rows))
 
 
 def shared_sides(source, target):

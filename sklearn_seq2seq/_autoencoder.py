@@ -1,0 +1,147 @@
+"""`Seq2SeqAutoencoder`: each sequence to a vector of fixed length, as features."""
+
+import inspect
+
+from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+
+
+def _section(first, end):
+    """Part of the parent's documentation; empty where Python runs without any."""
+    text = Seq2SeqTransformer.__doc__ or ""
+    start = text.find(f"    {first}\n    -")
+    return text[start : text.find(f"    {end}\n    -")].strip()
+
+
+def _signature(**defaults):
+    """The parent's parameters with other defaults, as scikit-learn looks for them."""
+    signature = inspect.signature(Seq2SeqTransformer.__init__)
+    parameters = dict(signature.parameters)
+    for name, default in defaults.items():
+        parameters[name] = parameters[name].replace(default=default)
+    return signature.replace(parameters=parameters.values())
+
+
+class Seq2SeqAutoencoder(Seq2SeqTransformer):
+    __doc__ = f"""Encoder-decoder that learns to give back its sources.
+
+    What it learns is `transform`: a vector of fixed length for each sequence, of which
+    the decoder can make the sequence again. As a step in front of a classifier or
+    regressor it makes features of text, where `Seq2SeqTransformer` would take the
+    classes for targets and learn to spell them. It is `Seq2SeqTransformer` but for
+    two things: `y` is ignored, and `attention` is None by default, so that the vector
+    has to hold everything.
+
+    {_section("Parameters", "See Also").replace('default="additive"', "default=None")}
+
+    See Also
+    --------
+    Seq2SeqTransformer : The same with targets, from `y`.
+    sklearn.feature_extraction.text.TfidfVectorizer : Features without an order, at no
+        cost: what these features have to beat.
+
+    {_section("References", "Examples")}
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_seq2seq import Seq2SeqAutoencoder
+    >>> words = ["abab", "ab", "abb", "cd", "cdd", "cdcd"]
+    >>> encoder = Seq2SeqAutoencoder(hidden_size=16, random_state=0)
+    >>> pipe = make_pipeline(encoder, LogisticRegression())
+    >>> pipe.fit(words, ["left"] * 3 + ["right"] * 3).predict(["aba", "ccd"])
+    array(['left', 'right'], dtype='<U5')
+    """
+
+    def __init__(self, **params):
+        super().__init__(**{"attention": None, **params})
+
+    __init__.__signature__ = _signature(attention=None)
+
+    def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
+        """Learn the vocabulary and train the network to give back each source.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for `Seq2SeqTransformer.fit`.
+        y : object, default=None
+            Ignored, present for API consistency.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            How much each source counts in the loss.
+        groups : array-like, shape (n_samples,) or (n_samples, k), default=None
+            Sources of one group stay on one side of the internal validation split.
+        validation_data : tuple (X, y), default=None
+            Sources to validate on after every epoch; `y` is ignored.
+
+        Returns
+        -------
+        self : Seq2SeqAutoencoder
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            As `Seq2SeqTransformer.fit`.
+        """
+        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 2:
+            validation_data = validation_data[0], None
+        return super().fit(
+            X,
+            sample_weight=sample_weight,
+            groups=groups,
+            validation_data=validation_data,
+        )
+
+    def partial_fit(self, X, y=None, *, sample_weight=None):
+        """Train `max_epochs` more on these sources.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            The sources, as for `fit`.
+        y : object, default=None
+            Ignored, present for API consistency.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            As for `fit`.
+
+        Returns
+        -------
+        self : Seq2SeqAutoencoder
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        return super().partial_fit(X, sample_weight=sample_weight)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Share of sources that are given back whole.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources.
+        y : object, default=None
+            Ignored, present for API consistency.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Between 0 and 1, the best.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            As `predict`.
+        """
+        return super().score(X, sample_weight=sample_weight)
+
+    def _as_read(self, X, y=None):
+        return super()._as_read(X)
