@@ -70,6 +70,7 @@ print(f"new words given back: {autoencoder.score(words[others]):.1%}")
 # would learn from the classifier's few words alone.) A union puts the encoder's vectors
 # beside counts of one to four letters in a row.
 vectors = make_pipeline(FrozenEstimator(encoder), StandardScaler())
+spelling = make_pipeline(FrozenEstimator(autoencoder), StandardScaler())
 letters = CountVectorizer(analyzer="char_wb", ngram_range=(1, 4))
 features = {
     "letters": (letters, 1.0),

@@ -36,8 +36,7 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     See Also
     --------
     Seq2SeqTransformer : The same with targets, from `y`.
-    sklearn.feature_extraction.text.TfidfVectorizer : Features without an order, at no
-        cost: what these features have to beat.
+    sklearn.feature_extraction.text.TfidfVectorizer : What its features have to beat.
 
     {_section("References", "Examples")}
 
