@@ -286,7 +286,7 @@ class LexiconSeq2Seq(
 
         Returns
         -------
-        table : DataFrame, or Bunch of ndarray where pandas is not installed
+        table : DataFrame, or record array where pandas is not installed
             As of `Seq2SeqTransformer.predict_nbest`, and with a column `entry`: whether
             the target is an entry. The probability of an entry is 1; that of others is
             what the model says, which knows of no entries.

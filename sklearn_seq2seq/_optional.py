@@ -2,6 +2,8 @@
 
 from importlib import import_module
 
+import numpy as np
+
 
 def import_optional(module, extra):
     """Import `module`, or say which extra of this package brings it.
@@ -32,11 +34,9 @@ def import_optional(module, extra):
 
 
 def as_table(columns):
-    """A DataFrame of columns by name, or a Bunch where pandas is not installed."""
+    """A DataFrame of columns by name, or a record array where there is no pandas."""
     try:
         import pandas as pd
     except ImportError:
-        from sklearn.utils import Bunch
-
-        return Bunch(**columns)
+        return np.rec.fromarrays(list(columns.values()), names=list(columns))
     return pd.DataFrame(columns)

@@ -965,7 +965,7 @@ class Seq2SeqTransformer(
 
         Returns
         -------
-        table : DataFrame, or Bunch of ndarray where pandas is not installed
+        table : DataFrame, or record array where pandas is not installed
             One row for each target token, with the columns
 
             - row: the pair's place in `X`, from 0;

@@ -190,7 +190,7 @@ class PredictionMixin:
 
         Returns
         -------
-        table : DataFrame, or Bunch of ndarray where pandas is not installed
+        table : DataFrame, or record array where pandas is not installed
             One row for each target, best first, with the columns
 
             - row: the source's place in `X`, from 0;
@@ -267,7 +267,7 @@ class PredictionMixin:
 
         Returns
         -------
-        table : DataFrame, or Bunch of ndarray where pandas is not installed
+        table : DataFrame, or record array where pandas is not installed
             As of `predict_nbest`, `rank` being the number of the draw. Probabilities
             are the model's own, whatever the temperature.
 
