@@ -271,7 +271,7 @@ def documented_commands():
     """What the pages call, ``(module, options)`` of each."""
     for page in PAGES:
         text = page.read_text("utf8").replace("\\\n", " ")
-        command = r"^\$ (?:\w+=\S+ )*python -m (benchmarks\S*)(.*)$"
+        command = r"^\$ (?:\w+=\S+ )*(?:python|torchrun \S+) -m (benchmarks\S*)(.*)$"
         yield from re.findall(command, text, re.M)
 
 

@@ -1,7 +1,9 @@
 """Searches over the processes of a cluster: joblib's backends of Dask and Ray."""
 
 import os
+import runpy
 import signal
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -145,6 +147,14 @@ def test_validation_and_ensemble_on_dask_equal_one_process(client, words, shoute
     with joblib.parallel_config("dask"):
         for ours, expected in zip(results(), in_one, strict=True):
             assert np.array_equal(ours, expected)
+
+
+def test_example_searches_on_dask(client, tmp_path):
+    path = Path(__file__).parents[1] / "examples" / "dask_search.py"
+    search_on = runpy.run_path(path)["search_on"]
+    found = search_on(client, tmp_path, n_samples=30, max_epochs=1)
+    assert len(found.cv_results_["params"]) == 4
+    assert len(list(tmp_path.iterdir())) == 13  # of 12 fits and the final one
 
 
 def test_dask_gives_each_process_one_thread(client):

@@ -1,14 +1,18 @@
 """One fit in several processes."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq import PairCorpus, Seq2SeqTransformer, load
 from sklearn_seq2seq.metrics import get_scorer
 from tests import processes
 from tests.processes import SignalAt, StopAt, together
@@ -222,6 +226,33 @@ def test_other_rows_or_parameters_are_refused(words, shouted, tmp_path):
     arguments = processes.fit_own, tmp_path, words, shouted, SMALL | {}, own
     errors = processes.results(processes.start(*arguments), tmp_path)
     assert "number 1, has other parameter learning_rate" in str(errors[1])
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_example(tmp_path):
+    script = Path(__file__).parents[1] / "examples" / "distributed_fit.py"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    options = ["--pairs", "60", "--epochs", "1", "--save", tmp_path / "model"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [*command, "--standalone", script, *options],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("2 processes: ")
+    assert load(tmp_path / "model").device == "auto"
+
+
+def test_corpus_on_disk_equals_pairs_in_memory(words, shouted, tmp_path):
+    one = Seq2SeqTransformer(**SMALL).fit(words, shouted)
+    pairs = list(zip(words, shouted, strict=True))
+    corpus = PairCorpus.write(tmp_path / "corpus", lambda: [pairs], one)
+    first, second = together(processes.fit, tmp_path, corpus, None, SMALL)
+    assert_same(first, second)
+    assert_close(first, one)
 
 
 def test_group_must_have_been_begun(words, shouted):
