@@ -1,11 +1,57 @@
-"""Where estimators are documented."""
+"""How notebooks show estimators: where they are documented, parameters in groups."""
+
+import inspect
+import re
 
 
 class DocumentationMixin:
-    """Links an estimator, as notebooks show it, to its page of the documentation."""
+    """Links an estimator to its page, and groups its parameters as its docstring."""
 
     _doc_link_module = "sklearn_seq2seq"
     _doc_link_template = (
         "https://sklearn-seq2seq.readthedocs.io/en/stable/generated/"
         "{estimator_module}.{estimator_name}.html"
     )
+
+    def _get_params_html(self, *args, **kwargs):
+        """Show parameters under the headings of the docstring, where it has any."""
+        params = super()._get_params_html(*args, **kwargs)
+        groups = parameter_groups(type(self))
+        if len(groups) > 1:
+            names = [name for group in groups.values() for name in group]
+            # Subclasses may have other parameters than the docstring.
+            known = [name for name in names if name in params]
+            params.data = {name: params[name] for name in [*known, *params]}
+            table = with_headings(params._html_repr(), list(params), groups)
+            params._html_repr = lambda: table
+        return params
+
+
+def parameter_groups(estimator_class):
+    """Names of parameters by the heading that they have in the class's docstring.
+
+    A heading is a capitalised word in a line of its own. The first parameters have
+    none, and are under "".
+    """
+    docstring = inspect.getdoc(estimator_class) or ""
+    _, _, section = docstring.partition("Parameters\n----------\n")
+    section = re.split(r"\n.+\n---", section)[0]
+    # Descriptions are indented.
+    lines = re.findall(r"(?m)^(\w+)(?: : .*)?$", section)
+    groups = {"": (names := [])}
+    for name in lines:
+        if name[0].isupper():
+            names = groups[name] = []
+        else:
+            names.append(name)
+    return groups
+
+
+def with_headings(table, names, groups):
+    """Put a row with its heading above the first parameter of each group."""
+    start, *rows = re.split(r"(?=<tr\b)", table)
+    above = {group[0]: heading for heading, group in groups.items() if heading}
+    for k, name in enumerate(names):
+        if name in above:
+            rows[k] = f'<tr><th colspan="3">{above[name]}</th></tr>\n{rows[k]}'
+    return start + "".join(rows)

@@ -119,13 +119,60 @@ class Seq2SeqTransformer(
         characters, takes lists as tokens, and numbers as token ids.
     target_vectorizer : SequenceVectorizer, default=None
         The same for targets. None without `y` means that of the source.
+    hidden_size : int, default=192
+        Units of each layer and direction.
+    attention : {"dot", "general", "additive", "hard"}, default="additive"
+        How the decoder looks back at the source: at a weighted mean of its positions
+        [3]_ [4]_, or, "hard", at one position for each target token, summed exactly
+        over all alignments [10]_ [11]_. None leaves it the fixed-length vector alone.
+    copy : bool, default=False
+        Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
+        Subwords must then be the same on both sides. Any token of a source can then
+        be read: the source vectorizer's `handle_unknown` has no say.
+    learning_rate : float, default=0.002
+        Step size, the highest of the schedule.
+    max_epochs : int, default=30
+        Passes over the pairs.
+    early_stopping : bool, default=False
+        Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
+        `validation_data`) and stop when the score there no longer improves. With one
+        pair, or one group, there is no validation.
+    beam_width : int, default=1
+        Hypotheses kept in decoding; 1 is greedy.
+    random_state : int, RandomState instance or None, default=None
+        Determines the first weights, the order of pairs, dropout and the validation
+        split. Global random state is neither used nor changed.
+
+    Text
+
+    max_source_length : "auto" or int, default=None
+        Most tokens of a source that is read at once. "auto" is the longest source of
+        training, None sets no limit.
+    long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
+        What becomes of longer sources: a ValueError; the end or the start is left
+        unread; or `predict` reads them in pieces, cut at the end of a sentence or at
+        white space where there is any in the second half, and joins the predictions;
+        `max_length`, `min_length` and `no_repeat_ngram_size` are then about each piece.
+        A warning counts them. Pairs are never cut into chunks: `fit` then reads them
+        whole, other methods refuse them.
+    share_embeddings : bool, default=False
+        Whether both sides have one vocabulary, the union, and one embedding table.
+    source_vectors : array-like or mapping, default=None
+        Pretrained token vectors of length `embedding_size`: a mapping from token to
+        vector, or an array of one row for each id. Tokens without one keep their
+        random start; a warning says how many.
+    target_vectors : array-like or mapping, default=None
+        The same for targets.
+    freeze_vectors : bool, default=False
+        Whether tables with pretrained vectors stay as they are, and a tied output too.
+
+    Network
+
     cell : {"lstm", "gru", "rnn"}, default="lstm"
         Recurrent unit of the encoder, and of the decoder unless `decoder_cell` says
         otherwise.
     decoder_cell : {"lstm", "gru", "rnn"}, default=None
         Recurrent unit of the decoder; None means `cell`.
-    hidden_size : int, default=192
-        Units of each layer and direction.
     num_layers : int, default=1
         Layers of the encoder, and of the decoder.
     embedding_size : int, default=128
@@ -135,10 +182,6 @@ class Seq2SeqTransformer(
     reverse_source : bool, default=False
         Whether the encoder reads the source from its end [1]_. Of no effect with
         `bidirectional`.
-    attention : {"dot", "general", "additive", "hard"}, default="additive"
-        How the decoder looks back at the source: at a weighted mean of its positions
-        [3]_ [4]_, or, "hard", at one position for each target token, summed exactly
-        over all alignments [10]_ [11]_. None leaves it the fixed-length vector alone.
     attention_order : {0, 1}, default=1
         Whether the position of hard attention depends on the one before.
     monotonic : bool, default=False
@@ -146,29 +189,20 @@ class Seq2SeqTransformer(
     input_feeding : bool, default=False
         Whether the attention's context goes into the decoder's next step. Steps are
         then taken one by one, which is slower.
-    copy : bool, default=False
-        Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
-        Subwords must then be the same on both sides. Any token of a source can then
-        be read: the source vectorizer's `handle_unknown` has no say.
-    share_embeddings : bool, default=False
-        Whether both sides have one vocabulary, the union, and one embedding table.
     tie_output : bool, default=False
         Whether the output layer's weights are the target embedding table [9]_.
-    source_vectors, target_vectors : array-like or mapping, default=None
-        Pretrained token vectors of length `embedding_size`: a mapping from token to
-        vector, or an array of one row for each id. Tokens without one keep their
-        random start; a warning says how many.
-    freeze_vectors : bool, default=False
-        Whether tables with pretrained vectors stay as they are, and a tied output too.
+    dropout : float, default=0.3
+        Share of values dropped in training: of embeddings, between layers, and before
+        the output.
+
+    Training
+
     pretrained : Seq2SeqTransformer or FrozenEstimator of one, default=None
         A fitted model to start from, such as an autoencoder of sources that have no
         targets. Its source vocabulary is kept and that of `X` added, its encoder and
         the token vectors are taken, and of the decoder each part of the same shape;
         token by token, as the tokens are called. What makes clones (searches,
         cross-validation, ensembles) needs ``sklearn.frozen.FrozenEstimator(model)``.
-    dropout : float, default=0.3
-        Share of values dropped in training: of embeddings, between layers, and before
-        the output.
     unknown_dropout : float, default=0.0
         Share of source tokens made unknown in training, so that the network learns what
         to do with unknown ones.
@@ -182,8 +216,6 @@ class Seq2SeqTransformer(
         the model's own [7]_. A pair goes from the first to the second over the epochs.
     optimizer : str or torch optimiser class, default="adam"
         "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta" or "sgd".
-    learning_rate : float, default=0.002
-        Step size, the highest of the schedule.
     lr_schedule : str, torch scheduler class or skorch LRScheduler, default="cosine"
         "constant", "cosine" (warm-up over 5 % of the steps, then down to 0),
         "inverse_sqrt" (the same warm-up) or "plateau" (halved when the validation score
@@ -195,19 +227,18 @@ class Seq2SeqTransformer(
     max_tokens : int, default=None
         Most positions of a training batch, source and target, padding included; long
         pairs make smaller batches.
-    max_epochs : int, default=30
-        Passes over the pairs.
-    max_time : float, default=None
-        Seconds after which training ends, within an epoch if need be.
     gradient_clip : float, default=5.0
         Largest norm of a step's gradient; None does not clip.
     gradient_accumulation_steps : int, default=1
         Batches whose gradients make one training step: that of a batch so many times
         as large, in the memory of one.
-    early_stopping : bool, default=False
-        Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
-        `validation_data`) and stop when the score there no longer improves. With one
-        pair, or one group, there is no validation.
+    warm_start : bool, default=False
+        Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
+
+    Stopping
+
+    max_time : float, default=None
+        Seconds after which training ends, within an epoch if need be.
     validation_fraction : float, default=0.1
         Share of pairs, or groups, held out, at least one.
     n_iter_no_change : int, default=10
@@ -219,8 +250,9 @@ class Seq2SeqTransformer(
         any of scikit-learn's `scoring` on decoded targets, names of
         `sklearn_seq2seq.metrics.get_scorer_names` among them; of several the first
         decides. After `fit` the model is that of the best epoch.
-    beam_width : int, default=1
-        Hypotheses kept in decoding; 1 is greedy.
+
+    Decoding
+
     length_penalty : float, default=0.0
         Exponent a of the length penalty: hypotheses of n positions are ranked by
         log-probability over ``((5 + n) / 6) ** a`` [8]_.
@@ -229,16 +261,6 @@ class Seq2SeqTransformer(
         and for sources longer than any in training proportionally more, for sources
         without tokens none unless training had some; a float is a multiple of the
         source's tokens. Predictions that it ends are counted in a warning.
-    max_source_length : "auto" or int, default=None
-        Most tokens of a source that is read at once. "auto" is the longest source of
-        training, None sets no limit.
-    long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
-        What becomes of longer sources: a ValueError; the end or the start is left
-        unread; or `predict` reads them in pieces, cut at the end of a sentence or at
-        white space where there is any in the second half, and joins the predictions;
-        `max_length`, `min_length` and `no_repeat_ngram_size` are then about each piece.
-        A warning counts them. Pairs are never cut into chunks: `fit` then reads them
-        whole, other methods refuse them.
     min_length : int, default=0
         Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
@@ -258,6 +280,9 @@ class Seq2SeqTransformer(
         Predictions of lower probability become `abstain`.
     abstain : object, default=None
         What stands for a prediction that is not made.
+
+    Running
+
     device : str or torch.device, default="auto"
         "auto" takes CUDA, else MPS, else the CPU. "distributed" trains in all processes
         of `torch.distributed` together, each of which calls `fit` with the same pairs
@@ -275,15 +300,10 @@ class Seq2SeqTransformer(
     checkpoint_minutes : float, default=None
         The state is also written when the last writing was so many minutes ago, in the
         middle of an epoch too.
-    warm_start : bool, default=False
-        Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
     callbacks : list of skorch callbacks, default=None
         Called in training, for instance ``skorch.callbacks.TensorBoard(writer)``. Each
         fit works on shallow copies: what is passed stays as it is, but a writer or a
         list that it holds is the same.
-    random_state : int, RandomState instance or None, default=None
-        Determines the first weights, the order of pairs, dropout and the validation
-        split. Global random state is neither used nor changed.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -358,31 +378,34 @@ class Seq2SeqTransformer(
     _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
         "source_vectorizer": [HasMethods(["fit_transform", "transform"]), None],
         "target_vectorizer": [HasMethods(["fit_transform", "inverse_transform"]), None],
+        "hidden_size": [positive()],
+        "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
+        "copy": ["boolean"],
+        "learning_rate": [positive(Real)],
+        "max_epochs": [positive()],
+        "early_stopping": ["boolean"],
+        "random_state": ["random_state"],
+        "share_embeddings": ["boolean"],
+        "source_vectors": ["array-like", dict, HasMethods(["keys"]), None],
+        "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
+        "freeze_vectors": ["boolean"],
         "cell": [StrOptions(set(CELLS))],
         "decoder_cell": [StrOptions(set(CELLS)), None],
-        "hidden_size": [positive()],
         "num_layers": [positive()],
         "embedding_size": [positive(), None],
         "bidirectional": ["boolean"],
         "reverse_source": ["boolean"],
-        "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
         "attention_order": [Number(Integral, 0, 1, closed="both")],
         "monotonic": ["boolean"],
         "input_feeding": ["boolean"],
-        "copy": ["boolean"],
-        "share_embeddings": ["boolean"],
         "tie_output": ["boolean"],
-        "source_vectors": ["array-like", dict, HasMethods(["keys"]), None],
-        "target_vectors": ["array-like", dict, HasMethods(["keys"]), None],
-        "freeze_vectors": ["boolean"],
-        "pretrained": [BaseEstimator, None],
         "dropout": [Number(Real, 0, 1, closed="left")],
+        "pretrained": [BaseEstimator, None],
         "unknown_dropout": [Number(Real, 0, 1, closed="left")],
         "encoder_loss_weight": [Number(Real, 0, 1, closed="left")],
         "label_smoothing": [Number(Real, 0, 1, closed="left")],
         "teacher_forcing": [Number(Real, 0, 1, closed="both"), tuple],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "learning_rate": [positive(Real)],
         "lr_schedule": [
             StrOptions({"constant", "cosine", "inverse_sqrt", "plateau"}),
             HasMethods(["on_train_begin"]),
@@ -390,25 +413,22 @@ class Seq2SeqTransformer(
         ],
         "weight_decay": [non_negative(Real)],
         "max_tokens": [positive(), None],
-        "max_epochs": [positive()],
-        "max_time": [positive(Real), None],
         "gradient_clip": [positive(Real), None],
         "gradient_accumulation_steps": [positive()],
-        "early_stopping": ["boolean"],
+        "warm_start": ["boolean"],
+        "max_time": [positive(Real), None],
         "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [positive()],
         "tol": [non_negative(Real)],
         "scoring": [str, callable, list, tuple, dict],
-        **DECODING_CONSTRAINTS,
         "device": [str, torch.device],
         "precision": [StrOptions(set(PRECISIONS))],
         "checkpoint": [str, HasMethods(["__fspath__"]), None],
         "checkpoint_interval": [positive()],
         "checkpoint_minutes": [positive(Real), None],
-        "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
-        "random_state": ["random_state"],
         "verbose": ["verbose"],
+        **DECODING_CONSTRAINTS,
     }
 
     def __init__(
@@ -416,49 +436,51 @@ class Seq2SeqTransformer(
         *,
         source_vectorizer=None,
         target_vectorizer=None,
+        hidden_size=192,
+        attention="additive",
+        copy=False,
+        learning_rate=0.002,
+        max_epochs=30,
+        early_stopping=False,
+        beam_width=1,
+        random_state=None,
+        max_source_length=None,
+        long_source="error",
+        share_embeddings=False,
+        source_vectors=None,
+        target_vectors=None,
+        freeze_vectors=False,
         cell="lstm",
         decoder_cell=None,
-        hidden_size=192,
         num_layers=1,
         embedding_size=128,
         bidirectional=True,
         reverse_source=False,
-        attention="additive",
         attention_order=1,
         monotonic=False,
         input_feeding=False,
-        copy=False,
-        share_embeddings=False,
         tie_output=False,
-        source_vectors=None,
-        target_vectors=None,
-        freeze_vectors=False,
-        pretrained=None,
         dropout=0.3,
+        pretrained=None,
         unknown_dropout=0.0,
         encoder_loss_weight=0.0,
         label_smoothing=0.1,
         teacher_forcing=1.0,
         optimizer="adam",
-        learning_rate=0.002,
         lr_schedule="cosine",
         weight_decay=0.0,
         batch_size=32,
         max_tokens=None,
-        max_epochs=30,
-        max_time=None,
         gradient_clip=5.0,
         gradient_accumulation_steps=1,
-        early_stopping=False,
+        warm_start=False,
+        max_time=None,
         validation_fraction=0.1,
         n_iter_no_change=10,
         tol=1e-4,
         scoring="loss",
-        beam_width=1,
         length_penalty=0.0,
         max_length="auto",
-        max_source_length=None,
-        long_source="error",
         min_length=0,
         no_repeat_ngram_size=None,
         banned_tokens=None,
@@ -471,56 +493,56 @@ class Seq2SeqTransformer(
         checkpoint=None,
         checkpoint_interval=1,
         checkpoint_minutes=None,
-        warm_start=False,
         callbacks=None,
-        random_state=None,
         verbose=0,
     ):
         self.source_vectorizer = source_vectorizer
         self.target_vectorizer = target_vectorizer
+        self.hidden_size = hidden_size
+        self.attention = attention
+        self.copy = copy
+        self.learning_rate = learning_rate
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.beam_width = beam_width
+        self.random_state = random_state
+        self.max_source_length = max_source_length
+        self.long_source = long_source
+        self.share_embeddings = share_embeddings
+        self.source_vectors = source_vectors
+        self.target_vectors = target_vectors
+        self.freeze_vectors = freeze_vectors
         self.cell = cell
         self.decoder_cell = decoder_cell
-        self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.embedding_size = embedding_size
         self.bidirectional = bidirectional
         self.reverse_source = reverse_source
-        self.attention = attention
         self.attention_order = attention_order
         self.monotonic = monotonic
         self.input_feeding = input_feeding
-        self.copy = copy
-        self.share_embeddings = share_embeddings
         self.tie_output = tie_output
-        self.source_vectors = source_vectors
-        self.target_vectors = target_vectors
-        self.freeze_vectors = freeze_vectors
-        self.pretrained = pretrained
         self.dropout = dropout
+        self.pretrained = pretrained
         self.unknown_dropout = unknown_dropout
         self.encoder_loss_weight = encoder_loss_weight
         self.label_smoothing = label_smoothing
         self.teacher_forcing = teacher_forcing
         self.optimizer = optimizer
-        self.learning_rate = learning_rate
         self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_tokens = max_tokens
-        self.max_epochs = max_epochs
-        self.max_time = max_time
         self.gradient_clip = gradient_clip
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self.early_stopping = early_stopping
+        self.warm_start = warm_start
+        self.max_time = max_time
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.scoring = scoring
-        self.beam_width = beam_width
         self.length_penalty = length_penalty
         self.max_length = max_length
-        self.max_source_length = max_source_length
-        self.long_source = long_source
         self.min_length = min_length
         self.no_repeat_ngram_size = no_repeat_ngram_size
         self.banned_tokens = banned_tokens
@@ -533,9 +555,7 @@ class Seq2SeqTransformer(
         self.checkpoint = checkpoint
         self.checkpoint_interval = checkpoint_interval
         self.checkpoint_minutes = checkpoint_minutes
-        self.warm_start = warm_start
         self.callbacks = callbacks
-        self.random_state = random_state
         self.verbose = verbose
 
     # Learning

@@ -13,6 +13,7 @@ from numpydoc.validate import ERROR_MSGS, validate
 
 import sklearn_seq2seq
 from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._documentation import parameter_groups
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -222,10 +223,43 @@ def documented():
                     yield f"{module}.{name}.{method}"
 
 
+WITH_HEADINGS = {
+    "sklearn_seq2seq.Seq2SeqTransformer",
+    "sklearn_seq2seq.Seq2SeqAutoencoder",
+}
+
+
 @pytest.mark.parametrize("name", list(documented()))
 def test_docstring_is_numpydoc(name):
     errors = [error for error in validate(name)["errors"] if error[0] not in LEFT_OUT]
+    if name in WITH_HEADINGS:
+        # numpydoc takes the headings among the parameters for parameters.
+        (unknown,) = (text for code, text in errors if code == "PR02")
+        headings = set(parameter_groups(Seq2SeqTransformer)) - {""}
+        assert set(re.findall(r"'(\w+)'", unknown)) == headings
+        errors = [error for error in errors if error[0] not in {"PR02", "PR04", "PR07"}]
     assert not errors
+
+
+def test_parameters_stand_in_groups_in_the_order_of_the_signature():
+    groups = parameter_groups(Seq2SeqTransformer)
+    assert list(groups) == [
+        "",
+        "Text",
+        "Network",
+        "Training",
+        "Stopping",
+        "Decoding",
+        "Running",
+    ]
+    assert len(groups[""]) == 10
+    documented = [name for names in groups.values() for name in names]
+    signature = list(inspect.signature(Seq2SeqTransformer).parameters)
+    assert documented == signature
+    stored = re.findall(
+        r"self\.(\w+) = \1", inspect.getsource(Seq2SeqTransformer.__init__)
+    )
+    assert stored == signature
 
 
 def test_codes_left_out_exist():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import (
@@ -17,6 +17,7 @@ from sklearn_seq2seq import (
     Seq2SeqTransformer,
     SequenceVectorizer,
 )
+from sklearn_seq2seq._documentation import parameter_groups
 
 TINY = {"hidden_size": 4, "embedding_size": 3, "max_epochs": 1}
 COLUMNS = ColumnVectorizer([("lemma", SequenceVectorizer(), 0)])
@@ -84,6 +85,20 @@ def test_fitted_pipeline_and_columns_are_shown():
     text = shown(pipeline.fit([("ab", "x")], ["c"]))
     assert "lemma" in text
     assert "target_vectorizer_: vocabulary of 3" in text
+
+
+@pytest.mark.skipif(
+    not hasattr(BaseEstimator, "_get_params_html"),
+    reason="this scikit-learn shows no table of parameters",
+)
+def test_parameters_are_shown_in_groups_in_the_order_of_the_docstring():
+    page = Seq2SeqTransformer(abstain="?", copy=True)._repr_html_()
+    table = page[page.index('<table class="parameters-table') : page.index("</table>")]
+    rows = re.findall(r'copyToClipboard\(\'(\w+)\'|<th colspan="3">(\w+)', table)
+    groups = parameter_groups(Seq2SeqTransformer)
+    expected = [row for group in groups.items() for row in (group[0], *group[1])]
+    assert [name or heading for name, heading in rows] == expected[1:]
+    assert table.count("user-set") == 2
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS[:-1])
