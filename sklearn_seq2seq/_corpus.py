@@ -2,9 +2,8 @@
 
 import copy
 import json
-import re
-import warnings
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from sklearn_seq2seq._files import read_whole, write_whole
@@ -23,7 +22,6 @@ from sklearn_seq2seq._persistence._values import Packer, Unpacker
 from sklearn_seq2seq._saved_estimators import VECTORIZERS
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._columns import ColumnVectorizer
-from sklearn_seq2seq._warnings import warn
 
 FORMAT = "sklearn_seq2seq corpus 1"
 
@@ -259,14 +257,14 @@ def _encode(folder, pieces, reader, *, anew):
         # Tokens that no vocabulary holds have numbers of their own.
         kinds = dict.fromkeys(("source", "target", "copies"), "<i4")
     quiet = _silent_of_what_was_left_out(reader) if anew else reader
-    notes, n_rows = _Notes(), 0
+    n_rows = 0
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(TokenWriter(folder, name, kind))
             for name, kind in kinds.items()
         }
-        for naming, X, y in pieces:
-            with naming, notes.taken():
+        for reading, X, y in pieces:
+            with reading:
                 rows = reader.source.check(X, "X"), reader.target.check(y, "y")
                 dataset = quiet.pairs(*rows)
                 if anew and not n_rows:
@@ -278,7 +276,7 @@ def _encode(folder, pieces, reader, *, anew):
         raise ValueError(
             "pieces has no rows. A function must open the pieces anew at every call."
         )
-    notes.say()
+    pieces.say_warnings()
     tokens = {name: writer.describe() for name, writer in writers.items()}
     return {"pairs": n_rows, "tokens": tokens}
 
@@ -286,48 +284,23 @@ def _encode(folder, pieces, reader, *, anew):
 def _silent_of_what_was_left_out(reader):
     """A reader that does not warn of tokens which `min_df` has left out."""
     quiet = copy.copy(reader)
-    for name in ("source", "target"):
-        side = copy.copy(getattr(reader, name))
-        side.vectorizer = copy.copy(side.vectorizer)
-        if isinstance(side.vectorizer, ColumnVectorizer):
-            side.vectorizer.transformers_ = [
-                (name, _silent(vectorizer), column)
-                for name, vectorizer, column in side.vectorizer.transformers_
-            ]
-        else:
-            side.vectorizer = _silent(side.vectorizer)
-        setattr(quiet, name, side)
+    quiet.source, quiet.target = (
+        replace(side, vectorizer=_silent(side.vectorizer))
+        for side in (reader.source, reader.target)
+    )
     return quiet
 
 
 def _silent(vectorizer):
-    if not vectorizer._learns:
-        return vectorizer
-    return copy.copy(vectorizer).set_params(handle_unknown="silent")
-
-
-class _Notes:
-    """Warnings of many pieces, each kind said once."""
-
-    def __init__(self):
-        self.pieces = 0
-        self.found = {}
-
-    @contextmanager
-    def taken(self):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-        for message in {str(warning.message) for warning in caught}:
-            kind = re.sub(r"\d+", "", message.partition(";")[0])
-            first, _, n = self.found.get(kind, (self.pieces, message, 0))
-            self.found[kind] = first, self.found.get(kind, (0, message))[1], n + 1
-        self.pieces += 1
-
-    def say(self):
-        for piece, message, n in self.found.values():
-            more = f" {n - 1} more pieces have the like." if n > 1 else ""
-            warn(f"In piece {piece}: {message}{more}")
+    silent = copy.copy(vectorizer)
+    if isinstance(vectorizer, ColumnVectorizer):
+        silent.transformers_ = [
+            (name, _silent(own), column)
+            for name, own, column in vectorizer.transformers_
+        ]
+    elif vectorizer._learns:
+        silent.handle_unknown = "silent"
+    return silent
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+import tokenizers
 import torch
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -235,6 +236,18 @@ def test_what_min_df_leaves_out_is_no_news(pairs, tmp_path):
         warnings.simplefilter("always")
         PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), estimator)
     assert all("Reading loses something" in str(w.message) for w in said)
+
+
+def test_what_a_tokenizer_loses_is_said_once(pairs, tmp_path):
+    lower = tokenizers.normalizers.Lowercase()
+    pieces = SequenceVectorizer(analyzer="subword", max_features=270).fit(pairs[0])
+    given = tokenizers.Tokenizer.from_str(pieces.tokenizer_)
+    given.normalizer = lower
+    vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=given)
+    estimator = model(target_vectorizer=vectorizer)
+    with pytest.warns(UserWarning, match=r"does not give back.*4 more pieces") as said:
+        PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), estimator)
+    assert len(said) == 1
 
 
 def test_checkpoint_knows_the_corpus_by_its_manifest(pairs, tmp_path):

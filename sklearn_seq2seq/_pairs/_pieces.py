@@ -1,5 +1,7 @@
 """Pairs that come in pieces: their two sides, and how to read them, learned."""
 
+import re
+import warnings
 from contextlib import contextmanager
 
 from sklearn_seq2seq._pairs._copying import CopyTable
@@ -12,6 +14,7 @@ from sklearn_seq2seq._pairs._sides import (
 )
 from sklearn_seq2seq._text._check_input import check_columns, is_raw, take_column
 from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._warnings import warn
 
 
 class PairPieces:
@@ -42,6 +45,7 @@ class PairPieces:
             )
         self.pieces = pieces
         self.columns = columns
+        self.warned = {}
         self.whole = [isinstance(v, ColumnVectorizer) for v in vectorizers]
 
     def check_can_be_read_twice(self):
@@ -54,35 +58,47 @@ class PairPieces:
             )
 
     def __iter__(self):
-        """Yield ``(context that names the piece in errors, sources, targets)``."""
+        """Yield ``(context in which to read a piece, its sources, its targets)``."""
         pieces = self.pieces() if callable(self.pieces) else self.pieces
         row = 0
         for number, piece in enumerate(pieces):
-            where = f"piece {number}, which begins with row {row}"
-            with _named(where):
+            with self._reading(number, row):
                 table = check_columns(piece)
                 n_rows = len(table)
-                if not n_rows:
-                    continue
-                sides = [
-                    table
-                    if whole and not isinstance(table, list)
-                    else take_column(table, column, name)
-                    for whole, column, name in zip(
-                        self.whole, self.columns, ("source", "target"), strict=True
-                    )
-                ]
-            yield _named(where), *sides
-            row += n_rows
+                sides = self._sides(table) if n_rows else None
+            if n_rows:
+                yield self._reading(number, row), *sides
+                row += n_rows
 
+    def _sides(self, table):
+        frame = not isinstance(table, list)
+        return [
+            table if frame and whole else take_column(table, column, name)
+            for whole, column, name in zip(
+                self.whole, self.columns, ("source", "target"), strict=True
+            )
+        ]
 
-@contextmanager
-def _named(where):
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"In {where}: {error}") from error
+    @contextmanager
+    def _reading(self, number, row):
+        """Name the piece in errors, and keep its warnings for `say_warnings`."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                yield
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                where = f"In piece {number}, which begins with row {row}"
+                raise kind(f"{where}: {error}") from error
+        for message in dict.fromkeys(str(warning.message) for warning in caught):
+            kind = re.sub(r"\d+", "", message.partition(";")[0])
+            self.warned.setdefault(kind, []).append((number, message))
+
+    def say_warnings(self):
+        """Say what pieces were warned of: each kind once, with its first message."""
+        for (number, message), *more in self.warned.values():
+            alike = f" {len(more)} more pieces have the like." if more else ""
+            warn(f"In piece {number}: {message}{alike}")
 
 
 def learn_pieces(
@@ -104,8 +120,8 @@ def learn_pieces(
         source_vectorizer = start.source.vectorizer
     given = source_vectorizer, target_vectorizer
     vectorizers, counts = [None, None], [None, None]
-    for naming, *pair in pieces:
-        with naming:
+    for reading, *pair in pieces:
+        with reading:
             for k, (data, name) in enumerate(zip(pair, ("X", "y"), strict=True)):
                 if vectorizers[k] is None:
                     if given[k] is None and not is_raw(data):
