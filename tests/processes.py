@@ -9,10 +9,11 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 
 import torch
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 from torch import distributed
 
-from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq import Seq2SeqEnsemble, Seq2SeqTransformer
 
 # One process imports everything; those of the tests are forks of it.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -127,3 +128,12 @@ def fit_loudly(X, y, params, own):
     with redirect_stderr(printed), redirect_stdout(printed):
         fit_own(X, y, params, own)
     return printed.getvalue()
+
+
+def fit_many(X, y, params, device="distributed"):
+    """What the members of an ensemble, and of a search, predict."""
+    model = Seq2SeqTransformer(device=device, **params)
+    grid = {"learning_rate": [0.01, 0.02]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise")
+    ensemble = Seq2SeqEnsemble(model, n_estimators=2, random_state=0)
+    return [list(fitted.fit(X, y).predict(X)) for fitted in (search, ensemble)]

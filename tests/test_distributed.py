@@ -246,6 +246,12 @@ def test_torchrun_starts_the_example(tmp_path):
     assert load(tmp_path / "model").device == "auto"
 
 
+def test_search_and_ensemble_go_on_in_every_process(words, shouted, tmp_path):
+    params = SMALL | {"max_epochs": 1}
+    found = together(processes.fit_many, tmp_path, words, shouted, params)
+    assert found[0] == found[1] == processes.fit_many(words, shouted, params, "cpu")
+
+
 def test_corpus_on_disk_equals_pairs_in_memory(words, shouted, tmp_path):
     one = Seq2SeqTransformer(**SMALL).fit(words, shouted)
     pairs = list(zip(words, shouted, strict=True))

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from skorch.callbacks import Callback
+from torch import distributed
 
 from sklearn_seq2seq import Seq2SeqTransformer, load
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._network._layers import Dropout, Randomness, initialise
 from sklearn_seq2seq._network._recurrent import Recurrent, State
 from sklearn_seq2seq._training._cuda_graphs import StepGraphs
+from sklearn_seq2seq._training._distributed import Processes
 from sklearn_seq2seq._training._net import Seq2SeqNet
 
 pytestmark = [
@@ -303,3 +305,26 @@ def test_copies_train_on(words, shouted):
     model = small().fit(words, shouted)
     twin = copy.deepcopy(model).partial_fit(words, shouted)
     assert_close(twin, model.partial_fit(words, shouted))
+
+
+def test_distributed_fit_of_one_process_is_that_of_cuda(words, shouted, tmp_path):
+    if not distributed.is_nccl_available():
+        pytest.skip("torch has no NCCL here")
+    store = (tmp_path / "group").as_uri()
+    distributed.init_process_group("nccl", init_method=store, rank=0, world_size=1)
+    try:
+        model = small(device="distributed").fit(words, shouted)
+        assert next(model.net_.module_.parameters()).is_cuda
+        processes = Processes("distributed")
+        processes.count = 2  # so that there are messages, though to itself
+        module, loss = model.net_.module_, torch.tensor(0.5, device="cuda")
+        for weight in module.parameters():
+            weight.grad = weight.detach().clone()
+        assert processes.add_gradients(module, loss) == 0.5
+        assert all(torch.equal(w.grad, w) for w in module.parameters())
+        assert processes.total(1.0, True) == [1.0, 1.0]
+        assert processes.of_first(lambda: "seed") == "seed"
+        processes.share(module)
+    finally:
+        distributed.destroy_process_group()
+    assert_close(model, small().fit(words, shouted))

@@ -118,6 +118,11 @@ class Seq2SeqNet(NeuralNet):
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
 
+    def on_batch_end(self, net, training=False, **kwargs):
+        """End training where one of the processes has got Ctrl-C."""
+        if training:
+            self.processes_.raise_interrupts()
+
     def on_epoch_end(self, net, **kwargs):
         """Refuse weights that the epoch's last step has ruined."""
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
@@ -243,8 +248,6 @@ class Seq2SeqNet(NeuralNet):
                 sums["exact"] += exact
                 sums["rows"] += n_rows
             self.notify("on_batch_end", batch=batch, training=training, **step)
-            if training:
-                self.processes_.raise_interrupts()
         if 0 < sums["batches"] == sums["skipped"]:
             what = f"gradients left the range of {self.precision} in every batch"
             raise DivergenceError(self._divergence(what))
