@@ -26,7 +26,6 @@ from sklearn_seq2seq._decoding._decode import (
     Member,
     decode,
     longest_targets,
-    width,
 )
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
@@ -956,7 +955,7 @@ class Seq2SeqTransformer(
         if y is None:
             found = decode(model, params, X, whole="attention_weights")
             (data,) = found.datasets
-            target = found.decoded.best(width(found.decoded, reader.target))
+            target = found.decoded.best
             dataset = reader.dataset(data.source, target, data.copies)
         else:
             rows = reader.check_sources(X, self)
@@ -1029,7 +1028,9 @@ class Seq2SeqTransformer(
         if network.decoder.attention is None:
             found = align_by_edits(read, target[0])
         else:
-            found = _inference.alignments(network, dataset, params.batch_size)
+            found = _inference.alignments(
+                network, dataset, batch_size=params.batch_size
+            )
         return as_table(alignment_columns(found, source, target, first))
 
     def __sklearn_is_fitted__(self):

@@ -274,15 +274,51 @@ def unpad(padded, width):
     -------
     csr_array of int32, shape (n_samples, width)
     """
-    live = np.logical_and.accumulate(padded != BOUNDARY, axis=1)
-    return from_flat(padded[live], live.sum(axis=1), width)
+    ids, counts = flatten(padded)
+    return from_flat(ids, counts, width)
+
+
+def flatten(padded):
+    """Ids before each row's first zero, one row after the other, and their number."""
+    live = np.logical_and.accumulate(padded != BOUNDARY, axis=-1)
+    return padded[live].astype(np.int32), live.sum(axis=-1)
+
+
+def from_parts(parts, shape, width, make=from_flat):
+    """Token array of sequences that were made in parts, never padded to one length.
+
+    Parameters
+    ----------
+    parts : list of (ndarray of int, ndarray of int32, ndarray of int)
+        Samples of the part, shape (n_rows,), and of `flatten` the ids and the number of
+        tokens, shape (n_rows, k), of the first k sequences of each.
+    shape : (int, int)
+        Samples, and sequences of each.
+    width : int
+        Columns of the result, at least.
+    make : callable, default=from_flat
+
+    Returns
+    -------
+    token array, shape (n_samples * n_sequences, width)
+    """
+    counts = np.zeros(shape, dtype=np.int64)
+    for rows, _, some in parts:
+        counts[rows, : some.shape[1]] = some
+    starts = row_ends(counts.ravel())[:-1].reshape(shape)
+    ids = np.empty(counts.sum(), dtype=np.int32)
+    for rows, flat, some in parts:
+        shift = starts[rows, : some.shape[1]].ravel() - row_ends(some.ravel())[:-1]
+        ids[np.arange(len(flat)) + np.repeat(shift, some.ravel())] = flat
+    return make(ids, counts.ravel(), max(width, int(counts.max(initial=0))))
 
 
 def equal_rows(tokens, others):
     """Whether each row has the same tokens as its counterpart, bool of (n_samples,)."""
-    same = lengths(tokens) == lengths(others)
-    pairs = pad(tokens, same.nonzero()[0])[0], pad(others, same.nonzero()[0])[0]
-    same[same] = (pairs[0] == pairs[1]).all(axis=1)
+    counts = lengths(tokens)
+    same = counts == lengths(others)
+    data, other_data = (x.data[np.repeat(same, lengths(x))] for x in (tokens, others))
+    same[np.repeat(same.nonzero()[0], counts[same])[data != other_data]] = False
     return same
 
 

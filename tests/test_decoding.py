@@ -525,7 +525,10 @@ def test_copying_ranks_no_sequence_twice(fitted):
     for row, part in table.groupby("row"):
         assert set("".join(part["sequence"])) <= set("abcd") | set(X[row])
     wide = fitted("copy").predict_nbest(X, 30)
-    assert wide["sequence"].tolist() == table["sequence"].tolist()
+    # Ties in all but the last bit may change places, or the last place of all.
+    figures = [found["log_probability"].to_numpy() for found in (wide, table)]
+    assert figures[0] == pytest.approx(figures[1], abs=1e-5)
+    assert sorted(wide["sequence"][:20]) == sorted(table["sequence"][:20])
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 
 from sklearn_seq2seq._text._check_input import list_rows
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, pad
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths
 from sklearn_seq2seq._warnings import warn
 
 
@@ -114,17 +114,22 @@ def read_prefix(prefix, target, n_rows):
 
 def check_begins_member(prefixes, members):
     """Refuse a prefix with which none of the allowed outputs begins."""
-    padded, _ = pad(members)
     sizes = lengths(prefixes)
     for size in np.unique(sizes):
-        starts = {row.tobytes() for row in padded[:, :size]}
+        # Only members that are long enough, whole up to there.
+        long_enough = np.flatnonzero(lengths(members) >= size)
+        starts = {row.tobytes() for row in _starts(members, long_enough, size)}
         rows = np.flatnonzero(sizes == size)
-        some, _ = pad(prefixes, rows)
-        for row, start in zip(rows, some[:, :size], strict=True):
+        for row, start in zip(rows, _starts(prefixes, rows, size), strict=True):
             if start.tobytes() not in starts:
                 raise ValueError(
                     f"The prefix of row {row} begins none of allowed_outputs."
                 )
+
+
+def _starts(tokens, rows, size):
+    """The first `size` tokens of rows that have so many, shape (n_rows, size)."""
+    return tokens.data[tokens.indptr[rows][:, None] + np.arange(size)]
 
 
 def read_closed_set(outputs, target, banned):
@@ -166,18 +171,19 @@ def trie_edges(tokens):
     ndarray of int64, shape (n_edges, 3)
         Node, token and child, sorted; node 0 is the root, token 0 an end.
     """
-    padded, _ = pad(tokens)
-    padded = np.unique(padded, axis=0)
-    nodes = np.zeros(len(padded), dtype=np.int64)
-    alive = np.ones(len(padded), dtype=bool)
-    edges, n_nodes = [], 1
-    for column in padded.T:
-        pairs = np.stack((nodes[alive], column[alive]), axis=1)
-        found, index = np.unique(pairs, axis=0, return_inverse=True)
+    data, counts = np.append(tokens.data, 0), lengths(tokens)
+    alive = np.arange(tokens.shape[0])
+    nodes = np.zeros(len(alive), dtype=np.int64)  # where those alive are
+    edges, n_nodes, depth = [], 1, 0
+    while len(alive):
+        more = counts[alive] > depth
+        column = np.where(more, data[tokens.indptr[alive] + depth * more], 0)
+        found, index = np.unique(
+            np.stack((nodes, column), axis=1), axis=0, return_inverse=True
+        )
         children = n_nodes + np.arange(len(found))
         edges.append(np.column_stack((found, children)))
-        nodes[alive] = children[index.reshape(-1)]
-        n_nodes += len(found)
-        alive &= column != 0
+        nodes, alive = children[index.reshape(-1)][more], alive[more]
+        n_nodes, depth = n_nodes + len(found), depth + 1
     edges = np.concatenate(edges)
     return edges[np.lexsort((edges[:, 1], edges[:, 0]))]

@@ -139,9 +139,8 @@ class Found:
 
     def best(self, model, params):
         """Best targets of the whole sources: ``(tokens, strings)``."""
-        tokens = self.decoded.best(width(self.decoded, model.target))
         rows = np.arange(len(self.datasets[0]))
-        tokens, strings = self.without_unknown(model, params, rows, tokens)
+        tokens, strings = self.without_unknown(model, params, rows, self.decoded.best)
         if self.pieces is None:
             return tokens, strings
         return join_pieces(self.pieces[0], tokens, strings, model.target)
@@ -208,6 +207,8 @@ def decode(
         strategy=strategy or params.strategy(n_best),
         n_best=n_best,
         batch_size=params.batch_size,
+        beam_width=n_best if strategy else max(params.beam_width, n_best),
+        width=target.width,
         options=options,
     )
     if not quiet:
@@ -302,14 +303,15 @@ def _search_options(model, params, banned, prefix, n_rows):
         if members is not None:
             check_begins_member(tokens, members)
         least = np.maximum(least, lengths(tokens))
-        prefixes = torch.from_numpy(pad(tokens)[0]).to(device)
+        prefixes = tokens
 
     def options(rows):
         constraints = list(fixed)
         if edges is not None:
             constraints.append(_constraints.Trie(edges, len(rows)))
         if prefixes is not None:
-            constraints.append(_constraints.Prefix(prefixes[rows]))
+            some = torch.from_numpy(pad(prefixes, rows)[0]).to(device)
+            constraints.append(_constraints.Prefix(some))
         return {
             "min_length": params.min_length if members is None else 0,
             "emit_unknown": emits_unknown,
@@ -317,13 +319,6 @@ def _search_options(model, params, banned, prefix, n_rows):
         }
 
     return options, least
-
-
-def width(decoded, target):
-    """Columns of the token array of predictions."""
-    if target.is_text:
-        return max(target.width, decoded.tokens.shape[2])
-    return target.width
 
 
 def _warn_capped(capped, limits, pieces):

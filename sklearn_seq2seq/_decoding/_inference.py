@@ -7,15 +7,18 @@ back, so that a row's result is the same in any order and company.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import wraps
 
 import numpy as np
 import torch
+from scipy import sparse
 
 from sklearn_seq2seq._decoding import _constraints, _search, _strategies
+from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._network._losses import log_probabilities, position_mask
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._dataset import to_device
-from sklearn_seq2seq._tokens import canonical_order, pad, unpad
+from sklearn_seq2seq._tokens import canonical_order, flatten, from_parts, pad
 
 # Without gradients to keep, so many times the rows of a training batch fit as well. On
 # a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
@@ -28,30 +31,62 @@ ROWS_ON_GPU = 512
 ROW_POSITIONS = 64
 
 
+def enough_memory(function):
+    """Say what to lower where a batch needs more memory than there is."""
+
+    @wraps(function)
+    def checked(*args, batch_size, **kwargs):
+        try:
+            return function(*args, batch_size=batch_size, **kwargs)
+        except (MemoryError, RuntimeError) as error:
+            if not is_lack_of_memory(error):
+                raise
+            raise MemoryError(
+                "Not enough memory for a batch of predictions. Lower batch_size (now "
+                f"{batch_size}), or beam_width or n_best."
+            ) from error
+
+    return checked
+
+
 @dataclass
 class Decoded:
     """Result of a search over a data set, best first.
 
     Attributes
     ----------
-    tokens : ndarray of int64, shape (n_samples, n_best, n_steps)
-        Zero-terminated.
+    tokens : csr_array of int32, shape (n_samples * n_best, width)
+        Each sample's sequences one after the other.
     log_probs : ndarray of float, shape (n_samples, n_best)
         Minus infinity where a row has fewer hypotheses.
     capped : ndarray of bool, shape (n_samples, n_best)
         Whether the limit, not the model, ended the sequence.
     """
 
-    tokens: np.ndarray
+    tokens: sparse.csr_array
     log_probs: np.ndarray
     capped: np.ndarray
 
-    def best(self, width):
+    @property
+    def best(self):
         """Token array of every row's best hypothesis."""
-        return unpad(self.tokens[:, 0], width)
+        n_best = self.log_probs.shape[1]
+        return self.tokens if n_best == 1 else self.tokens[::n_best]
 
 
-def decode(networks, dataset, *, limits, strategy, n_best, batch_size, options=None):
+@enough_memory
+def decode(
+    networks,
+    dataset,
+    *,
+    limits,
+    strategy,
+    n_best,
+    batch_size,
+    beam_width=1,
+    width=1,
+    options=None,
+):
     """Search for each row's best targets.
 
     Parameters
@@ -68,6 +103,10 @@ def decode(networks, dataset, *, limits, strategy, n_best, batch_size, options=N
         Hypotheses to return.
     batch_size : int
         Training rows of a batch; some times as many are decoded at once.
+    beam_width : int, default=1
+        Hypotheses of each row.
+    width : int, default=1
+        Columns of the token array, at least.
     options : callable, default=None
         From rows to further keyword arguments of `_search.search`.
 
@@ -79,7 +118,7 @@ def decode(networks, dataset, *, limits, strategy, n_best, batch_size, options=N
     device = device_of(networks[0])
     limits = np.asarray(limits, dtype=np.int64)
     parts = []
-    for rows in _source_batches(first, rows_at_once(batch_size, device)):
+    for rows in _source_batches(first, rows_at_once(batch_size, device), beam_width):
         batches = [to_device(data.sources(rows), device) for data in dataset]
         with torch.inference_mode():
             states = [
@@ -102,20 +141,19 @@ def decode(networks, dataset, *, limits, strategy, n_best, batch_size, options=N
         )
         tokens = _name_copies(found.tokens[:, :n_best].cpu().numpy(), first, rows)
         log_probs = found.log_probs[:, :n_best].cpu().numpy()
-        parts.append((rows, tokens, log_probs, found.capped[:, :n_best].cpu().numpy()))
-    return _scatter(parts, len(first))
+        capped = found.capped[:, :n_best].cpu().numpy()
+        parts.append(((rows, *flatten(tokens)), log_probs, capped))
+    return _scatter(parts, len(first), width)
 
 
-def _scatter(parts, n_samples):
-    n_best = max(part[1].shape[1] for part in parts)
-    n_steps = max(part[1].shape[2] for part in parts)
-    tokens = np.zeros((n_samples, n_best, n_steps), dtype=np.int64)
+def _scatter(parts, n_samples, width):
+    n_best = max(log_probs.shape[1] for _, log_probs, _ in parts)
     log_probs = np.full((n_samples, n_best), -np.inf, dtype=np.float64)
     capped = np.zeros((n_samples, n_best), dtype=bool)
-    for rows, some, scores, caps in parts:
-        tokens[rows, : some.shape[1], : some.shape[2]] = some
+    for (rows, *_), scores, caps in parts:
         log_probs[rows, : scores.shape[1]] = scores
         capped[rows, : caps.shape[1]] = caps
+    tokens = from_parts([part[0] for part in parts], log_probs.shape, width)
     return Decoded(tokens, log_probs, capped)
 
 
@@ -155,9 +193,10 @@ def _mean_step(networks):
     return step
 
 
+@enough_memory
 def decode_vectors(network, vectors, *, limit, batch_size, width):
     """Greedily decode fixed-length vectors; return the token array."""
-    tokens = np.zeros((len(vectors), limit + 1), dtype=np.int64)
+    parts = []
     device = device_of(network)
     for rows in cut(np.arange(len(vectors)), None, rows_at_once(batch_size, device)):
         # A plain torch.from_numpy would share, and warn of, read-only memory.
@@ -166,10 +205,11 @@ def decode_vectors(network, vectors, *, limit, batch_size, width):
             state = network.start_from_vector(some)
         limits = torch.full((len(rows),), limit, device=device)
         found = _search.search(network.step, state, limits, _strategies.Greedy())
-        tokens[rows, : found.tokens.shape[2]] = found.tokens[:, 0].cpu().numpy()
-    return unpad(tokens, width)
+        parts.append((rows, *flatten(found.tokens.cpu().numpy())))
+    return from_parts(parts, (len(vectors), 1), width)
 
 
+@enough_memory
 @torch.inference_mode()
 def encode(network, dataset, *, batch_size):
     """The fixed-length vector of every row, float32 of shape (n_samples, F)."""
@@ -184,6 +224,7 @@ def encode(network, dataset, *, batch_size):
     return vectors
 
 
+@enough_memory
 @torch.inference_mode()
 def token_log_probs(networks, dataset, *, batch_size):
     """Log-probability of each position of given targets.
@@ -227,10 +268,13 @@ def attention_weights(network, dataset, *, batch_size):
     list of ndarray of float32, shape (target positions, source positions)
         Boundaries included; rows sum to 1. Of hard attention the posterior.
     """
-    return [weights for weights, _ in alignments(network, dataset, batch_size)]
+    return [
+        weights for weights, _ in alignments(network, dataset, batch_size=batch_size)
+    ]
 
 
-def alignments(network, dataset, batch_size):
+@enough_memory
+def alignments(network, dataset, *, batch_size):
     """Weights of each pair, as of `attention_weights`, and the best alignment.
 
     Returns
@@ -262,8 +306,9 @@ def rows_at_once(batch_size, device):
     return n_rows if device.type == "cpu" else max(n_rows, ROWS_ON_GPU)
 
 
-def _source_batches(dataset, n_rows):
-    return prediction_batches(dataset.source, n_rows, ROW_POSITIONS * n_rows)
+def _source_batches(dataset, n_rows, beam_width=1):
+    most = ROW_POSITIONS * n_rows // beam_width
+    return prediction_batches(dataset.source, n_rows, most)
 
 
 def _pair_batches(dataset, batch_size):

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference, _strategies
-from sklearn_seq2seq._decoding._decode import DecodingParameters, decode, width
+from sklearn_seq2seq._decoding._decode import DecodingParameters, decode
 from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
 from sklearn_seq2seq._fitting import (
     Number,
@@ -27,7 +27,7 @@ from sklearn_seq2seq._fitting import (
 )
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._text._check_input import readable_twice
-from sklearn_seq2seq._tokens import as_tokens, equal_rows, lengths, unpad
+from sklearn_seq2seq._tokens import as_tokens, equal_rows, lengths
 from sklearn_seq2seq.metrics._pairs import check_weight
 
 # What each parameter of decoding may be.
@@ -349,7 +349,7 @@ class PredictionMixin:
         decoded = found.decoded
         there = decoded.log_probs > -np.inf
         row, rank = np.nonzero(there)
-        tokens = unpad(decoded.tokens[there], width(decoded, model.target))
+        tokens = decoded.tokens[np.flatnonzero(there)]
         tokens, strings = found.without_unknown(model, params, row, tokens)
         log_probability = decoded.log_probs[there]
         columns = {

@@ -21,7 +21,14 @@ from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
 from sklearn_seq2seq._pairs._long_sources import Pieces, shorten
 from sklearn_seq2seq._text._check_input import readable_twice
-from sklearn_seq2seq._tokens import UNKNOWN, TokenRows, lengths, pad
+from sklearn_seq2seq._tokens import (
+    UNKNOWN,
+    TokenRows,
+    flatten,
+    from_parts,
+    lengths,
+    pad,
+)
 from sklearn_seq2seq._warnings import warn
 from sklearn_seq2seq.runtime._constraints import Ban, Copies, NoRepeat, Prefix, Trie
 from sklearn_seq2seq.runtime._network import States, log_mean_exp
@@ -42,8 +49,8 @@ class Decoded:
 
     Attributes
     ----------
-    ids : ndarray of int64 ``(N, K, T)``
-        Zero-terminated.
+    ids : TokenRows of shape ``(N * K, width)``
+        Each source's hypotheses one after the other.
     log_probs : ndarray of float64 ``(N, K)``
         Minus infinity where a row has fewer hypotheses.
     capped : ndarray of bool ``(N, K)``
@@ -60,7 +67,7 @@ class Decoded:
         Source tokens that are not to be copied.
     """
 
-    ids: np.ndarray
+    ids: TokenRows
     log_probs: np.ndarray
     capped: np.ndarray
     strings: list
@@ -69,12 +76,9 @@ class Decoded:
     pieces: list[Pieces] | None
     banned: set
 
-    def tokens(self, rows, ranks, target):
+    def tokens(self, rows, ranks):
         """Token rows of some hypotheses."""
-        ids = self.ids[rows, ranks]
-        live = np.logical_and.accumulate(ids != 0, axis=1)
-        width = max(target.width, ids.shape[1]) if target.is_text else target.width
-        return TokenRows(ids[live], live.sum(axis=1), width)
+        return self.ids[rows * self.log_probs.shape[1] + ranks]
 
     @property
     def confidence(self):
@@ -119,16 +123,17 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     limits = np.maximum(limits, least)
     n_rows = ROWS_FACTOR * params["batch_size"]
     parts = []
-    for batch in prediction_batches(sources[0].tokens, n_rows, ROW_POSITIONS * n_rows):
+    most = ROW_POSITIONS * n_rows // max(params["beam_width"], n_best)
+    for batch in prediction_batches(sources[0].tokens, n_rows, most):
         some = [s[batch] for s in sources]
         ids, *scores = _search(
             members, params, some, limits[batch], n_best, options(batch)
         )
         ids = members[0].name_copies(ids[:, :n_best], some[0])
-        parts.append((batch, ids, *(x[:, :n_best] for x in scores)))
+        parts.append(((batch, *flatten(ids)), *(x[:, :n_best] for x in scores)))
     if target.is_text:
         barred = barred | {target.vectorizer._token_strings()[id_] for id_ in banned}
-    scattered = _scatter(parts, len(limits))
+    scattered = _scatter(parts, len(limits), target.width)
     found = Decoded(*scattered, strings, rows, sources, pieces, barred)
     capped = found.capped[:, 0] & (limits > 0)
     if not target.is_text:  # no longer than the arrays given to `fit`
@@ -160,16 +165,14 @@ def _search(members, params, sources, limits, n_best, options):
     return search(step, states, limits, strategy, **options)
 
 
-def _scatter(parts, n_samples):
-    n_best = max(ids.shape[1] for _, ids, *_ in parts)
-    n_steps = max(ids.shape[2] for _, ids, *_ in parts)
-    ids = np.zeros((n_samples, n_best, n_steps), dtype=np.int64)
+def _scatter(parts, n_samples, width):
+    n_best = max(log_probs.shape[1] for _, log_probs, _ in parts)
     log_probs = np.full((n_samples, n_best), -np.inf)
     capped = np.zeros((n_samples, n_best), dtype=bool)
-    for rows, some, scores, caps in parts:
-        ids[rows, : some.shape[1], : some.shape[2]] = some
+    for (rows, *_), scores, caps in parts:
         log_probs[rows, : scores.shape[1]] = scores
         capped[rows, : caps.shape[1]] = caps
+    ids = from_parts([part[0] for part in parts], log_probs.shape, width, TokenRows)
     return ids, log_probs, capped
 
 
@@ -234,14 +237,14 @@ def _options(params, target, banned, prefix, n_rows):
         if members is not None:
             check_begins_member(tokens, members)
         least = np.maximum(least, lengths(tokens))
-        prefixes, _ = pad(tokens)
+        prefixes = tokens
 
     def options(rows):
         constraints = list(fixed)
         if edges is not None:
             constraints.append(Trie(edges, len(rows)))
         if prefixes is not None:
-            constraints.append(Prefix(prefixes[rows]))
+            constraints.append(Prefix(pad(prefixes, rows)[0]))
         return {
             "min_length": params["min_length"] if members is None else 0,
             "emit_unknown": emits_unknown,

@@ -112,7 +112,7 @@ class Predictor:
             written.
         """
         found = self._decode(X, prefix=prefix)
-        rows = np.arange(len(found.ids))
+        rows = np.arange(len(found.log_probs))
         tokens, strings = self._known(found, rows, np.zeros_like(rows))
         if found.pieces is not None:
             tokens, strings = join_pieces(
@@ -215,7 +215,7 @@ class Predictor:
 
     def _known(self, found, rows, ranks):
         """Token rows of some hypotheses, as `replace_unknown` wants them."""
-        tokens = found.tokens(rows, ranks, self._target)
+        tokens = found.tokens(rows, ranks)
         if self._params["replace_unknown"] != "copy":
             return tokens, found.strings
         return replace_unknown(self._members, self._params, found, rows, tokens)
