@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sklearn_seq2seq._lexicon import LexiconSeq2Seq
     from sklearn_seq2seq._onnx._export import export_onnx
     from sklearn_seq2seq._persistence._file import ModelFileError
-    from sklearn_seq2seq._saved_estimators import load, save
+    from sklearn_seq2seq._persistence._save_load import load, save
     from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
     from sklearn_seq2seq._text._columns import ColumnVectorizer
     from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
@@ -49,8 +49,8 @@ _MODULES = {
     "Seq2SeqTransformer": "_seq2seq_transformer",
     "SequenceVectorizer": "_text._vectorizer",
     "export_onnx": "_onnx._export",
-    "load": "_saved_estimators",
-    "save": "_saved_estimators",
+    "load": "_persistence._save_load",
+    "save": "_persistence._save_load",
 }
 _SUBPACKAGES = ("datasets", "inspection", "metrics", "runtime")
 

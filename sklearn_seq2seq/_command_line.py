@@ -61,7 +61,21 @@ def main(argv=None):
 def _parser():
     parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True, metavar="command")
+    _add_fit(commands)
+    _add_predict(commands)
+    _add_score(commands)
+    info = _command(commands, _info, "say what a file holds, without loading it")
+    info.add_argument("model", help="a saved model")
+    info.add_argument(
+        "--params", action="store_true", help="list all parameters as well"
+    )
+    export = _command(commands, _export, "write a model as an ONNX bundle")
+    _add_model(export)
+    export.add_argument("bundle", help="the file to write")
+    return parser
 
+
+def _add_fit(commands):
     fit = _command(commands, _fit, "train a model on pairs and save it")
     _add_pairs(fit)
     fit.add_argument("model", help="the file to write")
@@ -78,6 +92,8 @@ def _parser():
         "--validation", metavar="PAIRS", help="pairs to validate on after every epoch"
     )
 
+
+def _add_predict(commands):
     predict = _command(commands, _predict, "read sources, one a line, write targets")
     _add_model(predict)
     _add_lexicon(predict)
@@ -99,6 +115,8 @@ def _parser():
         help=f"lines to read at once; 1 at a terminal, otherwise {_BLOCK}",
     )
 
+
+def _add_score(commands):
     score = _command(commands, _score, "compare a model's predictions with pairs")
     _add_model(score)
     _add_pairs(score)
@@ -110,17 +128,6 @@ def _parser():
         metavar="NAME",
         help="scorers of sklearn_seq2seq.metrics; by default exact_match",
     )
-
-    info = _command(commands, _info, "say what a file holds, without loading it")
-    info.add_argument("model", help="a saved model")
-    info.add_argument(
-        "--params", action="store_true", help="list all parameters as well"
-    )
-
-    export = _command(commands, _export, "write a model as an ONNX bundle")
-    _add_model(export)
-    export.add_argument("bundle", help="the file to write")
-    return parser
 
 
 def _command(commands, run, what):

@@ -19,7 +19,7 @@ from sklearn_seq2seq._pairs._token_files import (
 from sklearn_seq2seq._persistence._file import parse
 from sklearn_seq2seq._persistence._names import by_name
 from sklearn_seq2seq._persistence._values import Packer, Unpacker
-from sklearn_seq2seq._saved_estimators import VECTORIZERS
+from sklearn_seq2seq._saved_transformer import VECTORIZERS
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._columns import ColumnVectorizer
 

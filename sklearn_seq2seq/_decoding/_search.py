@@ -93,6 +93,11 @@ class Beam:
         """Positions taken, the end included: int64 ``(B, K)``."""
         return (self.history != BOUNDARY).sum(dim=2) + self.finished
 
+    def slots(self, sources: Tensor) -> Tensor:
+        """Places of some sources' hypotheses among the ``B * K``, one by one."""
+        k = self.totals.shape[1]
+        return (sources[:, None] * k + torch.arange(k, device=sources.device)).view(-1)
+
     def keep(self, rows: Tensor) -> Beam:
         """Keep some sources only."""
         return Beam(*(getattr(self, name)[rows] for name in self.__annotations__))
@@ -137,8 +142,7 @@ def search(
     numbers = beam.sources
     previous = torch.zeros_like(limits)
     first_limit = int(limits.min())
-    device = limits.device
-    least_share = LEAST_SHARE if device.type == "cpu" else LEAST_SHARE_ON_GPU
+    least_share = LEAST_SHARE if limits.is_cpu else LEAST_SHARE_ON_GPU
     found: list[Beam] = []
     some_finished = False
     while True:
@@ -158,9 +162,7 @@ def search(
         if t >= first_limit:
             capped = capped | _end_due(log_probs, beam, limits)
         if some_finished:
-            # A finished hypothesis stays as it is, at no cost.
-            log_probs.masked_fill_(beam.finished[:, :, None], NEVER)
-            log_probs[:, :, BOUNDARY].masked_fill_(beam.finished, 0.0)
+            _hold_finished(log_probs, beam.finished)
         beam, parents = _extend(beam, log_probs, capped, strategy, numbers)
         tokens = beam.history[:, :, -1]
         for constraint in constraints:
@@ -171,10 +173,9 @@ def search(
             return _gather([*found, beam], len(limits), strategy)
         keep, leave = None, n_done >= least_share * len(done)
         if leave:
-            gone, keep = (torch.nonzero(x)[:, 0].to(device) for x in (done, ~done))
+            gone, keep = (x.nonzero()[:, 0].to(limits.device) for x in (done, ~done))
             found.append(beam.keep(gone))
-            k = beam.totals.shape[1]
-            slots = (keep[:, None] * k + torch.arange(k, device=device)).view(-1)
+            slots = beam.slots(keep)
             parents = slots if parents is None else parents[slots]
             for constraint in constraints:
                 constraint.select(slots, None)
@@ -187,6 +188,12 @@ def search(
         if parents is not None:
             state = state.select(parents, keep)
         previous = tokens.reshape(-1)
+
+
+def _hold_finished(log_probs, finished):
+    """Let a finished hypothesis go on with its end alone, at no cost."""
+    log_probs.masked_fill_(finished[:, :, None], NEVER)
+    log_probs[:, :, BOUNDARY].masked_fill_(finished, 0.0)
 
 
 def _postpone_end(log_probs, may_go_on):

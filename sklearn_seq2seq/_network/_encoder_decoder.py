@@ -118,13 +118,11 @@ class EncoderDecoder(nn.Module):
             directions=directions,
             **shape,
         )
-        make_decoder, attend = Decoder, None
         if attention == "hard":
-            make_decoder = HardDecoder
             attend = HardAttention(hidden_size, directions, attention_order, monotonic)
-        elif attention is not None:
-            attend = ATTENTIONS[attention](hidden_size, directions)
-        self.decoder = make_decoder(
+        else:
+            attend = attention and ATTENTIONS[attention](hidden_size, directions)
+        self.decoder = (HardDecoder if attention == "hard" else Decoder)(
             target_embedding,
             vocabulary_size=target_size,
             cell=decoder_cell,
@@ -140,11 +138,14 @@ class EncoderDecoder(nn.Module):
         if predict_words:
             width = num_layers * hidden_size * (2 if decoder_cell == "lstm" else 1)
             self.words = without_weights(nn.Linear, width, target_size)
+        self._draw_weights(tie_output)
+
+    def _draw_weights(self, tie_output):
         generator = self.randomness.generator(torch.device("cpu"))
         initialise(self, generator)
         if tie_output:
             # A table that also scores outputs starts with rows of length one.
-            table = target_embedding.weight.data
+            table = self.decoder.embedding.weight.data
             table.normal_(std=table.shape[1] ** -0.5, generator=generator)
 
     def encode(self, source: Tensor, n_positions: Tensor) -> tuple[Tensor, State]:

@@ -18,7 +18,6 @@ from importlib import import_module
 
 import torch
 
-import sklearn_seq2seq
 from sklearn_seq2seq._files import is_lack_of_memory, write_whole
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._persistence._file import (
@@ -203,8 +202,7 @@ class SavingMixin:
         ValueError
             If a parameter cannot be stored, such as a lambda.
         """
-        # Of the package, which knows all classes.
-        sklearn_seq2seq.save(self, path)
+        save(self, path)
 
     @classmethod
     def load(cls, path, *, trusted=()):
@@ -227,7 +225,7 @@ class SavingMixin:
         ModelFileError
             If the file holds no valid estimator of this class.
         """
-        estimator = sklearn_seq2seq.load(path, trusted=trusted)
+        estimator = load(path, trusted=trusted)
         if not isinstance(estimator, cls):
             raise ModelFileError(
                 f"{os.fspath(path)!r} holds a {type(estimator).__name__}, not a "

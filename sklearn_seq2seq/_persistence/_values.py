@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Set
+from importlib import import_module
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -51,10 +52,20 @@ class Kind(NamedTuple):
 
 _KINDS = {}
 
+# Registers every class when it is imported, which is when the first file is written or
+# read: it imports the whole package.
+_REGISTRATIONS = "sklearn_seq2seq._saved_estimators"
+
 
 def register(cls, pack, unpack, params=None, accept=dict):
     """Make a class of estimators known to `save` and `load` (see `Kind`)."""
     _KINDS[cls.__name__] = Kind(cls, params or _all_params, pack, unpack, accept)
+
+
+def registered():
+    """How each class of estimators is stored, by its name."""
+    import_module(_REGISTRATIONS)
+    return _KINDS
 
 
 def _all_params(estimator):
@@ -69,10 +80,11 @@ class Packer:
 
     def estimator(self, estimator):
         """Describe an estimator, its parameters and what it has learned."""
-        kind = _KINDS.get(type(estimator).__name__)
+        kinds = registered()
+        kind = kinds.get(type(estimator).__name__)
         if kind is None or type(estimator) is not kind.cls:
             raise ValueError(
-                f"Only {', '.join(sorted(_KINDS))} can be saved; got "
+                f"Only {', '.join(sorted(kinds))} can be saved; got "
                 f"{type(estimator).__module__}.{type(estimator).__qualname__}."
             )
         if hasattr(estimator, "_parameter_constraints"):
@@ -175,7 +187,7 @@ class Unpacker:
     def estimator(self, node):
         """Make the estimator that a node describes."""
         _check_keys(node, "type", "class", "params", "state", "weights")
-        kind = _KINDS.get(_text(node["class"]))
+        kind = registered().get(_text(node["class"]))
         if kind is None:
             raise ModelFileError(f"it has an unknown estimator, {node['class']!r:.80}.")
         params = {name: self.value(v) for name, v in _object(node["params"]).items()}
@@ -288,3 +300,22 @@ def _object(value):
     if not isinstance(value, dict):
         raise ModelFileError(f"{value!r:.80} is not a JSON object.")
     return value
+
+
+# For `unpack` of the classes ------------------------------------------------------
+
+
+def require(condition, what):
+    """Refuse what was learned, with the reason, unless a condition holds."""
+    if not condition:
+        raise ValueError(f"it is no fitted estimator: {what}")
+
+
+def is_int(value, least):
+    """Whether a value of a file is an int of at least so much."""
+    return type(value) is int and value >= least
+
+
+def is_strings(values):
+    """Whether a value of a file is a list of strings."""
+    return isinstance(values, list) and set(map(type, values)) <= {str}
