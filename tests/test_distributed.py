@@ -24,13 +24,13 @@ pytestmark = [
     ),
 ]
 
-# With seven batches an epoch, 28 steps.
+# With seven batches an epoch, 21 steps.
 SMALL = {
     "hidden_size": 12,
     "embedding_size": 6,
     "dropout": 0.0,
     "batch_size": 9,
-    "max_epochs": 4,
+    "max_epochs": 3,
     "learning_rate": 0.01,
     "random_state": 0,
 }
@@ -150,13 +150,14 @@ def test_killed_process_ends_the_other_and_the_fit_goes_on(
     assert state["sums"]["batches"] in (1, 2)
     (tmp_path / "group").unlink(missing_ok=True)
     resumed = together(*arguments, params | options)
-    (tmp_path / "group").unlink(missing_ok=True)
-    unbroken = together(*arguments, params)
     assert_same(*resumed)
-    assert_same(resumed[0], unbroken[0])
-    (tmp_path / "group").unlink(missing_ok=True)
-    again = together(*arguments, params | options)  # which was finished
-    assert_same(again[1], unbroken[0])
+    if rank == 1:
+        (tmp_path / "group").unlink(missing_ok=True)
+        unbroken = together(*arguments, params)
+        assert_same(resumed[0], unbroken[0])
+        (tmp_path / "group").unlink(missing_ok=True)
+        again = together(*arguments, params | options)  # which was finished
+        assert_same(again[1], unbroken[0])
 
 
 def test_process_that_does_not_answer_ends_the_others(words, shouted, tmp_path):
