@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -139,9 +138,9 @@ def test_killed_process_ends_the_other_and_the_fit_goes_on(
     options = {"checkpoint": tmp_path / "state.pt"}
     killed = params | options | {"callbacks": [SignalAt(signal.SIGKILL, rank)]}
     arguments = processes.fit, tmp_path, words, shouted
-    start = time.monotonic()
-    found = processes.results(processes.start(*arguments, killed), tmp_path)
-    assert time.monotonic() - start < 30  # at once, not after `patience`
+    # The end comes with the death, not when patience is over.
+    group = processes.start(*arguments, killed, patience=600)
+    found = processes.results(group, tmp_path)
     assert found[rank] is None
     error = found[1 - rank]
     assert isinstance(error, RuntimeError)
@@ -163,13 +162,11 @@ def test_killed_process_ends_the_other_and_the_fit_goes_on(
 def test_process_that_does_not_answer_ends_the_others(words, shouted, tmp_path):
     params = SMALL | {"callbacks": [SignalAt(signal.SIGSTOP)]}
     arguments = processes.fit, tmp_path, words, shouted, params
-    first, second = processes.start(*arguments, patience=2)
-    start = time.monotonic()
+    first, second = processes.start(*arguments, patience=8)
     (error,) = processes.results([first], tmp_path)
     second.kill()
     second.join()
     assert "has not answered in time" in str(error)
-    assert time.monotonic() - start < 30
 
 
 def test_other_number_of_processes_goes_on_too(words, shouted, tmp_path):
