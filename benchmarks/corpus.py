@@ -8,12 +8,13 @@ trained on for one epoch of a small network, and decoded (up to 65,536). Each st
 a process and a line of the table: seconds of the processor, with one thread;
 microseconds a pair; and the most resident memory, in MB, libraries and mapped files
 included. ``--max-time`` breaks the epoch off; the seconds of a whole one are then made
-from those of its steps so far. All is written into a folder under ``--folder``, and
-deleted.
+from those of its steps so far. With ``--rounds`` the corpora are then trained on by
+turns, since other work on the machine moves times more than their size does. All is
+written into a folder under ``--folder``, and deleted.
 """
 
 import argparse
-import shutil
+import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -135,20 +136,33 @@ def timed(stage, *args):
     return n_pairs, {"seconds": time.process_time() - start} | figures
 
 
-def measure(n_pairs, folder, max_time):
-    """Yield ``(stage, pairs, figures)`` of each stage, with the peak of its memory."""
+def report(stage, *args):
+    """Run a stage, print its line and return its microseconds a pair."""
+    (n_pairs, found), peak = apart(timed, stage, *args)
+    each = found["seconds"] / n_pairs * 1e6
+    more = ""
+    if "bytes" in found:
+        more = f"  {found['bytes'] / n_pairs:.1f} bytes a pair"
+    if "before" in found:
+        more = f"  {found['before']:.1f} s before the first batch"
+    print(
+        f"{n_pairs:11,} {stage.__name__:9} {found['seconds']:8.1f} {each:10.2f} "
+        f"{peak:6.0f}{more}",
+        flush=True,
+    )
+    return each
+
+
+def run(folder, n_pairs, max_time):
+    """All stages of one corpus."""
     file, corpus, model = (
         folder / name for name in ("pairs.parquet", "pairs", "model")
     )
-    for stage, *args in (
-        (generate, file, n_pairs),
-        (encode, file, corpus),
-        (batches, corpus),
-        (fit, corpus, model, max_time),
-        (predict, file, model),
-    ):
-        (n_done, figures), peak = apart(timed, stage, *args)
-        yield stage.__name__, n_done, figures | {"peak": peak}
+    report(generate, file, n_pairs)
+    report(encode, file, corpus)
+    report(batches, corpus)
+    report(fit, corpus, model, max_time)
+    report(predict, file, model)
 
 
 def main(argv=None):
@@ -158,33 +172,24 @@ def main(argv=None):
     )
     parser.add_argument("--pairs", type=int, nargs="+", default=[10**4, 10**5, 10**6])
     parser.add_argument("--max-time", type=float, help="seconds of an epoch, at most")
+    parser.add_argument("--rounds", type=int, default=0, help="fits more, by turns")
     parser.add_argument("--folder", help="where to write; the system's by default")
     args = parser.parse_args(argv)
     print(f"{'pairs':>11} stage     {'s':>8} {'µs a pair':>10} {'MB':>6}", flush=True)
-    for n_pairs in args.pairs:
-        folder = Path(tempfile.mkdtemp(dir=args.folder))
-        try:
-            for stage, n_done, found in measure(n_pairs, folder, args.max_time):
-                each = found["seconds"] / n_done * 1e6
-                more = "".join(
-                    f"  {unit(name, found, n_done)}"
-                    for name in ("bytes", "before")
-                    if name in found
-                )
-                print(
-                    f"{n_done:11,} {stage:9} {found['seconds']:8.1f} {each:10.2f} "
-                    f"{found['peak']:6.0f}{more}",
-                    flush=True,
-                )
-        finally:
-            shutil.rmtree(folder)
-
-
-def unit(name, found, n_pairs):
-    """How a figure of its own reads."""
-    if name == "bytes":
-        return f"{found['bytes'] / n_pairs:.1f} bytes a pair"
-    return f"{found['before']:.1f} s before the first batch"
+    with tempfile.TemporaryDirectory(dir=args.folder) as top:
+        for n_pairs in args.pairs:
+            folder = Path(top, str(n_pairs))
+            folder.mkdir()
+            run(folder, n_pairs, args.max_time)
+        taken = {n_pairs: [] for n_pairs in args.pairs}
+        for _ in range(args.rounds):
+            for n_pairs, found in taken.items():
+                folder = Path(top, str(n_pairs))
+                places = folder / "pairs", folder / "model"
+                found.append(report(fit, *places, args.max_time))
+        if args.rounds:
+            for n_pairs, found in taken.items():
+                print(f"{n_pairs:11,} fit, median {statistics.median(found):19.2f}")
 
 
 if __name__ == "__main__":

@@ -341,7 +341,7 @@ def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
 def test_corpus_prints_a_row_a_stage(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(corpus, "apart", lambda function, *args: (function(*args), 1))
     monkeypatch.setattr(corpus, "PIECE", 200)
-    corpus.main(["--pairs", "500", "--folder", str(tmp_path)])
+    corpus.main(["--pairs", "500", "--rounds", "1", "--folder", str(tmp_path)])
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert [row[1] for row in rows] == [
         "generate",
@@ -349,7 +349,10 @@ def test_corpus_prints_a_row_a_stage(tmp_path, monkeypatch, capsys):
         "batches",
         "fit",
         "predict",
+        "fit",
+        "fit,",
     ]
+    assert rows[-1][-1] == rows[-2][3]
     assert {row[0] for row in rows} == {"500"}
     assert float(rows[1][5]) == pytest.approx(27, abs=4)  # bytes a pair
     assert not list(tmp_path.iterdir())
