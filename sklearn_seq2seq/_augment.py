@@ -1,4 +1,4 @@
-"""`PairAugmenter`: more pairs made of few."""
+"""`PairAugmenter`: more training pairs from few."""
 
 from itertools import pairwise
 from numbers import Real
@@ -248,8 +248,8 @@ class _Text:
     """One side's rows, as they are and as tokens."""
 
     def __init__(self, rows, vectorizer, name):
-        # No token is unknown here, whatever the vectorizer leaves out. A joiner is for
-        # predictions: new rows must be cut again as the given ones are.
+        # Keep every token, whatever the vectorizer leaves out, and join as the given
+        # rows are joined: `joiner` is for predictions.
         if vectorizer is not None:
             vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
             if not callable(vectorizer.analyzer):

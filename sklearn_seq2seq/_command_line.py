@@ -20,7 +20,7 @@ from sklearn_seq2seq._model_info import describe
 
 _PROGRAM = "python -m sklearn_seq2seq"
 _BLOCK = 2048
-# What a wrong file, row or parameter can cause; whatever else is a mistake of ours.
+# Errors that a wrong file, row or parameter causes; any other is a bug of ours.
 _ERRORS = (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError)
 
 

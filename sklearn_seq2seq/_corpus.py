@@ -151,7 +151,7 @@ class PairCorpus:
         pieces = PairPieces(pieces, columns, given)
         with _removed_on_failure(folder):
             reader = estimator._reader if fitted else _learn(pieces, estimator)
-            # Whatever cannot be written is known before all is encoded.
+            # What cannot be saved is reported before anything is encoded.
             sides = [_pack(side.vectorizer) for side in (reader.source, reader.target)]
             copies = reader.copies is not None
             manifest = {"format": FORMAT, "copy": copies, "sides": sides}

@@ -5,7 +5,7 @@ import re
 
 
 class DocumentationMixin:
-    """Links an estimator to its page, and groups its parameters as its docstring."""
+    """Links an estimator to its page, and shows its parameters in groups."""
 
     _doc_link_module = "sklearn_seq2seq"
     _doc_link_template = (

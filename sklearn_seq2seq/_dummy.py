@@ -1,4 +1,4 @@
-"""The floor that a model must beat."""
+"""`DummySeq2Seq`: baselines that a model must beat."""
 
 from collections import Counter, defaultdict
 from itertools import chain, takewhile
@@ -19,7 +19,7 @@ from sklearn_seq2seq.metrics import exact_match_score
 
 _TABLE_BYTES = 2**25
 
-# What not every fit learns.
+# Learned attributes that only some strategies have.
 _LEARNED = (
     "n_features_in_",
     "feature_names_in_",

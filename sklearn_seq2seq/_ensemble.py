@@ -243,7 +243,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
             template = Seq2SeqTransformer()
             if self.estimator is not None:
                 template = clone(self.estimator)
-            # Bare, so that each clone gets a seed of its own.
+            # Without a seed, so that each clone gets one of its own.
             if "random_state" in template.get_params(deep=False):
                 template.set_params(random_state=None)
             pairs = [(f"member_{k}", template) for k in range(self.n_estimators)]
@@ -363,7 +363,7 @@ def _draw_rows(n_samples, seed, sample_weight):
     while True:
         rows = rng.randint(n_samples, size=n_samples)
         drawn = weight * np.bincount(rows, minlength=n_samples)
-        # Of few rows that count, none may have been drawn.
+        # Where few rows have a weight, none of them may have been drawn.
         if drawn.any() or not weight.any():
             return drawn
 
@@ -433,7 +433,7 @@ def _cutting(vectorizer):
         return [(name, column, _cutting(part)) for name, part, column in parts]
     params = vectorizer.get_params(deep=False)
     cutting = {
-        # Two clones of an object need not be equal, as one function is to itself.
+        # Clones of one object need not compare equal; a function equals itself.
         k: digest(value) if callable(value) and not isroutine(value) else value
         for k, value in params.items()
         if k not in _NOT_CUTTING

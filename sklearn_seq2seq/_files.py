@@ -39,7 +39,7 @@ def write_whole(path, data):
             raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
     # Names of files have at most 255 bytes.
     part = place.with_name(f".{place.name[:50]}.{secrets.token_hex(8)}.part")
-    # Who may not read the old file cannot read the new one either, at any moment.
+    # At no moment is the new file readable by those who may not read the old one.
     opener = partial(os.open, mode=0o666 if old is None else 0o600)
     try:
         with open(part, "xb", opener=opener) as file:

@@ -307,7 +307,7 @@ class LexiconSeq2Seq(
         if asked:
             answers = self._ask("predict_nbest", X, asked, n_best)
             table = append(table, answers, np.asarray(asked))
-        # Entries stand before what the model says, and stay there.
+        # Entries come before the model's hypotheses.
         order = np.argsort(table["row"], kind="stable")
         table = {name: column[order] for name, column in table.items()}
         row = table["row"]

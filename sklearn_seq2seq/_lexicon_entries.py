@@ -23,7 +23,7 @@ def parts_of(model):
     if isinstance(model, Pipeline):
         *steps, (_, last) = model.steps
         before, network = parts_of(last)
-        # What augments or resamples has a part in `fit` only.
+        # Samplers take part in `fit` only.
         return [s for _, s in steps if hasattr(s, "transform")] + before, network
     if not isinstance(model, PredictionMixin):
         raise TypeError(

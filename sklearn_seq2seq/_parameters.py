@@ -26,7 +26,7 @@ ALIASES = {
 
 
 def check_names(model):
-    """Say what a name that is not ours is called here."""
+    """Refuse another library's name for a choice, and give ours."""
     for name, constraints in model._parameter_constraints.items():
         value = getattr(model, name)
         known = {
@@ -42,7 +42,7 @@ def check_names(model):
 
 
 def _check_scoring(scoring):
-    """Refuse the name of a score that there is not."""
+    """Refuse unknown names of scores."""
     several = scoring.values() if isinstance(scoring, dict) else scoring
     alone = isinstance(scoring, str)
     known = {*get_scorer_names(), *(["loss"] if alone else [])}

@@ -141,7 +141,7 @@ def _unpack_ensemble(ensemble, state, tensors):
 def _lexicon_params(model):
     params = model.get_params(deep=False)
     if hasattr(model, "estimator_") and params["estimator"] is not None:
-        # Of the fitted model, which is stored too, only the parameters are needed.
+        # The fitted model is stored too; of the given one the parameters are enough.
         params["estimator"] = clone(params["estimator"])
     return params
 
@@ -200,7 +200,7 @@ def _pack_dummy(model, tensors):
 def _unpack_dummy(model, state, tensors):
     require(
         set(state) <= set(_DUMMY),
-        "it holds what no DummySeq2Seq learns.",
+        "it holds attributes that DummySeq2Seq does not learn.",
     )
     kinds, strategy = state["kinds_"], state["_strategy"]
     rows = {"strings": str, "token lists": tuple, "token ids": tuple}
@@ -261,7 +261,7 @@ def _unpack_frozen(frozen, state, tensors):
 
 
 def _pack_nothing(estimator, tensors):
-    # What it holds are parameters; there is nothing else to check them.
+    # Its parameters are all it holds. A state, if empty, has `unpack` check them.
     return {}
 
 

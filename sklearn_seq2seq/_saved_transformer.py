@@ -58,7 +58,7 @@ def pack_transformer(model, tensors):
     # Whether the network has a layer for it; training sets the weight afresh.
     network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
     return {
-        # Of the network as it was fitted, whatever set_params has changed since.
+        # The network as it was fitted, whatever set_params has changed since.
         "network": network,
         "seed": net.seed,
         "frozen": [name for name, w in weights.items() if not w.requires_grad],
@@ -89,10 +89,12 @@ def unpack_transformer(model, state, tensors):
     n_columns, names = state["n_features_in"], state["feature_names_in"]
     width = model._reader.source.width
     if n_columns is not None:
-        require(n_columns == width, "its columns are not counted.")
+        require(n_columns == width, "n_features_in does not count its columns.")
         model.n_features_in_ = n_columns
     if names is not None:
-        require(np.shape(names) == (width,), "its columns have no names.")
+        require(
+            np.shape(names) == (width,), "feature_names_in does not name its columns."
+        )
         model.feature_names_in_ = names
 
 
@@ -121,7 +123,7 @@ def _reader(state, copies):
 
 def _trained_net(model, network, state, tensors):
     """The skorch net of the saved network, with its weights and history."""
-    require(is_int(state["seed"], 0), "its seed is no int.")
+    require(is_int(state["seed"], 0), "its seed is not an int.")
     sizes = model._reader.source.size, model._reader.target.size
     _check_sizes(model.get_params(deep=False) | network, *sizes, tensors)
     net = make_net(
@@ -161,24 +163,26 @@ def _available_device(device):
 
 def _side(saved):
     """A side of the data, its parts consistent."""
-    # Files of before ids were known by their strings do not name these.
+    # Older files do not say which strings ids stand for.
     saved = {"id_strings": None, **saved}
     require(set(saved) == set(Side.__annotations__), "a side has other parts.")
     side = Side(**saved)
     require(
-        side.id_strings is None or is_strings(side.id_strings), "ids are no strings."
+        side.id_strings is None or is_strings(side.id_strings),
+        "its id_strings are not strings.",
     )
     require(is_int(side.size, FIRST_TOKEN), "a vocabulary has no size.")
     require(is_int(side.width, 1), "a side has no width.")
     require(side.ndim in (1, 2) and type(side.ndim) is int, "a side has no ndim.")
     if side.vectorizer is not None:
         require(
-            isinstance(side.vectorizer, VECTORIZERS), "a vectorizer is none of ours."
+            isinstance(side.vectorizer, VECTORIZERS),
+            "a vectorizer is of an unknown class.",
         )
         require(
             getattr(side.vectorizer, "vocabulary_size_", None) == side.size
             and side.vectorizer.max_length_ == side.width,
-            "a vectorizer and the network have other sizes.",
+            "a vectorizer and the network differ in size.",
         )
     return side
 
@@ -212,7 +216,7 @@ def _load_weights(module, weights, frozen):
     )
     require(
         isinstance(frozen, list) and set(frozen) <= parameters.keys(),
-        "it has no weights of the names that do not change.",
+        "it freezes weights that it does not have.",
     )
     for name, parameter in parameters.items():
         weight = weights[name]

@@ -634,7 +634,7 @@ class Seq2SeqTransformer(
         context = self._init_callback_context(max_subtasks=int(self.max_epochs))
         tasks = FitTasks(context, self, X, y)
         with unchanged_on_failure(self), tasks:
-            # Some of the rows may be taken again, to validate on.
+            # Rows are read twice where some are validated on by a scorer.
             X, y = readable_twice(X), readable_twice(y)
             if hasattr(X, "_pairs_for"):
                 rows, targets = None, None
@@ -712,7 +712,7 @@ class Seq2SeqTransformer(
         start = self._start() if net is None else None
         if self.max_source_length != "auto":
             dataset = self._shorten_pairs(pairs[0][1], dataset)
-        # What "auto" means for validation data is known when training data are.
+        # What "auto" means follows from the training data, which are read first.
         self._reader = self._reader.having_seen(dataset)
         valid = None
         if validation_data is not None:
@@ -781,7 +781,7 @@ class Seq2SeqTransformer(
         """By name, what determines a training beside its rows and first weights."""
         beside = {*RunningSettings.__dataclass_fields__, "pretrained"}
         params = self.get_params(deep=False)
-        # A RandomState stands for the seed that it gave, numpy's own for any.
+        # Without a seed, or with numpy's global state, each fit draws another one.
         if any(self.random_state is x for x in (None, np.random.mtrand._rand)):
             params["random_state"] = "drawn"
         models = [model for model in (self, start) if model is not None]
@@ -801,7 +801,7 @@ class Seq2SeqTransformer(
         }
 
     def _take_net(self, net):
-        """Make a trained net, and what it says of itself, this estimator's."""
+        """Take a trained net, and set the attributes that follow from it."""
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)

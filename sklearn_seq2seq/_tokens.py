@@ -154,7 +154,7 @@ def as_tokens(X, name=None):
     """
     from scipy import sparse
 
-    # Sparse arrays are neither of half precision nor of another byte order.
+    # scipy's sparse arrays take neither half precision nor another byte order.
     half = X.dtype == np.float16
     X = X.astype(np.float32 if half else X.dtype.newbyteorder("="), copy=False)
     X = sparse.csr_array(X[:, None] if X.ndim == 1 else X)
@@ -247,7 +247,7 @@ def pad(tokens, rows=None):
 
 def gather(tokens, rows):
     """The ids of some rows, one row after the other, and how many each has."""
-    # Of these rows alone: the array may have a million.
+    # Only these rows: the array may have a million.
     if isinstance(tokens, RowViews):
         data, starts, counts = tokens.ids, tokens.starts[rows], tokens.counts[rows]
     else:

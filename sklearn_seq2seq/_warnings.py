@@ -29,7 +29,7 @@ def warn(message):
 
 
 def warn_of_data(message):
-    """Warn of what a fold's rows hold: in a search once, since other folds hold alike.
+    """Warn of a fold's rows, once a search, since its other folds hold the like.
 
     Messages are alike up to their first colon, numbers aside. A worker process or
     thread (``n_jobs``) does not know which search it works for; so each says the same

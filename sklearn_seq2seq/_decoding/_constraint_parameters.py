@@ -57,7 +57,7 @@ def _check_banned_id(token):
 
 
 def allowed_copies(copies, strings, banned, target):
-    """Copying a banned token that no vocabulary holds yields the unknown one.
+    """Make copies of banned tokens that are in no vocabulary unknown.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def allowed_copies(copies, strings, banned, target):
 
 
 def check_chunks_are_free(prefix, allowed_outputs):
-    """Refuse what is said of whole targets."""
+    """Refuse options about whole targets, where sources are decoded in pieces."""
     for name, value in (("prefix", prefix), ("allowed_outputs", allowed_outputs)):
         if value is not None:
             raise ValueError(
@@ -140,7 +140,7 @@ def read_closed_set(outputs, target, banned):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens, _ = target.read_any(outputs, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
-    # Among ids 1 is a token as others are.
+    # Where targets are ids, id 1 is a token like any other.
     first = FIRST_TOKEN if target.is_text else UNKNOWN
     unknown = (tokens.data >= target.size) | (tokens.data < first)
     unknown = np.unique(rows[unknown])
@@ -173,7 +173,7 @@ def trie_edges(tokens):
     """
     data, counts = np.append(tokens.data, 0), lengths(tokens)
     alive = np.arange(tokens.shape[0])
-    nodes = np.zeros(len(alive), dtype=np.int64)  # where those alive are
+    nodes = np.zeros(len(alive), dtype=np.int64)  # the node of each row still alive
     edges, n_nodes, depth = [], 1, 0
     while len(alive):
         more = counts[alive] > depth

@@ -42,7 +42,7 @@ class Ban(Constraint):
 
 
 class Copies(Constraint):
-    """Forbids to copy from positions that hold nothing of their own.
+    """Forbids copying from positions that hold no token of their own.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Copies(Constraint):
 class Prefix(Constraint):
     """Makes each target begin with given tokens, whatever else forbids them.
 
-    To be the last of the constraints.
+    It must be the last of the constraints.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class Prefix(Constraint):
 
 
 class NoRepeat(Constraint):
-    """Forbids to repeat any n consecutive tokens within one target.
+    """Forbids repeating any n consecutive tokens within one target.
 
     The end is always allowed, so there is always a way to go on.
     """

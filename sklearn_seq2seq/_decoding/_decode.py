@@ -98,14 +98,14 @@ class DecodingParameters(ParameterGroup):
     batch_size: int
 
     def strategy(self, n_best):
-        """Maker of the strategy of a batch's search."""
+        """Return a function that makes the strategy of a batch's search."""
         width = max(self.beam_width, n_best)
         if width == 1:
             return _strategies.Greedy
         return lambda: _strategies.BeamSearch(width, n_best, self.length_penalty)
 
     def shorten(self, model, rows, datasets, **options):
-        """Read of long sources what is to be read; see `_long_sources.shorten`."""
+        """Cut or truncate long sources; see `_long_sources.shorten`."""
         limits = {"limit": self.max_source_length, "long_source": self.long_source}
         return shorten(model.readers, rows, datasets, **limits, **options)
 
@@ -154,7 +154,7 @@ class Found:
     @property
     @np.errstate(under="ignore")
     def probability(self):
-        """Probability of each source's best target, of pieces the product of theirs."""
+        """Probability of each source's best target: the product over its pieces."""
         log_probs = self.decoded.log_probs[:, 0]
         if self.pieces is not None:
             log_probs = np.add.reduceat(log_probs, self.pieces[0].first)
@@ -212,7 +212,7 @@ def decode(
         options=options,
     )
     if not quiet:
-        # Of what is sampled, all counts; of n best, the prediction.
+        # All samples count, but of n best hypotheses only the first.
         capped = decoded.capped[:, 0] if strategy is None else decoded.capped.any(1)
         # Rows of ids cannot be longer than the arrays given to `fit`.
         widest = np.inf if target.is_text else target.width
@@ -278,7 +278,7 @@ def _search_options(model, params, banned, prefix, n_rows):
     """Options of the search: ``(from rows to keywords, least limits)``."""
     target = model.target
     banned, barred = banned
-    # Among ids 1 is a token as others are, unless it is what a barred copy becomes.
+    # Id 1 is a token like any other id, unless copies of banned tokens become 1.
     emits_unknown = params.replace_unknown is not None
     emits_unknown |= not (target.is_text or barred)
     device = _inference.device_of(model.networks[0])
@@ -286,7 +286,7 @@ def _search_options(model, params, banned, prefix, n_rows):
     least = np.zeros(n_rows, dtype=np.int64)
     members = None
     if params.allowed_outputs is not None:
-        # A member is valid as it stands, repeats or not, and never cut.
+        # An allowed output may repeat n-grams and is never cut short.
         members = read_closed_set(params.allowed_outputs, target, banned)
         long_enough = lengths(members) >= params.min_length
         if long_enough.any():

@@ -20,11 +20,11 @@ from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._dataset import to_device
 from sklearn_seq2seq._tokens import canonical_order, flatten, from_parts, pad
 
-# Without gradients to keep, so many times the rows of a training batch fit as well. On
+# Prediction keeps no gradients, so this many times a training batch fits in memory. On
 # a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
 ROWS_FACTOR = 4
 
-# A GPU takes as long for a few as for so many.
+# A GPU takes as long for a few rows as for this many.
 ROWS_ON_GPU = 512
 
 # Most source positions of such a batch, padding included, for each of its rows.
@@ -199,7 +199,7 @@ def decode_vectors(network, vectors, *, limit, batch_size, width):
     parts = []
     device = device_of(network)
     for rows in cut(np.arange(len(vectors)), None, rows_at_once(batch_size, device)):
-        # A plain torch.from_numpy would share, and warn of, read-only memory.
+        # torch.from_numpy would share read-only memory, and warn of it.
         some = torch.tensor(vectors[rows], dtype=torch.float32, device=device)
         with torch.inference_mode():
             state = network.start_from_vector(some)
@@ -314,7 +314,7 @@ def _source_batches(dataset, n_rows, beam_width=1):
 def _pair_batches(dataset, batch_size):
     n_rows = ROWS_FACTOR * batch_size
     sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
-    # Among pairs of the same lengths their content decides, not the order they came in.
+    # Content breaks ties of length, so that the order of the rows does not matter.
     ties = (
         np.argsort(canonical_order(side)) for side in (dataset.target, dataset.source)
     )

@@ -65,8 +65,7 @@ class BeamSearch:
         if self.length_penalty and beam.totals.shape[1] >= self.n_best:
             closed = self.scores(beam).masked_fill(alive, NEVER)
             worst = closed.topk(self.n_best, dim=1).values[:, -1]
-            # The longest allowed length, at no further cost, is the best that can
-            # become of a hypothesis.
+            # At best a hypothesis reaches the longest allowed length at no cost.
             hope = beam.totals.masked_fill(~alive, NEVER)
             hope = hope / self._penalty(limits[beam.sources] + 1)[:, None]
             done = (hope.amax(dim=1) <= worst) & (worst > NEVER)
@@ -75,7 +74,7 @@ class BeamSearch:
         return done
 
     def _penalty(self, sizes):
-        # Infinity would make a number of what can never be.
+        # Minus infinity over infinity would be NaN.
         return (((5 + sizes) / 6) ** self.length_penalty).clamp(max=1e30)
 
 
@@ -110,9 +109,9 @@ class Sampler:
             tokens = log_probs.argmax(dim=2).repeat_interleave(draws, dim=1)
         else:
             scores = log_probs.flatten(0, 1)
-            # The likeliest at 0, so that a temperature near 0 leaves it there.
+            # The likeliest token is at 0, which a temperature near 0 leaves at 0.
             scores = scores - scores.amax(dim=1, keepdim=True)
-            # What float32 cannot hold would make 0 / 0 of it.
+            # Temperatures beyond the range of float32 would give 0 / 0.
             weights = self._filter(scores / min(max(self.temperature, 1e-30), 1e30))
             tokens = torch.multinomial(
                 weights, draws, replacement=True, generator=self.generator
@@ -133,7 +132,7 @@ class Sampler:
         if self.top_p is not None:
             ordered, order = probs.sort(dim=1, descending=True)
             before = ordered.cumsum(dim=1) - ordered
-            # Never all of them: float32 takes the least numbers for 0.
+            # Keep at least one: float32 rounds the smallest top_p to 0.
             beyond = (before >= self.top_p) & (before > 0)
             ordered = ordered.masked_fill(beyond, 0.0)
             probs = torch.zeros_like(probs).scatter_(1, order, ordered)

@@ -74,7 +74,7 @@ class Encoder(nn.Module):
         if self.reverse_source:
             turn = reversal(n_positions, source.shape[1], fixed=1)
             x = reorder(x, turn)
-        lengths = n_positions.cpu()  # once: a GPU is waited for
+        lengths = n_positions.cpu()  # read once, as it waits for a GPU
         for k, layer in enumerate(self.forward_layers):
             if k > 0:
                 x = self.dropout(x)

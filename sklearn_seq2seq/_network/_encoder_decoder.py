@@ -193,7 +193,7 @@ class EncoderDecoder(nn.Module):
             inputs = self._mix_own_guesses(inputs, state)
         unseen = None
         if dropped is not None and copy_ids is not None:
-            # A new token is new in the target too.
+            # A source token that was made unknown is unknown in the target as well.
             unseen = _is_among(inputs, copy_ids, dropped)
         memory = self.decoder.remember(values, source_positions)
         logits, weights = self.decoder(inputs, recurrent, memory, copy_ids, unseen)

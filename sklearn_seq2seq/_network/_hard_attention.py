@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from sklearn_seq2seq._network._layers import without_weights
 
-# Jumps over up to so many positions have a score each; all longer ones of a direction
-# share one.
+# Jumps over up to this many positions have a score each; all longer ones in one
+# direction share a score.
 WINDOW = 5
 # Stands for the logarithm of zero: that of infinity would have no gradient.
 NEVER = -1e9

@@ -26,8 +26,8 @@ from sklearn_seq2seq._network._hard_attention import (
 )
 from sklearn_seq2seq._network._layers import without_weights
 
-# Numbers of a pass over whole targets, B * T * S * V; 1 GiB, of which a training step
-# needs about four.
+# Most numbers, B * T * S * V, of a pass over whole targets: 1 GiB, of which a training
+# step needs about four.
 MOST = 2**28
 
 
@@ -182,7 +182,7 @@ class HardDecoder(Decoder):
     def _emissions(self, hidden, memory):
         n = hidden.shape[-1]
         x = F.linear(hidden, self.combine.weight[:, :n], self.combine.bias)
-        # One mask for all positions: to draw more would take longer than the rest.
+        # One mask for all positions: drawing more would take longer than the rest.
         kept = self.dropout(torch.ones_like(x))
         x = torch.tanh(x[:, :, None] + memory.values[:, None]) * kept[:, :, None]
         probs = torch.softmax(at_least_float32(self.output(x)), dim=-1)

@@ -239,7 +239,7 @@ class Recurrent(nn.Module):
             r, z, n = gates.chunk(3, dim=1)
             hr, hz, hn = own.chunk(3, dim=1)
             n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
-            # Autocast has products in half precision, but leaves states in float32.
+            # Under autocast products are in half precision, but states in float32.
             h = state.hidden[k]
             z = torch.sigmoid(z + hz).to(h.dtype)
             new.hidden.append(torch.lerp(n.to(h.dtype), h, z))

@@ -132,7 +132,7 @@ def sealed(files, compression=zipfile.ZIP_STORED):
     pairs = files.items() if isinstance(files, dict) else files
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in pairs:
-            # Of the present date the same model would make another file every time.
+            # With today's date the same model would give another file every time.
             archive.writestr(zipfile.ZipInfo(name), data, compression)
         archive.comment = bytes(DIGITS)
     data = buffer.getvalue()[:-DIGITS]

@@ -18,7 +18,7 @@ from sklearn_seq2seq._onnx import _hard_attention
 from sklearn_seq2seq._onnx._graph import Graph, array
 from sklearn_seq2seq._tokens import UNKNOWN
 
-# ONNX has the gates of a cell in another order than torch.
+# ONNX orders the gates of a cell differently from torch.
 _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
@@ -38,7 +38,7 @@ def encoder_graph(network):
     x = g("Transpose", _embed(g, encoder.embedding, source), perm=[1, 0, 2])
     turn = None
     if encoder.reverse_source and encoder.directions == 1:
-        # All but the boundary; to turn a single position round changes nothing.
+        # All but the boundary; a row of the boundary alone stays as it is.
         turn = g("Max", g("Sub", n_positions, np.int64(1)), np.int64(1))
         x = g("ReverseSequence", x, turn)
     lengths = g("Cast", n_positions, to=6)  # int32
@@ -288,7 +288,7 @@ def _attend(g, decoder, top):
     query = g("Reshape", top, g("Concat", rows, [-1, size], axis=0))
     if isinstance(attention, AdditiveAttention):
         sums = g("Add", g("Unsqueeze", query, [2]), g("Unsqueeze", keys, [1]))
-        # By a matrix of one column: by a vector it would take five times as long.
+        # A matrix of one column is five times as fast as a vector here.
         scores = g.linear(g("Tanh", sums), array(attention.energy.weight))
         scores = g("Squeeze", scores, [3])
     else:
@@ -321,7 +321,7 @@ def _mix_copies(g, decoder, logits, seen, weights, known):
     probs = g("Mul", generate, g("Softmax", logits, axis=1))
     rows = g("Shape", copy_ids, start=0, end=1)
     n_positions = _n_positions(g)
-    # Columns V + s are what stands at source position s and in no vocabulary.
+    # Column V + s: the token at source position s, where no vocabulary has it.
     pads = g("Concat", [0, 0, 0], n_positions, axis=0)
     probs = g("Pad", probs, pads)
     shape = g("Shape", weights)

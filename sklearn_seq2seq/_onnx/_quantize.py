@@ -5,7 +5,7 @@ import tempfile
 
 from sklearn_seq2seq._optional import import_optional
 
-# Those that onnxruntime has kernels for; a GRU's or RNN's encoder stays as it is.
+# onnxruntime has int8 kernels for these only; GRU and RNN encoders stay as they are.
 _OPERATORS = ["Gather", "LSTM", "MatMul"]
 
 
@@ -24,7 +24,7 @@ def quantize(model):
     onnx = import_optional("onnx", "onnx")
     quantization = import_optional("onnxruntime.quantization", "onnx")
     model = onnx.load_from_string(model)
-    # Without this mark onnxruntime advises, on the root logger, to optimise first.
+    # Without this mark onnxruntime logs the advice to optimise the model first.
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.onnx")  # it writes to files only

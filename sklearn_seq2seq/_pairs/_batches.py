@@ -91,7 +91,7 @@ def pair_order(source, target, *ties):
     -------
     ndarray of int, shape (n_samples,)
     """
-    # Sorting all of them to find the few lengths there are would take most of the time.
+    # Counting finds the distinct lengths faster than sorting (np.unique) would.
     turn = (np.cumsum(np.bincount(target) > 0) % 2 == 0)[target]
     # Integers of two bytes are sorted by their digits, in half of the time.
     longest = max(source.max(initial=0), target.max(initial=0))

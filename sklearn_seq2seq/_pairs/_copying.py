@@ -13,8 +13,8 @@ def check_same_pieces(source, target, what):
     """
     if not (source.is_text and target.is_text):
         return
-    own = _ways_to_cut(source.vectorizer, subwords=True)
-    if own != _ways_to_cut(target.vectorizer, subwords=True) or len(own) > 1:
+    ways = _ways_to_cut(source.vectorizer, subwords=True)
+    if ways != _ways_to_cut(target.vectorizer, subwords=True) or len(ways) > 1:
         raise ValueError(
             f"{what} needs the same tokens on both sides, of text prepared alike, "
             "where one is cut into subwords. Learn the pieces from the texts of both "
@@ -28,14 +28,14 @@ def _ways_to_cut(vectorizer, subwords=False):
     columns = getattr(vectorizer, "transformers_", [("", vectorizer, None)])
     return {
         (
-            own.analyzer,
-            own.token_pattern,
-            own.lowercase,
-            own.normalize,
-            getattr(own, "tokenizer_", None),
+            column.analyzer,
+            column.token_pattern,
+            column.lowercase,
+            column.normalize,
+            getattr(column, "tokenizer_", None),
         )
-        for _, own, *_ in columns
-        if own.analyzer == "subword" or not subwords
+        for _, column, *_ in columns
+        if column.analyzer == "subword" or not subwords
     }
 
 
@@ -57,7 +57,7 @@ def never_read(source, target):
     if tokens != source.vectorizer.vocabulary_ or cut_alike(source, target):
         return []
     read = target.vectorizer._read_alone(list(tokens))
-    # Where a pattern or function cuts, a token may be one in its place alone.
+    # A pattern or a function may cut a string into a token in some contexts only.
     certain = target.vectorizer._cuts_by_itself()
     return [
         id_
@@ -89,8 +89,8 @@ class CopyTable:
             )
         if target.has_columns:
             raise ValueError(
-                "copy=True needs targets of one column: of which of several a copied "
-                "token would be, nothing says."
+                "copy=True needs targets of one column: a copied token does not say "
+                "to which of several columns it belongs."
             )
         check_same_pieces(source, target, "copy=True")
         self.target_size = target.size

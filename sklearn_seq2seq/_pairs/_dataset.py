@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from sklearn_seq2seq._pairs._copying import local_ids
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, gather, lengths, pad
 
-# Rows that are counted at a time: their ids need not all be in memory.
+# Rows counted at a time, so that not all ids need be in memory.
 BLOCK = 2**16
 
 
@@ -162,7 +162,7 @@ class PairDataset(Dataset):
 
 def to_device(tensors, device):
     """Move a half of a batch to where it is wanted."""
-    # Elsewhere than on the way to CUDA, not to wait would be to read too soon.
+    # Only a copy to CUDA may be asynchronous: others would be read too soon.
     go_on = torch.device(device).type == "cuda"
     return {
         name: tensor.to(device, non_blocking=go_on) for name, tensor in tensors.items()

@@ -42,7 +42,7 @@ _WIDE_ENDS = frozenset(
 
 
 def shorten(readers, rows, datasets, *, limit, long_source, whole=None, quiet=False):
-    """Do with sources of more than `limit` tokens what `long_source` says.
+    """Treat sources of more than `limit` tokens as `long_source` says.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def shorten(readers, rows, datasets, *, limit, long_source, whole=None, quiet=Fa
 def _cut_into_chunks(source, rows, tokens, long, limit):
     n_tokens = lengths(tokens)
     if source.is_text:
-        # White space may be unknown to the vocabulary, but has to be seen.
+        # Places to cut depend on white space, which the vocabulary may not have.
         tokens, extras = source.read(rows, "X", open_vocabulary=True)
         marks = marks_of(source.strings(extras))
     else:
@@ -372,7 +372,7 @@ def marks_of(strings):
 
 
 def _closes(sign):
-    # Of the straight quotes nobody knows; they rather close where a sentence ended.
+    # Straight quotes may open or close; where a sentence ended they mostly close.
     return sign in "\"'\N{FULLWIDTH QUOTATION MARK}" or (
         unicodedata.category(sign) in ("Pe", "Pf")
     )

@@ -251,7 +251,7 @@ def _check_no_pairs(X):
 
 
 def _learn_source(X, vectorizer, estimator):
-    # The reader of text says best what is wrong with a column of numbers.
+    # The check of text explains best what is wrong with a column of numbers.
     if vectorizer is not None or is_raw(X) or is_column(X):
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)

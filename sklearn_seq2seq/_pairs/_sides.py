@@ -48,7 +48,7 @@ def grow_source(side, tokens, old, rows):
     check_alike(vectorizer, old)
     vectorizer._grow(old.vectorizer)
     tokens, _ = vectorizer._transform_open(rows)
-    # Those that the vectorizer leaves out on purpose are no news.
+    # No warning of tokens that the vectorizer leaves out on purpose.
     tokens.data[tokens.data >= vectorizer.vocabulary_size_] = UNKNOWN
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
 
@@ -191,7 +191,7 @@ def shared_sides(source, target):
     return tuple(
         replace(
             side,
-            # What min_df has left out is no news, as it is none without sharing.
+            # No warning of tokens that min_df left out, as without sharing.
             vectorizer=clone(side.vectorizer).set_params(
                 vocabulary=tokens, handle_unknown="silent"
             ),

@@ -84,7 +84,7 @@ def read_tokens(folder, name, n_rows, width, *, dtype, ids, sha256):
                 f"{str(path)!r} has {size:,} bytes rather than "
                 f"{length * kind.itemsize:,}. Copy the folder again, or write it anew."
             )
-        # Nothing of no bytes can be mapped.
+        # An empty file cannot be mapped.
         empty = np.empty(0, kind)
         maps.append(np.memmap(path, kind, "r") if size else empty)
     flat, offsets = map(np.asarray, maps)

@@ -169,7 +169,7 @@ def load(path, *, trusted=()):
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
     except ImportError:
         raise
-    # Whatever else a file can provoke means one thing: it is not what `save` writes.
+    # Any other error means that the file is not one that `save` wrote.
     except Exception as error:
         if is_lack_of_memory(error):
             raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error

@@ -44,7 +44,7 @@ def check_columns(X):
 
 def take_column(X, column, name):
     """Take one column, by name or position."""
-    # Of Arrow's tables `columns` are the data.
+    # `columns` of an Arrow table are the data, not the names.
     names = list(getattr(X, "column_names", getattr(X, "columns", ())))
     if isinstance(column, str):
         if column not in names:
@@ -315,7 +315,7 @@ def check_ids(tokens, size):
         check_array(
             tokens,
             accept_sparse="csr",
-            # Of no rows there is no least number to look at.
+            # An empty array has no minimum.
             ensure_non_negative=_num_samples(tokens) > 0,
             ensure_min_samples=0,
             input_name="tokens",

@@ -246,10 +246,10 @@ class ColumnCodec:
         for tokens, offset, n, end in zip(
             parts, self._offsets(), counts.T, ends.T, strict=True
         ):
-            own = np.where(tokens.data > UNKNOWN, tokens.data + offset, tokens.data)
-            places = np.arange(len(own))
+            shifted = np.where(tokens.data > UNKNOWN, tokens.data + offset, tokens.data)
+            places = np.arange(len(shifted))
             places += np.repeat(end - n - tokens.indptr[:-1], n)
-            ids[places] = own
+            ids[places] = shifted
         return self._from_flat(ids, counts.sum(axis=1), self.max_length_)
 
     def _offsets(self):
@@ -268,11 +268,11 @@ class ColumnCodec:
         for k, ((_, vectorizer, _), offset) in enumerate(
             zip(self.transformers_, self._offsets(), strict=True)
         ):
-            mine = owner == k
-            ids = tokens.data[mine]
+            here = owner == k
+            ids = tokens.data[here]
             shift = np.where(ids >= size, size - vectorizer.vocabulary_size_, offset)
             ids = np.where(ids > UNKNOWN, ids - shift, ids)
-            counts = np.bincount(rows[mine], minlength=tokens.shape[0])
+            counts = np.bincount(rows[here], minlength=tokens.shape[0])
             part = self._from_flat(ids, counts, tokens.shape[1])
             columns.append(vectorizer._inverse_open(part, extras))
         return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])

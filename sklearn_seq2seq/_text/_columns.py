@@ -214,14 +214,16 @@ class ColumnVectorizer(
 
     def _count(self, columns, counts, name="X"):
         def count(vectorizer, rows, name):
-            vectorizer._count(rows, next(own), name)
+            vectorizer._count(rows, next(column_counts), name)
 
-        own = iter(counts)
+        column_counts = iter(counts)
         self._learn(columns, count)
 
     def _learn_counted(self, counts, **how):
-        for (_, vectorizer, _), own in zip(self.transformers_, counts, strict=True):
-            vectorizer._learn_counted(own, **how)
+        for (_, vectorizer, _), column_counts in zip(
+            self.transformers_, counts, strict=True
+        ):
+            vectorizer._learn_counted(column_counts, **how)
 
     def _learn_transform(self, columns, name="X"):
         learn = SequenceVectorizer._learn_transform
@@ -251,15 +253,15 @@ class ColumnVectorizer(
 
     def _grow(self, other):
         """Put the vocabularies of another one's columns in front of this one's."""
-        theirs = {name: vectorizer for name, vectorizer, _ in other.transformers_}
+        others = {name: vectorizer for name, vectorizer, _ in other.transformers_}
         names = [name for name, _, _ in self.transformers_]
-        if names != list(theirs):
+        if names != list(others):
             raise ValueError(
                 "Two ColumnVectorizers with other columns cannot share a vocabulary: "
-                f"one has {names}, the other {list(theirs)}."
+                f"one has {names}, the other {list(others)}."
             )
         for name, vectorizer, _ in self.transformers_:
-            vectorizer._grow(theirs[name])
+            vectorizer._grow(others[name])
 
     def _check_transformers(self):
         if not isinstance(self.transformers, list | tuple) or not self.transformers:

@@ -184,7 +184,7 @@ def join_pieces(ids, ends, strings, text):
     is_piece = (places >= 0) & (places < len(known))
     pieces = known.take(places, mode="clip")
     if unknown is not None:
-        # What stands around it, such as a space, is the decoder's affair.
+        # The decoder takes care of what surrounds it, such as a space.
         pieces[ids == UNKNOWN] = tokenizer.token_to_id(unknown)
         is_piece |= ids == UNKNOWN
     mixed = [

@@ -379,11 +379,12 @@ class SequenceVectorizer(
     def _grow(self, other):
         """Put the vocabulary of another fitted vectorizer in front of this one's."""
         for name in ("analyzer", "token_pattern", "lowercase", "normalize"):
-            own, its = getattr(self, name), getattr(other, name)
-            if own != its:
+            value, other_value = getattr(self, name), getattr(other, name)
+            if value != other_value:
                 raise ValueError(
                     f"Two vectorizers that cut text differently cannot share a "
-                    f"vocabulary: one has {name}={own!r}, the other {name}={its!r}."
+                    f"vocabulary: one has {name}={value!r}, the other "
+                    f"{name}={other_value!r}."
                 )
         vocabulary = other.vocabulary_
         if self.analyzer != "subword":

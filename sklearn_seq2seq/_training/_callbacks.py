@@ -113,7 +113,7 @@ class ClipGradients(Callback):
             return
         norms = torch.stack(torch._foreach_norm(gradients))
         factor = self.norm / (torch.linalg.vector_norm(norms) + 1e-6)
-        if factor.is_cuda:  # to look at it would be to wait for all that is under way
+        if factor.is_cuda:  # reading it would wait for all that is under way
             torch._foreach_mul_(gradients, factor.clamp(max=1.0))
         elif not factor >= 1:  # or not a number
             torch._foreach_mul_(gradients, factor)

@@ -71,9 +71,8 @@ class Checkpoint:
             check_entries(state)
             if state["format"] != FORMAT:
                 raise ValueError(state["format"])
-        theirs = state["fingerprint"]
-        own = self.fingerprint
-        other = [name for name, value in own.items() if theirs.get(name) != value]
+        saved = state["fingerprint"]
+        other = [k for k, value in self.fingerprint.items() if saved.get(k) != value]
         if other:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} belongs to another fit, with other "
@@ -115,7 +114,7 @@ class Checkpoint:
             "format": FORMAT,
             "fingerprint": self.fingerprint,
         }
-        # Written to a file by torch, a full disk would be an error that names nothing.
+        # torch's own error of a full disk would not name the file.
         content = io.BytesIO()
         torch.save(state, content)
         if not self.proven:

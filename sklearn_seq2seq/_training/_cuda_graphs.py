@@ -138,10 +138,10 @@ class StepGraphs:
                     "in disorder: start a new process before other work on the GPU.",
                 )
                 return None
-        graph, own, loss = self.graphs[key]
-        for mine, half in zip(own, batch, strict=True):
+        graph, inputs, loss = self.graphs[key]
+        for recorded, half in zip(inputs, batch, strict=True):
             for name, x in half.items():
-                mine[name].copy_(x, non_blocking=True)
+                recorded[name].copy_(x, non_blocking=True)
         self._point_to_gradients()
         with RECORDING:
             graph.replay()
@@ -156,7 +156,7 @@ class StepGraphs:
         graph.register_generator_state(generator)
         torch.cuda.current_stream().synchronize()
         if not self.graphs:
-            # While a step is recorded, memory that is only kept cannot be had.
+            # While a step is recorded, cached memory cannot be reused.
             torch.cuda.empty_cache()
         # Other threads may have work of their own for the GPU meanwhile.
         with RECORDING:

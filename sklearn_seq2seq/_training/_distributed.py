@@ -128,7 +128,7 @@ class Processes:
             return loss
         gradients = [w.grad for w in module.parameters() if w.grad is not None]
         parts = [*gradients, loss, loss.new_tensor(list(self._wishes.values()))]
-        # One message takes less time than many, in memory that is there already.
+        # One message is faster than many, and its memory is there already.
         sizes = [part.numel() for part in parts]
         if self._message is None or len(self._message) != sum(sizes):
             self._message = loss.new_empty(sum(sizes))

@@ -96,7 +96,7 @@ def start_from_counts(net, dataset):
     dataset : PairDataset
         Rows to train on, all of them with a positive weight.
     """
-    # Every token once more; of small weights, whose data are no smaller, the least.
+    # Count every token once more than it occurs, or by the smallest weight below 1.
     once = 1.0 if dataset.weight is None else min(1.0, dataset.weight.min())
     counts = dataset.count_targets() + once
     bias = net.module_.decoder.output.bias

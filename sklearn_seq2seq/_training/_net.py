@@ -102,10 +102,10 @@ class Seq2SeqNet(NeuralNet):
 
     def refresh_optimizer(self):
         """Give the optimiser its parameters; keep its state where it is of the kind."""
-        own = getattr(self, "optimizer_", None)
+        before = getattr(self, "optimizer_", None)
         self.initialize_optimizer()
-        if type(own) is type(self.optimizer_):
-            state = own.state_dict()["state"]
+        if type(before) is type(self.optimizer_):
+            state = before.state_dict()["state"]
             groups = self.optimizer_.state_dict()["param_groups"]
             self.optimizer_.load_state_dict({"state": state, "param_groups": groups})
         for group in self.optimizer_.param_groups:
@@ -133,8 +133,8 @@ class Seq2SeqNet(NeuralNet):
         if (self.module_.training, self.criterion_.training) != (training, training):
             super()._set_training(training)
 
-    # The parts of a batch are known to be tensors: skorch's look at what they are would
-    # take most of a tenth of a millisecond a step.
+    # The parts of a batch are tensors: skorch's check of what they are would take most
+    # of a tenth of a millisecond a step.
 
     def infer(self, x, **fit_params):
         """Forward pass, in training in the chosen precision."""

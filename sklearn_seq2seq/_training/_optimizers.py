@@ -56,6 +56,6 @@ def uncompiled(optimizer):
         return optimizer
     methods = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     plain = {name: inspect.unwrap(getattr(optimizer, name)) for name in methods}
-    # What the wrapper of `step` does besides is to switch gradients off.
+    # The wrapper of `step` also switches gradients off, which has to stay.
     plain["step"] = torch.no_grad()(inspect.unwrap(optimizer.step))
     return type(optimizer.__name__, (optimizer,), plain)

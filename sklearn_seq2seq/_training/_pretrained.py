@@ -92,14 +92,14 @@ def check_pretrained(pretrained, network, kind):
     )
     net = pretrained.net_
     for name in _ENCODER:
-        theirs = getattr(net, f"module__{name}")
+        fitted = getattr(net, f"module__{name}")
         if name == "reverse_source" and network.bidirectional:
             continue
         wanted = getattr(network, name)
-        if wanted != theirs:
+        if wanted != fitted:
             raise ValueError(
-                f"The encoder of pretrained has {name}={theirs!r}, so it cannot be "
-                f"taken with {name}={wanted!r}; set {name}={theirs!r}, or "
+                f"The encoder of pretrained has {name}={fitted!r}, so it cannot be "
+                f"taken with {name}={wanted!r}; set {name}={fitted!r}, or "
                 "pretrained=None."
             )
     return pretrained
@@ -133,9 +133,9 @@ def _common(new, old, ids_agree=False):
     """Ids, here and there, of the tokens that both have, the reserved ones included."""
     ids = [(k, k) for k in range(FIRST_TOKEN)]
     if new.is_text and old.is_text:
-        theirs = old.vectorizer.vocabulary_
-        own = new.vectorizer.vocabulary_
-        ids += [(own[token], theirs[token]) for token in own if token in theirs]
+        old_ids = old.vectorizer.vocabulary_
+        new_ids = new.vectorizer.vocabulary_
+        ids += [(new_ids[t], old_ids[t]) for t in new_ids if t in old_ids]
     elif ids_agree:
         ids = [(k, k) for k in range(old.size)]
     return torch.tensor(ids).unbind(1)
@@ -177,7 +177,7 @@ def _copy(new, old, axis, sizes, ids):
     # What is read beside the tokens, such as the context that is fed back.
     rest = torch.arange(new.shape[axis] - sizes[0])
     here, there = (
-        torch.cat((own, size + rest)) for own, size in zip(ids, sizes, strict=True)
+        torch.cat((known, size + rest)) for known, size in zip(ids, sizes, strict=True)
     )
     rows = old.movedim(axis, 0)[there.to(old.device)]
     new.movedim(axis, 0)[here.to(new.device)] = rows.to(new.device)

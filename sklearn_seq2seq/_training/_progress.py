@@ -32,7 +32,7 @@ class Progress(Callback):
             initial=self.n_batches * n_epochs + n_done,
             desc="fit",
             mininterval=0.5,
-            # Without batches a second, since in a notebook the bar has what is left.
+            # Without batches a second, to leave the bar some room in a notebook.
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} "
             "[{elapsed}<{remaining}{postfix}]",
         )

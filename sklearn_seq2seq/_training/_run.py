@@ -110,7 +110,7 @@ class Training:
             if len(held):
                 rows, self.held = rows[kept], rows[held]
                 valid = dataset.take(self.held)
-        # All of the rows need not be copied.
+        # Copy rows only where some are held out.
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
@@ -158,7 +158,7 @@ class Training:
                 self._run(net, self._callbacks(net, decoded, tasks))
             finally:
                 del net.processes_
-                # What held data or a second copy of the weights has done its work.
+                # Release what holds data or a second copy of the weights.
                 net.train_split = None
                 net.callbacks = []
                 net.initialize_callbacks()
@@ -175,7 +175,7 @@ class Training:
         net.use_device(choose_device(self.optimization.device))
         set_up(net, self.network, self.optimization)
         net.max_epochs = self.stopping.max_epochs
-        # Which callbacks of skorch look at.
+        # Callbacks of skorch look at this.
         net.verbose = self.running.verbose if self.processes.is_first else 0
         net.initialize_criterion()
         lacking = precision_failure(net)
@@ -308,7 +308,7 @@ def _load(net, saved):
 
 def _callback(net, kind):
     """The first callback of a kind, our own before the user's; None without."""
-    return next((own for _, own in net.callbacks_ if isinstance(own, kind)), None)
+    return next((c for _, c in net.callbacks_ if isinstance(c, kind)), None)
 
 
 def _report(net, trouble, epoch):

@@ -30,14 +30,14 @@ def weigh(dataset, sample_weight):
     """
     if sample_weight is None:
         return np.arange(len(dataset))
-    # What vanishes in the network's precision is no weight.
+    # A weight that vanishes in the network's precision counts as 0.
     dataset.weight = np.asarray(
         _check_sample_weight(
             sample_weight, dataset.source, dtype=np.float32, ensure_non_negative=True
         ),
         dtype=np.float64,
     )
-    # scikit-learn's own check takes any number alone.
+    # scikit-learn's own check also takes a single number.
     if not np.isfinite(dataset.weight).all():
         raise ValueError(f"sample_weight must be finite; got {sample_weight!r:.60}.")
     if not dataset.weight.any():

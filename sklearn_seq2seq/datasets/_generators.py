@@ -133,7 +133,7 @@ def _draw_different(n, n_draws, rng):
     """Draw different whole numbers below `n`, in random order."""
     draws = sample_without_replacement(n, n_draws, random_state=rng)
     if n_draws > 0.98 * n:
-        # Those that are nearly all come nearly sorted.
+        # Where nearly all are drawn, they come nearly sorted.
         draws = rng.permutation(draws)
     return draws.tolist()
 

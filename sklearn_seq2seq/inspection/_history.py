@@ -89,7 +89,7 @@ class HistoryDisplay:
         return cls.from_history(
             model.history_,
             monitor=f"valid_{model.scoring}" if own else "valid_score",
-            # Whose weights the model has, which may be those of an earlier call.
+            # The epoch whose weights the model has may be of an earlier call.
             best_epoch=(model.net_.memory_ or {}).get("epoch"),
             ax=ax,
             **kwargs,

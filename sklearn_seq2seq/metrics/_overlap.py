@@ -94,8 +94,8 @@ def bleu_score(
     else:
         stats = _weighted_statistics(metric, y_true, y_pred, sample_weight)
         length, true_length, *counts = stats
-        # sacrebleu takes lengths for whole numbers, so theirs are given as equal and
-        # the penalty for brevity is put on here.
+        # sacrebleu rounds lengths to whole numbers: it is given equal ones, and the
+        # brevity penalty is applied here.
         precision = metric.compute_bleu(
             correct=counts[:max_ngram_order],
             total=counts[max_ngram_order:],

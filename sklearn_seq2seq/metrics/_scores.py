@@ -206,6 +206,6 @@ def perplexity(log_likelihoods, n_tokens, *, sample_weight=None):
     total = weight @ n_tokens
     if not (n_tokens >= 0).all() or not 0 < total < np.inf:
         raise ValueError("n_tokens must be finite, not negative and not all zero.")
-    # Rows of no weight take no part, be they impossible.
+    # Rows of weight 0 are left out, impossible ones too.
     counts = weight > 0
     return float(np.exp(-(weight[counts] @ log_likelihoods[counts]) / total))

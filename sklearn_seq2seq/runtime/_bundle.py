@@ -75,7 +75,7 @@ def load(path, *, n_threads=1):
         raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
     except ImportError:
         raise
-    # Whatever else a file can provoke means one thing: it is not what is written here.
+    # Any other error means that the file is not one that `export_onnx` wrote.
     except Exception as error:
         if is_lack_of_memory(error):
             raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error

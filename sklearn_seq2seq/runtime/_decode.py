@@ -214,13 +214,13 @@ def _limits(members, params, n_source):
 def _options(params, target, banned, prefix, n_rows):
     """Options of the search: ``(from rows to keywords, least limits)``."""
     banned, barred = banned
-    # Among ids 1 is a token as others are, unless it is what a barred copy becomes.
+    # Id 1 is a token like any other id, unless copies of banned tokens become 1.
     emits_unknown = params["replace_unknown"] is not None
     emits_unknown |= not (target.is_text or barred)
     fixed, edges, prefixes, members = [], None, None, None
     least = np.zeros(n_rows, dtype=np.int64)
     if params["allowed_outputs"] is not None:
-        # A member is valid as it stands, repeats or not, and never cut.
+        # An allowed output may repeat n-grams and is never cut short.
         members = read_closed_set(params["allowed_outputs"], target, banned)
         long_enough = lengths(members) >= params["min_length"]
         if long_enough.any():

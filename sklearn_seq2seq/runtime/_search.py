@@ -271,7 +271,7 @@ class BeamSearch:
     def _penalty(self, sizes):
         with np.errstate(over="ignore"):
             penalty = ((5 + sizes) / 6) ** self.length_penalty
-        # Infinity would make a number of what can never be.
+        # Minus infinity over infinity would be NaN.
         return np.minimum(penalty, 1e30).astype(np.float32)
 
 
