@@ -25,7 +25,6 @@ from sklearn_seq2seq._decoding._decode import (
     FittedModel,
     Member,
     decode,
-    longest_targets,
 )
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
@@ -914,7 +913,7 @@ class Seq2SeqTransformer(
             )
         model, params = self._to_decode()
         n_source = [np.array([self._reader.longest[0]])]
-        limit = int(longest_targets(model, params, n_source)[0])
+        limit = int(params.limits(model, n_source)[0])
         tokens = _inference.decode_vectors(
             self.net_.module_,
             X,

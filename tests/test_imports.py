@@ -210,6 +210,7 @@ def test_unpickled_estimators_can_be_saved(tmp_path):
 @pytest.mark.parametrize(
     "module",
     [
+        "_decoding._bounds",
         "_decoding._constraint_parameters",
         "_pairs._batches",
         "_pairs._copying",

@@ -1,21 +1,21 @@
 """One request: from sources as users pass them to the hypotheses of a search."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
 from sklearn_seq2seq._decoding import _constraints, _inference, _strategies
+from sklearn_seq2seq._decoding._bounds import (
+    longest_targets,
+    read_bounds,
+    warn_capped,
+)
 from sklearn_seq2seq._decoding._constraint_parameters import (
     allowed_copies,
-    check_begins_member,
     check_chunks_are_free,
     read_banned,
-    read_closed_set,
-    read_prefix,
-    trie_edges,
 )
 from sklearn_seq2seq._decoding._unknown_tokens import replace_unknown
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
@@ -23,11 +23,7 @@ from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._long_sources import Pieces, join_pieces, shorten
 from sklearn_seq2seq._pairs._reader import PairReader
 from sklearn_seq2seq._parameters import ParameterGroup
-from sklearn_seq2seq._tokens import lengths, pad
-from sklearn_seq2seq._warnings import warn
-
-# Room beyond the longest training target before a prediction is cut off.
-SLACK = 1.25
+from sklearn_seq2seq._tokens import lengths
 
 
 @dataclass(frozen=True)
@@ -103,6 +99,11 @@ class DecodingParameters(ParameterGroup):
         if width == 1:
             return _strategies.Greedy
         return lambda: _strategies.BeamSearch(width, n_best, self.length_penalty)
+
+    def limits(self, model, n_source):
+        """Most target tokens of each row; see `_bounds.longest_targets`."""
+        limits = {"max_length": self.max_length, "min_length": self.min_length}
+        return longest_targets(model.readers, model.target, n_source, **limits)
 
     def shorten(self, model, rows, datasets, **options):
         """Cut or truncate long sources; see `_long_sources.shorten`."""
@@ -195,11 +196,20 @@ def decode(
     )
     if pieces is not None and params.long_source == "chunk":
         check_chunks_are_free(prefix, params.allowed_outputs)
-    limits = longest_targets(model, params, [lengths(data.source) for data in datasets])
-    options, least = _search_options(
-        model, params, (banned, barred), prefix, len(datasets[0])
+    limits = params.limits(model, [lengths(data.source) for data in datasets])
+    bounds = read_bounds(
+        target,
+        len(limits),
+        banned=banned,
+        barred=barred,
+        prefix=prefix,
+        allowed_outputs=params.allowed_outputs,
+        min_length=params.min_length,
+        no_repeat_ngram_size=params.no_repeat_ngram_size,
+        replace_unknown=params.replace_unknown,
     )
-    limits = np.maximum(limits, least)
+    limits = np.maximum(limits, bounds.least)
+    device = _inference.device_of(model.networks[0])
     decoded = _inference.decode(
         model.networks,
         datasets,
@@ -209,14 +219,16 @@ def decode(
         batch_size=params.batch_size,
         beam_width=n_best if strategy else max(params.beam_width, n_best),
         width=target.width,
-        options=options,
+        options=bounds.options(
+            _constraints, lambda array: torch.from_numpy(array).to(device)
+        ),
     )
     if not quiet:
         # All samples count, but of n best hypotheses only the first.
         capped = decoded.capped[:, 0] if strategy is None else decoded.capped.any(1)
         # Rows of ids cannot be longer than the arrays given to `fit`.
         widest = np.inf if target.is_text else target.width
-        _warn_capped(capped & (limits > 0) & (limits < widest), limits, pieces)
+        warn_capped(capped & (limits > 0) & (limits < widest), limits, pieces)
     if params.replace_unknown == "copy" and target.is_text:
         names = target.vectorizer._token_strings()
         barred = barred | {names[id_] for id_ in banned}
@@ -234,99 +246,3 @@ def _read_sources(model, X, barred):
         datasets.append(member.reader.dataset(tokens, copies=copies))
         strings.append(names)
     return rows, datasets, strings[0]
-
-
-def longest_targets(model, params, n_source):
-    """Most target tokens that `max_length` allows each row.
-
-    Parameters
-    ----------
-    model : FittedModel
-    params : DecodingParameters
-    n_source : list of ndarray of int64, shape (n_samples,)
-        Each member's count of source tokens.
-
-    Returns
-    -------
-    ndarray of int64, shape (n_samples,)
-    """
-    target = model.target
-    if params.max_length == "auto":
-        limits = [
-            _longest_expected(*reader.longest, n)
-            for reader, n in zip(model.readers, n_source, strict=True)
-        ]
-        limits = np.max(limits, axis=0)
-        known = any(reader.knows_empty for reader in model.readers)
-        if not known and not params.min_length and target.ndim == 2:
-            # Empty sources give empty predictions unless training had others.
-            limits[np.max(n_source, axis=0) == 0] = 0
-    elif isinstance(params.max_length, Integral):
-        limits = np.full(len(n_source[0]), int(params.max_length))
-    else:
-        limits = np.ceil(params.max_length * n_source[0]).astype(np.int64)
-    return limits if target.is_text else np.minimum(limits, target.width)
-
-
-def _longest_expected(longest_source, longest_target, n_source):
-    """Room for a target, from the longest of training and the source at hand."""
-    longer = np.maximum(n_source / longest_source, 1)
-    return np.ceil(SLACK * longest_target * longer).astype(np.int64)
-
-
-def _search_options(model, params, banned, prefix, n_rows):
-    """Options of the search: ``(from rows to keywords, least limits)``."""
-    target = model.target
-    banned, barred = banned
-    # Id 1 is a token like any other id, unless copies of banned tokens become 1.
-    emits_unknown = params.replace_unknown is not None
-    emits_unknown |= not (target.is_text or barred)
-    device = _inference.device_of(model.networks[0])
-    fixed, edges, prefixes = [], None, None
-    least = np.zeros(n_rows, dtype=np.int64)
-    members = None
-    if params.allowed_outputs is not None:
-        # An allowed output may repeat n-grams and is never cut short.
-        members = read_closed_set(params.allowed_outputs, target, banned)
-        long_enough = lengths(members) >= params.min_length
-        if long_enough.any():
-            members = members[long_enough]
-        edges = torch.from_numpy(trie_edges(members)).to(device)
-        least = np.maximum(least, lengths(members).max())
-    else:
-        if params.no_repeat_ngram_size:
-            fixed.append(_constraints.NoRepeat(params.no_repeat_ngram_size))
-        if len(banned):
-            fixed.append(_constraints.Ban(torch.tensor(banned, device=device)))
-    if prefix is not None:
-        tokens = read_prefix(prefix, target, n_rows)
-        if members is not None:
-            check_begins_member(tokens, members)
-        least = np.maximum(least, lengths(tokens))
-        prefixes = tokens
-
-    def options(rows):
-        constraints = list(fixed)
-        if edges is not None:
-            constraints.append(_constraints.Trie(edges, len(rows)))
-        if prefixes is not None:
-            some = torch.from_numpy(pad(prefixes, rows)[0]).to(device)
-            constraints.append(_constraints.Prefix(some))
-        return {
-            "min_length": params.min_length if members is None else 0,
-            "emit_unknown": emits_unknown,
-            "constraints": constraints,
-        }
-
-    return options, least
-
-
-def _warn_capped(capped, limits, pieces):
-    if capped.any():
-        rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
-        first = int(np.flatnonzero(capped)[0])
-        warn(
-            f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
-            f"by max_length rather than by the model; the first is row {rows[first]}, "
-            f"at {limits[first]} tokens.",
-        )

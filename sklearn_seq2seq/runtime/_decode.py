@@ -5,17 +5,17 @@ positions, S source positions.
 """
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
+from sklearn_seq2seq._decoding._bounds import (
+    longest_targets,
+    read_bounds,
+    warn_capped,
+)
 from sklearn_seq2seq._decoding._constraint_parameters import (
-    check_begins_member,
     check_chunks_are_free,
     read_banned,
-    read_closed_set,
-    read_prefix,
-    trie_edges,
 )
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
@@ -29,14 +29,13 @@ from sklearn_seq2seq._tokens import (
     lengths,
     pad,
 )
-from sklearn_seq2seq._warnings import warn
-from sklearn_seq2seq.runtime._constraints import Ban, Copies, NoRepeat, Prefix, Trie
+from sklearn_seq2seq.runtime import _constraints
 from sklearn_seq2seq.runtime._network import States, log_mean_exp
 from sklearn_seq2seq.runtime._search import BeamSearch, Greedy, search
 from sklearn_seq2seq.runtime._sources import Sources
 
-# Room beyond the longest training target before a prediction is cut off.
-SLACK = 1.25
+# The parameters of decoding that `read_bounds` takes.
+BOUNDING = ("allowed_outputs", "min_length", "no_repeat_ngram_size", "replace_unknown")
 # So many times the rows of a training batch are decoded at once, as by the estimators,
 # and so many positions for each.
 ROWS_FACTOR = 4
@@ -118,9 +117,23 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     sources, pieces = _shorten(members, params, rows[0], sources, whole=whole)
     if pieces is not None and params["long_source"] == "chunk":
         check_chunks_are_free(prefix, params["allowed_outputs"])
-    limits = _limits(members, params, [lengths(s.tokens) for s in sources])
-    options, least = _options(params, target, (banned, barred), prefix, len(limits))
-    limits = np.maximum(limits, least)
+    limits = longest_targets(
+        members,
+        target,
+        [lengths(s.tokens) for s in sources],
+        max_length=params["max_length"],
+        min_length=params["min_length"],
+    )
+    bounds = read_bounds(
+        target,
+        len(limits),
+        banned=banned,
+        barred=barred,
+        prefix=prefix,
+        **{name: params[name] for name in BOUNDING},
+    )
+    limits = np.maximum(limits, bounds.least)
+    options = bounds.options(_constraints)
     n_rows = ROWS_FACTOR * params["batch_size"]
     parts = []
     most = ROW_POSITIONS * n_rows // max(params["beam_width"], n_best)
@@ -138,14 +151,16 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     capped = found.capped[:, 0] & (limits > 0)
     if not target.is_text:  # no longer than the arrays given to `fit`
         capped &= limits < target.width
-    _warn_capped(capped, limits, pieces)
+    warn_capped(capped, limits, pieces)
     return found
 
 
 def _search(members, params, sources, limits, n_best, options):
     states = States(m.start(s) for m, s in zip(members, sources, strict=True))
     if sources[0].copies is not None:
-        copies = Copies(states[0].sources["copy_ids"], members[0].target.size)
+        copies = _constraints.Copies(
+            states[0].sources["copy_ids"], members[0].target.size
+        )
         options["constraints"] = [copies, *options["constraints"]]
     width = max(params["beam_width"], n_best)
     strategy = Greedy()
@@ -174,84 +189,6 @@ def _scatter(parts, n_samples, width):
         capped[rows, : caps.shape[1]] = caps
     ids = from_parts([part[0] for part in parts], log_probs.shape, width, TokenRows)
     return ids, log_probs, capped
-
-
-def _warn_capped(capped, limits, pieces):
-    if capped.any():
-        rows = np.arange(len(capped)) if pieces is None else pieces[0].rows
-        first = int(np.flatnonzero(capped)[0])
-        warn(
-            f"{len(np.unique(rows[capped]))} of {rows[-1] + 1} predictions were ended "
-            f"by max_length rather than by the model; the first is row {rows[first]}, "
-            f"at {limits[first]} tokens.",
-        )
-
-
-# What bounds a search ---------------------------------------------------------------
-
-
-def _limits(members, params, n_source):
-    """Most target tokens of each row, from each member's count of source tokens."""
-    target, max_length = members[0].target, params["max_length"]
-    if max_length == "auto":
-        limits = []
-        for member, n in zip(members, n_source, strict=True):
-            longest_source, longest_target = member.longest
-            longer = np.maximum(n / longest_source, 1)
-            limits.append(np.ceil(SLACK * longest_target * longer).astype(np.int64))
-        limits = np.max(limits, axis=0)
-        known = any(member.knows_empty for member in members)
-        if not known and not params["min_length"] and target.ndim == 2:
-            # Empty sources give empty targets unless training had others.
-            limits[np.max(n_source, axis=0) == 0] = 0
-    elif isinstance(max_length, Integral):
-        limits = np.full(len(n_source[0]), int(max_length))
-    else:
-        limits = np.ceil(max_length * n_source[0]).astype(np.int64)
-    return limits if target.is_text else np.minimum(limits, target.width)
-
-
-def _options(params, target, banned, prefix, n_rows):
-    """Options of the search: ``(from rows to keywords, least limits)``."""
-    banned, barred = banned
-    # Id 1 is a token like any other id, unless copies of banned tokens become 1.
-    emits_unknown = params["replace_unknown"] is not None
-    emits_unknown |= not (target.is_text or barred)
-    fixed, edges, prefixes, members = [], None, None, None
-    least = np.zeros(n_rows, dtype=np.int64)
-    if params["allowed_outputs"] is not None:
-        # An allowed output may repeat n-grams and is never cut short.
-        members = read_closed_set(params["allowed_outputs"], target, banned)
-        long_enough = lengths(members) >= params["min_length"]
-        if long_enough.any():
-            members = members[long_enough]
-        edges = trie_edges(members)
-        least = np.maximum(least, lengths(members).max())
-    else:
-        if params["no_repeat_ngram_size"]:
-            fixed.append(NoRepeat(params["no_repeat_ngram_size"]))
-        if banned:
-            fixed.append(Ban(banned))
-    if prefix is not None:
-        tokens = read_prefix(prefix, target, n_rows)
-        if members is not None:
-            check_begins_member(tokens, members)
-        least = np.maximum(least, lengths(tokens))
-        prefixes = tokens
-
-    def options(rows):
-        constraints = list(fixed)
-        if edges is not None:
-            constraints.append(Trie(edges, len(rows)))
-        if prefixes is not None:
-            constraints.append(Prefix(pad(prefixes, rows)[0]))
-        return {
-            "min_length": params["min_length"] if members is None else 0,
-            "emit_unknown": emits_unknown,
-            "constraints": constraints,
-        }
-
-    return options, least
 
 
 def _shorten(members, params, rows, sources, *, whole=None):
