@@ -39,6 +39,18 @@ def plain(value):
 
 
 @contextmanager
+def naming(argument):
+    """Name an argument in the errors of libraries that do not."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError) as error:
+        if argument in str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} cannot be used: {error}") from error
+
+
+@contextmanager
 def unchanged_on_failure(estimator):
     """Leave an estimator as it was, fitted or not, where its `fit` fails."""
     before = dict(vars(estimator))

@@ -592,7 +592,7 @@ class Seq2SeqTransformer(
             If a row is not what it must be (the message names it), lengths differ, or
             parameters do not go together.
         """
-        going_on = self.warm_start and hasattr(self, "net_")
+        going_on = hasattr(self, "net_") and self.warm_start
         extras = {
             "groups": groups_of(X, groups),
             "validation_data": validation_data,

@@ -49,7 +49,7 @@ def longest_targets(readers, target, n_source, *, max_length, min_length):
             # Empty sources give empty predictions unless training had others.
             limits[np.max(n_source, axis=0) == 0] = 0
     elif isinstance(max_length, Integral):
-        limits = np.full(len(n_source[0]), int(max_length))
+        limits = np.full(len(n_source[0]), min(int(max_length), 2**31))
     else:
         limits = np.ceil(max_length * n_source[0]).astype(np.int64)
     return limits if target.is_text else np.minimum(limits, target.width)

@@ -5,9 +5,10 @@ from numbers import Real
 
 import numpy as np
 
+from sklearn_seq2seq._text._analyzer import few
 from sklearn_seq2seq._text._check_input import list_rows
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn, warn_of_data
 
 
 def read_banned(tokens, target):
@@ -45,6 +46,18 @@ def read_banned(tokens, target):
         found.update(alike)
     known = found & vocabulary.keys()
     return sorted(vocabulary[token] for token in known), found - known
+
+
+def warn_of_idle(barred):
+    """Warn of banned tokens that cannot be predicted at all, so that banning is idle.
+
+    `barred` are the others of `read_banned`, where nothing is copied.
+    """
+    if barred:
+        warn_of_data(
+            f"{len(barred)} of banned_tokens are not in the target vocabulary, and so "
+            f"never predicted: {few(sorted(barred))}. Is their spelling right?"
+        )
 
 
 def _check_banned_id(token):

@@ -16,6 +16,7 @@ from sklearn_seq2seq._decoding._constraint_parameters import (
     allowed_copies,
     check_chunks_are_free,
     read_banned,
+    warn_of_idle,
 )
 from sklearn_seq2seq._decoding._unknown_tokens import replace_unknown
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
@@ -190,6 +191,9 @@ def decode(
     quiet = quiet or model.quiet
     banned, barred = read_banned(params.banned_tokens, target)
     banned = sorted({*banned, *model.readers[0].never_read})
+    copied = any(reader.copies is not None for reader in model.readers)
+    if not (quiet or copied or params.replace_unknown == "copy"):
+        warn_of_idle(barred)
     rows, datasets, strings = _read_sources(model, X, barred)
     datasets, pieces = params.shorten(
         model, rows[0], datasets, whole=whole, quiet=quiet

@@ -161,7 +161,7 @@ class PredictionMixin:
         target = self._fitted_model().target
         rows = target.check(X if y is None else y, "y")
         y_true = target.as_read(rows)
-        check_consistent_length(y_true, y_pred, sample_weight)
+        check_consistent_length(y_true, y_pred)
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:

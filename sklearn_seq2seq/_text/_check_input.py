@@ -202,7 +202,9 @@ def _only_column(X, name):
         )
     if hasattr(X, "iloc"):
         return X.iloc[:, 0]
-    return X.to_series(0) if hasattr(X, "to_series") else X[:, 0]
+    if hasattr(X, "to_series"):
+        return X.to_series(0)
+    return X.column(0) if hasattr(X, "column") else X[:, 0]  # Arrow's, or an array
 
 
 def _raise_bad_row(rows, name):

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from itertools import chain, count, islice
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import (
@@ -160,7 +161,7 @@ class SequenceVectorizer(
         ],
         "max_features": [positive(), None],
         "vocabulary": [Iterable, None],
-        "max_length": [positive(), None],
+        "max_length": [Number(Integral, 1, 2**31 - 1, closed="both"), None],
         "joiner": [str, None],
         "handle_unknown": [StrOptions({"use_unknown", "silent", "error"})],
         "subword_model": [StrOptions({"bpe", "unigram"})],

@@ -12,6 +12,7 @@ import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_seq2seq._fitting import naming
 from sklearn_seq2seq._network._layers import OneHot
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 from sklearn_seq2seq._warnings import warn
@@ -213,9 +214,11 @@ def vectors_by_id(vectors, side, width, name):
         if not tokens:
             raise ValueError(f"{name} has a vector for no token of the vocabulary.")
         ids = [known[token] for token in tokens]
-        matrix = np.array([vectors[token] for token in tokens], dtype=np.float32)
+        with naming(name):
+            matrix = np.array([vectors[token] for token in tokens], dtype=np.float32)
     else:
-        matrix = np.asarray(vectors, dtype=np.float32)
+        with naming(name):
+            matrix = np.asarray(vectors, dtype=np.float32)
         ids = np.arange(side.size)
         if matrix.ndim != 2 or len(matrix) != side.size:
             raise ValueError(

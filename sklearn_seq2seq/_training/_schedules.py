@@ -8,6 +8,8 @@ import math
 from skorch.callbacks import LRScheduler
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
+from sklearn_seq2seq._fitting import naming
+
 WARM_UP = 0.05
 
 
@@ -41,7 +43,16 @@ class Schedule(LRScheduler):
     """skorch's scheduler, which starts anew with every call of `fit`."""
 
     def _get_scheduler(self, net, policy, **scheduler_kwargs):
-        return policy(net.optimizer_, **scheduler_kwargs)
+        # With what it needs: functools.partial, or skorch's LRScheduler.
+        with naming("lr_schedule"):
+            return policy(net.optimizer_, **scheduler_kwargs)
+
+    @classmethod
+    def of(cls, other):
+        """A copy of skorch's own that starts anew too."""
+        own = cls.__new__(cls)
+        vars(own).update(vars(other))
+        return own
 
 
 def make_schedule(schedule, *, n_steps, monitored=None, patience=1):
@@ -69,6 +80,8 @@ def make_schedule(schedule, *, n_steps, monitored=None, patience=1):
     if isinstance(schedule, str):
         factor = SCHEDULES[schedule](n_steps)
         return Schedule(policy=LambdaLR, lr_lambda=factor, step_every="batch")
+    if type(schedule) is LRScheduler:
+        return Schedule.of(schedule)
     if hasattr(schedule, "on_train_begin"):
         return copy.copy(schedule)
     return Schedule(policy=schedule, **watch)

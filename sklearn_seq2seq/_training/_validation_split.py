@@ -7,6 +7,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight
 
+from sklearn_seq2seq._fitting import naming
 from sklearn_seq2seq._text._check_input import is_missing, list_rows
 from sklearn_seq2seq._warnings import warn
 
@@ -31,12 +32,10 @@ def weigh(dataset, sample_weight):
     if sample_weight is None:
         return np.arange(len(dataset))
     # A weight that vanishes in the network's precision counts as 0.
-    dataset.weight = np.asarray(
-        _check_sample_weight(
-            sample_weight, dataset.source, dtype=np.float32, ensure_non_negative=True
-        ),
-        dtype=np.float64,
-    )
+    checks = {"dtype": np.float32, "ensure_non_negative": True}
+    with naming("sample_weight"):
+        weight = _check_sample_weight(sample_weight, dataset.source, **checks)
+    dataset.weight = np.asarray(weight, dtype=np.float64)
     # scikit-learn's own check also takes a single number.
     if not np.isfinite(dataset.weight).all():
         raise ValueError(f"sample_weight must be finite; got {sample_weight!r:.60}.")
@@ -72,7 +71,8 @@ def number_groups(groups, source, rows):
             "groups must hold one value for each row, a number or a string; "
             f"got {np.ndim(groups)} dimensions."
         )
-    check_consistent_length(source, groups)
+    with naming("groups"):
+        check_consistent_length(source, groups)
     values = np.asarray(groups).tolist() if wide else list_rows(groups, "groups")
     for row, value in enumerate(values):
         if any(map(is_missing, value if wide else [value])):

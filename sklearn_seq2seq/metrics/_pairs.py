@@ -5,6 +5,7 @@ from itertools import chain, zip_longest
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 
+from sklearn_seq2seq._fitting import naming
 from sklearn_seq2seq._text._check_input import check_raw, is_raw
 from sklearn_seq2seq._tokens import BOUNDARY, as_lists, as_tokens
 
@@ -101,13 +102,14 @@ def count_units(rows):
 def check_weight(sample_weight, n_samples):
     if sample_weight is None:
         return np.ones(n_samples)
-    weight = check_array(
-        sample_weight,
-        dtype=np.float64,
-        ensure_2d=False,
-        ensure_non_negative=True,
-        input_name="sample_weight",
-    )
+    with naming("sample_weight"):
+        weight = check_array(
+            sample_weight,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_non_negative=True,
+            input_name="sample_weight",
+        )
     if weight.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have shape ({n_samples},); got {weight.shape}."

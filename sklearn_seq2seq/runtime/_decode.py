@@ -16,6 +16,7 @@ from sklearn_seq2seq._decoding._bounds import (
 from sklearn_seq2seq._decoding._constraint_parameters import (
     check_chunks_are_free,
     read_banned,
+    warn_of_idle,
 )
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
@@ -110,6 +111,9 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     target = members[0].target
     banned, barred = read_banned(params["banned_tokens"], target)
     banned = sorted({*banned, *members[0].never_read})
+    copied = any(member.copy_table is not None for member in members)
+    if not (copied or params["replace_unknown"] == "copy"):
+        warn_of_idle(barred)
     rows = [member.check_sources(X) for member in members]
     read = [member.read(own) for member, own in zip(members, rows, strict=True)]
     strings = read[0][1]
