@@ -10,6 +10,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._decoding._decode import DecodingParameters, longest_targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 X = ["ab", "ba", "abb", "bab", "c"] * 2
@@ -66,9 +67,11 @@ def test_arguments_of_other_methods_are_named():
 
 def test_numbers_without_an_end_are_none_of_ours():
     model = clone(MODEL).fit(X, Y)
-    expected = model.set_params(max_length=1000).predict(["a"]).tolist()
     for large in (2**63, 2**70):
-        assert model.set_params(max_length=large).predict(["a"]).tolist() == expected
+        model.set_params(max_length=large)
+        params = DecodingParameters.of(model)
+        limits = longest_targets(model._fitted_model(), params, [np.array([1, 5])])
+        assert limits.tolist() == [2**31] * 2
 
 
 class Kill(Callback):
