@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq._decoding._decode import DecodingParameters, longest_targets
+from sklearn_seq2seq._decoding._decode import DecodingParameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 X = ["ab", "ba", "abb", "bab", "c"] * 2
@@ -70,7 +70,7 @@ def test_numbers_without_an_end_are_none_of_ours():
     for large in (2**63, 2**70):
         model.set_params(max_length=large)
         params = DecodingParameters.of(model)
-        limits = longest_targets(model._fitted_model(), params, [np.array([1, 5])])
+        limits = params.longest_targets(model._fitted_model(), [np.array([1, 5])])
         assert limits.tolist() == [2**31] * 2
 
 
