@@ -70,7 +70,7 @@ def test_numbers_without_an_end_are_none_of_ours():
     for large in (2**63, 2**70):
         model.set_params(max_length=large)
         params = DecodingParameters.of(model)
-        limits = params.longest_targets(model._fitted_model(), [np.array([1, 5])])
+        limits = params.limits(model._fitted_model(), [np.array([1, 5])])
         assert limits.tolist() == [2**31] * 2
 
 
