@@ -1,6 +1,7 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
+import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -129,8 +130,9 @@ class Seq2SeqTransformer(
         be read: the source vectorizer's `handle_unknown` has no say.
     learning_rate : float, default=0.002
         Step size, the highest of the schedule.
-    max_epochs : int, default=30
-        Passes over the pairs.
+    max_epochs : int or "auto", default="auto"
+        Passes over the pairs. "auto" is 30, and as many more as make 1,000 training
+        steps.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when the score there no longer improves. With one
@@ -318,6 +320,8 @@ class Seq2SeqTransformer(
         Fitted; None where ids were given.
     n_iter_ : int
         Epochs trained.
+    max_epochs_ : int
+        Epochs that the last training was to take at most: what "auto" stood for.
     n_parameters_ : int
         Weights of the network.
     n_features_in_ : int
@@ -380,7 +384,7 @@ class Seq2SeqTransformer(
         "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
         "copy": ["boolean"],
         "learning_rate": [positive(Real)],
-        "max_epochs": [positive()],
+        "max_epochs": [positive(), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "random_state": ["random_state"],
         "share_embeddings": ["boolean"],
@@ -438,7 +442,7 @@ class Seq2SeqTransformer(
         attention="additive",
         copy=False,
         learning_rate=0.002,
-        max_epochs=30,
+        max_epochs="auto",
         early_stopping=False,
         beam_width=1,
         random_state=None,
@@ -601,7 +605,7 @@ class Seq2SeqTransformer(
 
     @with_callbacks
     def partial_fit(self, X, y=None, *, sample_weight=None):
-        """Train `max_epochs` more on these pairs.
+        """Train `max_epochs` more on these pairs; "auto" is 30 here.
 
         The first call learns the vocabularies; tokens that come later are unknown, with
         a warning that counts them. The optimiser's state is kept between calls and
@@ -626,13 +630,12 @@ class Seq2SeqTransformer(
         ValueError
             As `fit`.
         """
-        return self._learn_and_train(hasattr(self, "net_"), X, y, sample_weight)
+        going_on = hasattr(self, "net_")
+        return self._learn_and_train(going_on, X, y, sample_weight, partial=True)
 
     def _learn_and_train(self, going_on, X, y, sample_weight, **extras):
         self._check_parameters()
-        context = self._init_callback_context(max_subtasks=int(self.max_epochs))
-        tasks = FitTasks(context, self, X, y)
-        with unchanged_on_failure(self), tasks:
+        with unchanged_on_failure(self):
             # Rows are read twice where some are validated on by a scorer.
             X, y = readable_twice(X), readable_twice(y)
             if hasattr(X, "_pairs_for"):
@@ -646,7 +649,7 @@ class Seq2SeqTransformer(
             else:
                 rows, targets, dataset = self._learn(X, y)
             pairs = (X, rows), (X if y is None else y, targets)
-            self._train(pairs, dataset, tasks, sample_weight=sample_weight, **extras)
+            self._train(pairs, dataset, sample_weight=sample_weight, **extras)
         return self
 
     def _check_parameters(self):
@@ -696,11 +699,11 @@ class Seq2SeqTransformer(
         self,
         pairs,
         dataset,
-        tasks,
         *,
         sample_weight=None,
         groups=None,
         validation_data=None,
+        partial=False,
     ):
         """Train `net_`, made if there is none yet.
 
@@ -717,10 +720,11 @@ class Seq2SeqTransformer(
         if validation_data is not None:
             validation_data, valid = self._read_validation_data(validation_data)
             self._reader = self._reader.knowing_empty(valid)
+        stopping = StoppingRule.of(self)
         training = Training(
             NetworkSettings.of(self),
             OptimizationSettings.of(self),
-            StoppingRule.of(self),
+            stopping.resolved(math.inf) if partial else stopping,
             RunningSettings.of(self),
             dataset,
             seed=draw_seed(self.random_state),
@@ -747,8 +751,14 @@ class Seq2SeqTransformer(
             decoded = DecodedScore(self.scoring, self._with_net, *validation_data)
         # A deep copy, so that a failure leaves the fitted one as it was.
         net = self._new_net(training, start) if net is None else copy.deepcopy(net)
-        training.run(net, decoded, tasks)
-        self._take_net(net)
+        context = self._init_callback_context(
+            max_subtasks=int(training.stopping.max_epochs)
+        )
+        with FitTasks(context, self, pairs[0][0], pairs[1][0]) as tasks:
+            training.run(net, decoded, tasks)
+            self._take_net(net)
+        if not partial and training.processes.is_first:
+            training.warn_if_short(net)
 
     def _read_validation_data(self, validation_data):
         """Validation data that can be read again, and their data set."""
@@ -804,6 +814,8 @@ class Seq2SeqTransformer(
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
+        last = net.history[-1] if net.history else {"max_epochs": net.max_epochs}
+        self.max_epochs_ = last.get("max_epochs", self.n_iter_)  # of an older file
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
     def _new_net(self, training, start):

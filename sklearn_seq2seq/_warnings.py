@@ -17,7 +17,7 @@ _said_in_search: WeakKeyDictionary = WeakKeyDictionary()
 _said_by_worker: dict[str, float] = {}
 
 
-def warn(message):
+def warn(message, category=UserWarning):
     """Warn as from the innermost line that is neither ours nor a library's.
 
     As `pandas` does; Python itself can from 3.12 on (`skip_file_prefixes`).
@@ -25,7 +25,7 @@ def warn(message):
     frame, level = sys._getframe(1), 2
     while frame is not None and _library(frame) in _LIBRARIES:
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level - 1 if frame is None else level)
+    warnings.warn(message, category, stacklevel=level - 1 if frame is None else level)
 
 
 def warn_of_data(message):

@@ -193,7 +193,18 @@ def exact_rows(logits: Tensor, target: Tensor, n_positions: Tensor) -> Tensor:
     target : Tensor of int64 ``(B, T)``
     n_positions : Tensor of int64 ``(B,)``
     """
+    return right_tokens(logits, target, n_positions) == n_positions
+
+
+def right_tokens(logits: Tensor, target: Tensor, n_positions: Tensor) -> Tensor:
+    """Count each row's positions at which the likeliest token is right: ``(B,)``.
+
+    Parameters
+    ----------
+    logits, target, n_positions
+        As of `exact_rows`.
+    """
     scores = logits.clone()
     scores[..., UNKNOWN] = float("-inf")
     right = scores.argmax(dim=-1) == target
-    return (right | ~position_mask(n_positions, target.shape[1])).all(dim=1)
+    return (right & position_mask(n_positions, target.shape[1])).sum(dim=1)

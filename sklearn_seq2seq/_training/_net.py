@@ -117,6 +117,7 @@ class Seq2SeqNet(NeuralNet):
         if wishes:
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
+        self.history.record("max_epochs", self.max_epochs)
 
     def on_batch_end(self, net, training=False, **kwargs):
         """End training where one of the processes has got Ctrl-C."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from skorch.history import History
@@ -18,6 +20,7 @@ from sklearn_seq2seq._training._callbacks import (
 )
 from sklearn_seq2seq._training._checkpoint import Checkpoint
 from sklearn_seq2seq._training._checkpoint_state import alike, check_fits
+from sklearn_seq2seq._training._convergence import lack_of_training
 from sklearn_seq2seq._training._devices import choose_device, precision_failure
 from sklearn_seq2seq._training._distributed import Processes
 from sklearn_seq2seq._training._fingerprint import digest, fingerprint, pairs_digest
@@ -60,6 +63,8 @@ class Training:
         Rows split off for validation.
     monitored : str or None
         Entry of the history that says which epoch is best.
+    broken_off : bool
+        Whether an interrupt or divergence ended it, of which a warning has spoken.
     finished : bool
         Whether the checkpoint holds the trained net already.
     processes : Processes
@@ -86,11 +91,11 @@ class Training:
         groups = number_groups(groups, dataset.source, rows)
         self.network = network
         self.optimization = optimization
-        self.stopping = stopping
         self.running = running
         self.processes = Processes(optimization.device)
         self.seed = self.processes.of_first(lambda: seed)
         self.saved = self.checkpoint = self.held = None
+        self.broken_off = False
         if running.checkpoint is not None or self.processes.count > 1:
             parts = fingerprint(identity, dataset, groups, valid, net)
             self.processes.check_alike(parts)
@@ -114,6 +119,8 @@ class Training:
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
+        self.n_steps = -(-len(rows) // optimization.pairs_a_step)
+        self.stopping = stopping.resolved(self.n_steps)
         self.monitored = None if valid is None else monitored(stopping.scoring)
 
     @property
@@ -163,6 +170,24 @@ class Training:
                 net.callbacks = []
                 net.initialize_callbacks()
         net.module_.eval()
+
+    def warn_if_short(self, net):
+        """Warn where training was not enough, with what to set."""
+        if self.broken_off or not net.history:
+            return
+        lack = lack_of_training(net, self.dataset)
+        if lack is None:
+            return
+        stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
+        auto = replace(stopping, max_epochs="auto").resolved(self.n_steps).max_epochs
+        if n_epochs < stopping.max_epochs:
+            name = "n_iter_no_change" if net.stop_training else "max_time"
+            advice = f"Raise {name} (now {getattr(stopping, name)})"
+        elif n_epochs < auto:
+            advice = f"Raise max_epochs (now {n_epochs}); 'auto' would be {auto}"
+        else:
+            advice = f"Raise max_epochs (now {n_epochs}), learning_rate or hidden_size"
+        warn(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight
@@ -235,6 +260,7 @@ class Training:
         if self.monitored is None:
             net.memory_ = None  # of weights that these are not
         if trouble is not None:
+            self.broken_off = True
             _report(net, trouble, epoch)
         if finished and self.checkpoint is not None and self.processes.is_first:
             self._write(net, finished=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from sklearn_seq2seq._parameters import ParameterGroup
+
+# Enough steps that few pairs are learned by heart, and enough passes that many are
+# learned well: what "auto" means for `max_epochs`.
+LEAST_STEPS, LEAST_EPOCHS = 1000, 30
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,16 @@ class OptimizationSettings(ParameterGroup):
     device: object
     precision: str
 
+    @property
+    def pairs_a_step(self):
+        return self.batch_size * self.gradient_accumulation_steps
+
 
 @dataclass(frozen=True)
 class StoppingRule(ParameterGroup):
     """How long training goes on, and what is watched meanwhile."""
 
-    max_epochs: int
+    max_epochs: int | str
     max_time: float | None
     early_stopping: bool
     validation_fraction: float
@@ -70,6 +79,19 @@ class StoppingRule(ParameterGroup):
     def patience(self):
         """Epochs without improvement after which to stop; None never stops."""
         return self.n_iter_no_change if self.early_stopping else None
+
+    def resolved(self, n_steps):
+        """The same with a number for ``max_epochs="auto"``.
+
+        Parameters
+        ----------
+        n_steps : int, or inf
+            Training steps of an epoch.
+        """
+        if self.max_epochs != "auto":
+            return self
+        n_epochs = max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / n_steps))
+        return replace(self, max_epochs=n_epochs)
 
 
 @dataclass(frozen=True)
