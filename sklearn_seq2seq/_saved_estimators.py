@@ -64,6 +64,7 @@ def _pack_vectorizer(vectorizer, tensors):
     return {
         "vocabulary": list(vectorizer.vocabulary_),
         "max_length": vectorizer.max_length_,
+        "normalize": vectorizer.normalize_,
         "tokenizer": getattr(vectorizer, "tokenizer_", None),
     }
 
@@ -85,6 +86,11 @@ def _unpack_vectorizer(vectorizer, state, tensors):
             "its tokenizer has another vocabulary.",
         )
         vectorizer.tokenizer_ = tokenizer
+    # Files of before "auto" name no form but the parameter.
+    given = vectorizer.normalize
+    forms = (None, "NFD") if given == "auto" else (given,)
+    vectorizer.normalize_ = state.get("normalize", forms[0])
+    _require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
     vectorizer.vocabulary_ = vocabulary
     vectorizer.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
     vectorizer.max_length_ = state["max_length"]

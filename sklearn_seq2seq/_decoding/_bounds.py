@@ -80,6 +80,8 @@ class Bounds:
         The closed set of targets, as of `trie_edges`.
     prefixes : token array or None
         What each target begins with.
+    joining : ndarray of bool, shape (N, size), or None
+        Tokens that cannot follow the prefix, whose last character they would change.
     """
 
     least: np.ndarray
@@ -89,6 +91,7 @@ class Bounds:
     no_repeat: int | None = None
     edges: np.ndarray | None = None
     prefixes: object = None
+    joining: np.ndarray | None = None
 
     def options(self, kinds, convert=np.asarray):
         """Return a function from rows to keyword arguments of their search.
@@ -113,7 +116,9 @@ class Bounds:
             if edges is not None:
                 constraints.append(kinds.Trie(edges, len(rows)))
             if self.prefixes is not None:
-                constraints.append(kinds.Prefix(convert(pad(self.prefixes, rows)[0])))
+                some = convert(pad(self.prefixes, rows)[0])
+                joining = None if self.joining is None else convert(self.joining[rows])
+                constraints.append(kinds.Prefix(some, joining))
             return {
                 "min_length": self.min_length,
                 "emit_unknown": self.emit_unknown,
@@ -159,9 +164,10 @@ def read_bounds(
         bounds.least = np.maximum(bounds.least, lengths(members).max())
         bounds.min_length, bounds.banned, bounds.no_repeat = 0, [], None
     if prefix is not None:
-        bounds.prefixes = read_prefix(prefix, target, n_rows)
+        bounds.prefixes, bounds.joining = read_prefix(prefix, target, n_rows)
         if members is not None:
             check_begins_member(bounds.prefixes, members)
+            bounds.joining = None
         bounds.least = np.maximum(bounds.least, lengths(bounds.prefixes))
     return bounds
 

@@ -108,7 +108,16 @@ def check_chunks_are_free(prefix, allowed_outputs):
 
 
 def read_prefix(prefix, target, n_rows):
-    tokens, extras = target.read_any(prefix, "prefix")
+    """Read what predictions begin with.
+
+    Returns
+    -------
+    tokens : token array
+    joining : ndarray of bool, shape (n_samples, size), or None
+        The tokens that cannot follow, since they would change the last character.
+    """
+    rows = target.check(prefix, "prefix")
+    tokens, extras = target.read_known(rows, "prefix")
     if tokens.shape[0] != n_rows:
         raise ValueError(
             f"prefix must have one entry for each row of X; got {tokens.shape[0]} for "
@@ -122,7 +131,8 @@ def read_prefix(prefix, target, n_rows):
             "prefix holds a token that is not in the target vocabulary, in row "
             f"{row}: {extras[token - target.size] if extras else token!r}."
         )
-    return tokens
+    simple = target.is_text and not target.has_columns
+    return tokens, target.vectorizer._joining(rows) if simple else None
 
 
 def check_begins_member(prefixes, members):

@@ -71,16 +71,26 @@ class Prefix(Constraint):
     ----------
     tokens : Tensor of int64 ``(N, P)``
         Zero-padded prefixes, one a source; a row may be empty.
+    joining : Tensor of bool ``(N, V)``, default=None
+        Tokens that must not follow each prefix.
     """
 
-    def __init__(self, tokens: Tensor):
+    def __init__(self, tokens: Tensor, joining: Tensor | None = None):
         self.tokens = tokens
+        self.joining = joining
         self.sizes = (tokens != BOUNDARY).sum(dim=1)
         self.longest = int(self.sizes.max())
 
     def forbid(self, log_probs, free, beam):
         t = beam.history.shape[2]
-        if t >= self.longest:
+        if t > self.longest:
+            return
+        if self.joining is not None:
+            ended = self.sizes[beam.sources] == t
+            joining = self.joining[beam.sources] & ended[:, None]
+            known = log_probs[..., : joining.shape[1]]
+            known.masked_fill_(joining[:, None], NEVER)
+        if t == self.longest:
             return
         bound = self.sizes[beam.sources] > t
         wanted = self.tokens[beam.sources[bound], t]

@@ -37,7 +37,6 @@ _TEXT = (
     "analyzer",
     "token_pattern",
     "lowercase",
-    "normalize",
     "joiner",
     "handle_unknown",
 )
@@ -186,6 +185,8 @@ def _describe_text(vectorizer):
     return {
         "kind": "text",
         **{name: getattr(vectorizer, name) for name in _TEXT},
+        "normalize": vectorizer.normalize_,
+        "restores_form": vectorizer.normalize == "auto" and bool(vectorizer.normalize_),
         "vocabulary": list(vectorizer.vocabulary_),
         "max_length": vectorizer.max_length_,
         "tokenizer": getattr(vectorizer, "tokenizer_", None),

@@ -9,6 +9,8 @@ from sklearn_seq2seq._pairs._reader import PairReader
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._pairs._sides import (
     check_alike,
+    common_counted_form,
+    form_of,
     shared_sides,
     text_vectorizer,
 )
@@ -136,21 +138,27 @@ def learn_pieces(
                 vectorizers[k]._count(rows, counts[k], name)
     if vectorizers[0] is None:
         raise ValueError("pieces has no rows; nothing to learn from.")
-    for vectorizer, own in zip(vectorizers, counts, strict=True):
-        vectorizer._learn_counted(own)
+    forms = ["auto", "auto"]
+    if start is not None:
+        forms[0] = form_of(start.source)
+    if copies or share_embeddings:
+        shared = common_counted_form(vectorizers, counts)
+        forms = [shared if start is None else forms[0]] * 2
+    for vectorizer, own, form in zip(vectorizers, counts, forms, strict=True):
+        vectorizer._learn_counted(own, form=form)
     if start is not None:
         check_alike(vectorizers[0], start.source)
         vectorizers[0]._grow(start.source.vectorizer)
     sides = [Side(v, v.vocabulary_size_, v.max_length_) for v in vectorizers]
     if share_embeddings:
-        sides = _share(sides, counts)
+        sides = _share(sides, counts, forms[0])
     return PairReader(*sides, CopyTable(*sides) if copies else None)
 
 
-def _share(sides, counts):
+def _share(sides, counts, form):
     shared = shared_sides(*sides)
     for side, old, own in zip(shared, sides, counts, strict=True):
         if side is not old:
-            side.vectorizer._learn_counted(own)
+            side.vectorizer._learn_counted(own, form=form)
             side.vectorizer.set_params(**old.vectorizer.get_params())
     return shared

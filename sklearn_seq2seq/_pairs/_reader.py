@@ -14,9 +14,12 @@ from sklearn_seq2seq._pairs._copying import CopyTable, never_read
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._side import check_width, read_target_ids
 from sklearn_seq2seq._pairs._sides import (
+    common_form,
+    form_of,
     grow_source,
     id_side,
     learn_text,
+    read_in_form,
     shared_sides,
     warn_of_classes,
 )
@@ -214,12 +217,21 @@ def learn_pairs(
     check_consistent_length(tokens, target_tokens)
     if y is not X:
         warn_of_classes(source_rows, target_rows, source, target)
+    if (copies or share_embeddings) and source.is_text and target.is_text:
+        if start is None:
+            form = common_form(source, target, source_rows, target_rows)
+        else:
+            form = form_of(source)
+        source, tokens = read_in_form(source, tokens, source_rows, form)
+        target, target_tokens = read_in_form(
+            target, target_tokens, target_rows, form, "y"
+        )
     if share_embeddings:
         before = source, target
         source, target = shared_sides(source, target)
         if source.is_text and source is not before[0]:
-            tokens = source.vectorizer._learn_transform(source_rows, "X")
-            target_tokens = target.vectorizer._learn_transform(target_rows, "y")
+            tokens = source.vectorizer._learn_transform(source_rows, "X", form)
+            target_tokens = target.vectorizer._learn_transform(target_rows, "y", form)
             for side, old in zip((source, target), before, strict=True):
                 side.vectorizer.set_params(**old.vectorizer.get_params())
     reader = PairReader(source, target, CopyTable(source, target) if copies else None)

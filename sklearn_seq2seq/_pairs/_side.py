@@ -137,7 +137,10 @@ class Side:
 
     def read_any(self, data, name):
         """Text, unknown tokens kept, or ids: ``(tokens, extras)``; not yet checked."""
-        rows = self.check(data, name)
+        return self.read_known(self.check(data, name), name)
+
+    def read_known(self, rows, name):
+        """What `read_any` makes of checked rows."""
         if self.is_text:
             return self.read(rows, name, open_vocabulary=True)
         check_width(rows, self, name)

@@ -5,12 +5,14 @@ network copies, `CopyTable` says which target token each source token stands for
 """
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from sklearn.base import clone
 
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._text._check_input import check_raw
+from sklearn_seq2seq._text._normal_form import choose_counted_form, choose_form
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_lists
 from sklearn_seq2seq._warnings import warn, warn_of_data
@@ -46,6 +48,7 @@ def grow_source(side, tokens, old, rows):
         return replace(side, size=max(side.size, old.size)), tokens
     vectorizer = side.vectorizer
     check_alike(vectorizer, old)
+    side, tokens = read_in_form(side, tokens, rows, form_of(old))
     vectorizer._grow(old.vectorizer)
     tokens, _ = vectorizer._transform_open(rows)
     # No warning of tokens that the vectorizer leaves out on purpose.
@@ -105,6 +108,53 @@ def text_vectorizer(rows, vectorizer, name):
         )
     vectorizer = clone(vectorizer)
     return vectorizer, vectorizer._check_rows(rows, name, learning=True)
+
+
+def form_of(side):
+    """The normal form that a side of characters is read in; None for others too."""
+    forms = {vectorizer._form for vectorizer in _of_characters(side.vectorizer)}
+    return forms.pop() if len(forms) == 1 else None
+
+
+def common_form(source, target, source_rows, target_rows):
+    """Choose one normal form for two sides whose tokens are to be the same."""
+    text = []
+    for side, rows in ((source, source_rows), (target, target_rows)):
+        found = _of_characters(side.vectorizer, rows if side.has_columns else [rows])
+        if not found:
+            return None
+        text += chain.from_iterable(found)
+    return choose_form(text)
+
+
+def common_counted_form(vectorizers, counts):
+    """The same of two sides that were counted piece by piece."""
+    counts = [own if isinstance(own, list) else [own] for own in counts]
+    found = list(map(_of_characters, vectorizers, counts))
+    return choose_counted_form(sum(found, [])) if all(found) else None
+
+
+def read_in_form(side, tokens, rows, form, name="X"):
+    """Read a side again where it can be, and is not, read in a normal form."""
+    readers = _of_characters(side.vectorizer)
+    if any(reader.normalize == "auto" and reader._form != form for reader in readers):
+        tokens = side.vectorizer._learn_transform(rows, name, form)
+        side = replace(side, size=side.vectorizer.vocabulary_size_)
+    return side, tokens
+
+
+def _of_characters(vectorizer, columns=None):
+    """The vectorizers that read characters, or what `columns` holds for each."""
+    readers = [vectorizer]
+    if hasattr(vectorizer, "transformers"):
+        readers = [reader for _, reader, _ in vectorizer.transformers]
+        if hasattr(vectorizer, "transformers_"):
+            readers = [reader for _, reader, _ in vectorizer.transformers_]
+    return [
+        found
+        for reader, found in zip(readers, columns or readers, strict=True)
+        if reader.analyzer == "char"
+    ]
 
 
 def id_side(tokens, name, ndim=2, strings=None):

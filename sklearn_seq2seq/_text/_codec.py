@@ -5,6 +5,8 @@ same code.
 """
 
 import sys
+import unicodedata
+from functools import partial
 from itertools import accumulate, islice
 
 import numpy as np
@@ -103,10 +105,41 @@ class TextCodec:
         return rows
 
     @property
+    def _form(self):
+        """The normal form that text is read in, or None."""
+        given = self.normalize
+        return getattr(self, "normalize_", None) if given == "auto" else given
+
+    @property
+    def _written_form(self):
+        """The normal form that text is brought back into, or None."""
+        return "NFC" if self.normalize == "auto" and self._form else None
+
+    def _joining(self, rows):
+        """Mark the tokens that, behind a row, would change its last character.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_samples, vocabulary_size), or None
+            None where no token would.
+        """
+        if not self._written_form:
+            return None
+        write = partial(unicodedata.normalize, self._written_form)
+        ends = [write(row)[-1:] for row in rows]
+        strings = self._token_strings()
+        joining = {
+            end: [not write(end + string).startswith(end) for string in strings]
+            for end in set(ends)
+        }
+        return np.array([joining[end] for end in ends])
+
+    @property
     def _analyzer(self):
-        return Analyzer(
-            self.analyzer, self.token_pattern, self.lowercase, self.normalize
-        )
+        return self._analyzer_in(self._form)
+
+    def _analyzer_in(self, form):
+        return Analyzer(self.analyzer, self.token_pattern, self.lowercase, form)
 
     def _inverse_open(self, tokens, extras):
         """Invert `_transform_open`."""
@@ -116,6 +149,8 @@ class TextCodec:
             rows = join_pieces(tokens.data, ends, strings, self.tokenizer_)
         else:
             rows = join(tokens.data, ends, strings, self._joiner())
+        if self._written_form:
+            rows = map(partial(unicodedata.normalize, self._written_form), rows)
         return np.fromiter(rows, dtype=object, count=tokens.shape[0])
 
     def _tokens_like(self, token):

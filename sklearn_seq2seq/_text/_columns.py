@@ -225,8 +225,10 @@ class ColumnVectorizer(
         ):
             vectorizer._learn_counted(column_counts, **how)
 
-    def _learn_transform(self, columns, name="X"):
-        learn = SequenceVectorizer._learn_transform
+    def _learn_transform(self, columns, name="X", form="auto"):
+        def learn(vectorizer, rows, name):
+            return vectorizer._learn_transform(rows, name, form)
+
         return self._concatenate(self._learn(columns, learn))
 
     def _check_rows(self, X, name="X", *, learning=False):

@@ -26,6 +26,10 @@ class TokenCounts:
     n_rows : int
     longest : int
         Tokens of the longest row.
+    letters : TokenCounts or None
+        The same rows decomposed, where that may make a difference.
+    composed : bool
+        Whether all rows are in NFC.
     sample : list of str
         `SAMPLE_SIZE` of the rows that were kept, in their order, each as likely as any
         other; all of them, if there are no more.
@@ -37,6 +41,11 @@ class TokenCounts:
         self.frequency = np.zeros(0, dtype=np.int64)
         self.in_rows = np.zeros(0, dtype=np.int64) if rows_too else None
         self.n_rows = self.longest = 0
+        self.letters, self.composed = None, True
+
+    def frequencies(self):
+        """How often each token occurs, by the token."""
+        return dict(zip(self.numbers, self.frequency.tolist(), strict=True))
 
     def numbering(self):
         """The numbers so far; looking up a new token gives it the next."""

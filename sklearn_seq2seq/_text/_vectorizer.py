@@ -22,6 +22,12 @@ from sklearn_seq2seq._text._analyzer import BLOCK, check_vocabulary, continue_nu
 from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
 from sklearn_seq2seq._text._counts import TokenCounts
+from sklearn_seq2seq._text._normal_form import (
+    choose_counted_form,
+    choose_form,
+    holds_marks,
+    is_composed,
+)
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
     piece_ids,
@@ -62,9 +68,12 @@ class SequenceVectorizer(
         None splits at white space. Other analyzers ignore it.
     lowercase : bool, default=False
         Whether to convert everything to lower case first.
-    normalize : {"NFC", "NFD", "NFKC", "NFKD"}, default=None
+    normalize : {"auto", "NFC", "NFD", "NFKC", "NFKD"} or None, default="auto"
         The Unicode normal form to bring everything into first. Different spellings of
-        one character, such as "é" and "e" with a combining accent, become one.
+        one character, such as "é" and "e" with a combining accent, become one. None
+        reads text as it is, and so does "auto", but for characters in NFC of which many
+        are rare and not half as many in NFD, as with Hangul: it reads NFD, and
+        `inverse_transform` writes NFC.
     min_df : int or float, default=1
         Tokens that occur in fewer rows than this are left out of the vocabulary. A
         float in [0, 1] is a share of the rows. Not used by "subword" nor with a given
@@ -103,6 +112,8 @@ class SequenceVectorizer(
         Number of ids, the two reserved ones included.
     max_length_ : int
         Number of columns of the output, in tokens.
+    normalize_ : {"NFC", "NFD", "NFKC", "NFKD"} or None
+        The normal form that is read, chosen or given.
     tokenizer_ : str
         The tokenizer as a JSON string. Only for "subword".
 
@@ -116,8 +127,8 @@ class SequenceVectorizer(
     Time and memory are linear in the number of tokens: 8 bytes a token and 4 a row.
     `inverse_transform` gives back what `transform` was given where all tokens are
     known, nothing was cut, and the text is in the form that the vectorizer sees: after
-    `lowercase` and `normalize`, and for "word" with one `joiner` between two tokens.
-    With "subword" the round trip is exact, white space included.
+    `lowercase` and a given `normalize`, and for "word" with one `joiner` between two
+    tokens. With "subword" the round trip is exact, white space included.
 
     The output is sparse and cannot become a frame, so there is no `set_output`.
 
@@ -154,7 +165,7 @@ class SequenceVectorizer(
         "analyzer": [StrOptions({"char", "word", "token", "subword"}), callable],
         "token_pattern": [str, None],
         "lowercase": ["boolean"],
-        "normalize": [StrOptions({"NFC", "NFD", "NFKC", "NFKD"}), None],
+        "normalize": [StrOptions({"auto", "NFC", "NFD", "NFKC", "NFKD"}), None],
         "min_df": [
             Number(RealNotInt, 0, 1, closed="both"),
             positive(),
@@ -174,7 +185,7 @@ class SequenceVectorizer(
         analyzer="char",
         token_pattern=None,
         lowercase=False,
-        normalize=None,
+        normalize="auto",
         min_df=1,
         max_features=None,
         vocabulary=None,
@@ -283,8 +294,8 @@ class SequenceVectorizer(
 
     # What is private takes rows that `_check_rows` has checked.
 
-    def _learn_transform(self, rows, name="X"):
-        ids, lengths, extras, cut = self._learn(rows, name)
+    def _learn_transform(self, rows, name="X", form="auto"):
+        ids, lengths, extras, cut = self._learn(rows, name, form)
         self._warn_cut(cut, name)
         return self._close(from_flat(ids, lengths, self.max_length_), extras, name)
 
@@ -293,24 +304,29 @@ class SequenceVectorizer(
             self._validate_params()
         return super()._check_rows(X, name)
 
-    def _learn(self, rows, name="X"):
-        """Fit, and return what `_learn_transform` needs to go on from there."""
+    def _learn(self, rows, name="X", form="auto"):
+        """Fit, and return what `_learn_transform` needs to go on from there.
+
+        `form` is that of another side, where both are to be read in one.
+        """
         width = sys.maxsize if self.max_length is None else int(self.max_length)
+        form = self._choose_form(form, lambda: choose_form(rows))
+        analyzer = self._analyzer_in(form)
         tokenizer, extras = None, []
         if self.analyzer == "subword":
-            tokenizer = self._make_tokenizer(rows, name)
+            tokenizer = self._make_tokenizer(rows, name, analyzer)
             vocabulary = piece_ids(tokenizer)
-            ids, lengths, cut = self._analyzer.encode(rows, width, tokenizer, name)
+            ids, lengths, cut = analyzer.encode(rows, width, tokenizer, name)
             if self.handle_unknown == "error" and (ids == UNKNOWN).any():
                 raise_unknown(ids, lengths, [], sys.maxsize, name)
             if self.tokenizer is not None and self.handle_unknown != "silent":
                 whole = lengths < (self.max_length or np.inf)
-                prepared = self._analyzer.prepare(rows)
+                prepared = analyzer.prepare(rows)
                 warn_of_losses(prepared, whole, ids, lengths, tokenizer, name)
         elif self.vocabulary is not None:
             vocabulary = check_vocabulary(self.vocabulary)
             numbering = continue_numbering(vocabulary)
-            ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
+            ids, lengths, cut = analyzer.encode(rows, width, numbering, name)
             extras = list(islice(numbering, len(vocabulary), None))
             if extras and self.handle_unknown == "error":
                 raise_unknown(ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name)
@@ -318,7 +334,7 @@ class SequenceVectorizer(
             least = plain(self.min_df)
             counts = TokenCounts(rows_too=isinstance(least, float) or least > 1)
             numbering = counts.numbering()
-            ids, lengths, cut = self._analyzer.encode(rows, width, numbering, name)
+            ids, lengths, cut = analyzer.encode(rows, width, numbering, name)
             counts.add(numbering, ids, lengths)
             vocabulary, new_ids = counts.select(least, self.max_features)
             ids = new_ids[ids]
@@ -328,8 +344,17 @@ class SequenceVectorizer(
             vars(self).pop(leftover, None)
         if tokenizer is not None:
             self.tokenizer_ = tokenizer
-        self._set_vocabulary(vocabulary, int(lengths.max()))
+        self._set_vocabulary(vocabulary, int(lengths.max()), form)
         return ids, lengths, extras, cut
+
+    def _choose_form(self, form, choose):
+        if self.normalize != "auto":
+            return self.normalize
+        if self.analyzer != "char":  # of whole words the form makes no difference
+            return None
+        if form != "auto":
+            return form
+        return choose() if self._learns else None
 
     def _new_counts(self):
         return TokenCounts()
@@ -342,13 +367,27 @@ class SequenceVectorizer(
         elif self.analyzer == "subword":
             counts.keep(check_encodable(rows, 0, name))
         else:
-            width = sys.maxsize if self.max_length is None else int(self.max_length)
-            numbering = counts.numbering()
-            ids, lengths, _ = self._analyzer.encode(rows, width, numbering, name)
-            counts.add(numbering, ids, lengths)
+            given = self._choose_form(None, None)
+            if self._choose_form("either", None) == "either" and holds_marks(rows):
+                # Text without marks is the same in all forms.
+                counts.letters = copy.copy(counts.letters or counts)
+                counts.composed &= is_composed(rows)
+            if counts.letters is not None:
+                self._add(rows, counts.letters, "NFD", name)
+            self._add(rows, counts, given, name)
 
-    def _learn_counted(self, counts, **how):
+    def _add(self, rows, counts, form, name):
+        width = sys.maxsize if self.max_length is None else int(self.max_length)
+        numbering = counts.numbering()
+        encode = self._analyzer_in(form).encode
+        ids, lengths, _ = encode(rows, width, numbering, name)
+        counts.add(numbering, ids, lengths)
+
+    def _learn_counted(self, counts, form="auto", **how):
         """Learn the vocabulary from what `_count` has counted."""
+        form = self._choose_form(form, lambda: choose_counted_form([counts]))
+        if form == "NFD" and counts.letters is not None:
+            counts = counts.letters
         if self.analyzer == "subword" and self._learns:
             self._learn(counts.sample)
             return
@@ -361,7 +400,7 @@ class SequenceVectorizer(
             vocabulary, _ = counts.select(least, self.max_features, **how)
         else:
             vocabulary = check_vocabulary(self.vocabulary)
-        self._set_vocabulary(vocabulary, counts.longest)
+        self._set_vocabulary(vocabulary, counts.longest, form)
 
     @property
     def _learns(self):
@@ -369,7 +408,8 @@ class SequenceVectorizer(
         given = self.tokenizer if self.analyzer == "subword" else self.vocabulary
         return given is None
 
-    def _set_vocabulary(self, vocabulary, longest):
+    def _set_vocabulary(self, vocabulary, longest, form):
+        self.normalize_ = form
         self.vocabulary_ = vocabulary
         self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
         self.max_length_ = self.max_length and int(self.max_length)
@@ -379,9 +419,10 @@ class SequenceVectorizer(
 
     def _grow(self, other):
         """Put the vocabulary of another fitted vectorizer in front of this one's."""
-        for name in ("analyzer", "token_pattern", "lowercase", "normalize"):
+        for name in ("analyzer", "token_pattern", "lowercase", "_form"):
             value, other_value = getattr(self, name), getattr(other, name)
             if value != other_value:
+                name = name.replace("_form", "normalize")
                 raise ValueError(
                     f"Two vectorizers that cut text differently cannot share a "
                     f"vocabulary: one has {name}={value!r}, the other "
@@ -428,7 +469,7 @@ class SequenceVectorizer(
         tokens = self._transform(self._check_rows(X))
         return with_strings(tokens, self._token_strings())
 
-    def _make_tokenizer(self, rows, name):
+    def _make_tokenizer(self, rows, name, analyzer):
         if self.vocabulary is not None:
             raise ValueError(
                 "analyzer='subword' learns its vocabulary or takes it from tokenizer; "
@@ -436,7 +477,7 @@ class SequenceVectorizer(
             )
         if self.tokenizer is not None:
             return read_tokenizer(self.tokenizer)
-        prepare = self._analyzer.prepare
+        prepare = analyzer.prepare
         blocks = (
             check_encodable(list(prepare(rows[i : i + BLOCK])), i, name)
             for i in range(0, len(rows), BLOCK)

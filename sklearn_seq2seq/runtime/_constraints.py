@@ -50,14 +50,22 @@ class Prefix(Constraint):
     ----------
     tokens : ndarray of int64 ``(N, P)``
         Zero-padded prefixes, one a source; a row may be empty.
+    joining : ndarray of bool ``(N, V)``, default=None
+        Tokens that must not follow each prefix.
     """
 
-    def __init__(self, tokens):
+    def __init__(self, tokens, joining=None):
         self.tokens = tokens
+        self.joining = joining
         self.sizes = (tokens != BOUNDARY).sum(axis=1)
 
     def forbid(self, log_probs, free, beam):
         t = beam.history.shape[2]
+        if self.joining is not None:
+            ended = self.sizes[beam.sources] == t
+            joining = self.joining[beam.sources] & ended[:, None]
+            known = log_probs[..., : joining.shape[1]]
+            known[np.broadcast_to(joining[:, None], known.shape)] = NEVER
         bound = np.flatnonzero(self.sizes[beam.sources] > t)
         if len(bound):
             wanted = self.tokens[beam.sources[bound], t]

@@ -57,7 +57,14 @@ class Text(TextCodec):
         self.analyzer = node["analyzer"]
         self.token_pattern = node["token_pattern"]
         self.lowercase = node["lowercase"]
-        self.normalize = node["normalize"]
+        # "auto": what is read decomposed is written composed.
+        restores = node.get("restores_form", False)
+        require(
+            restores is False or (restores is True and node["normalize"] == "NFD"),
+            "it does not say in which normal form it writes.",
+        )
+        self.normalize_ = node["normalize"]
+        self.normalize = "auto" if restores else self.normalize_
         self.joiner = node["joiner"]
         self.handle_unknown = node["handle_unknown"]
         self.vocabulary_ = {token: id_ for id_, token in enumerate(tokens, FIRST_TOKEN)}
