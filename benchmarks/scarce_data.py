@@ -47,8 +47,6 @@ NETWORK = {
     "batch_size": BATCH_SIZE,
 }
 NAMES = {"hun": "Hungarian", "kor": "Korean"}
-# Syllable blocks are cut into their letters.
-NORMALIZE = {"kor": "NFD"}
 METHODS = (
     "plain",
     "ensemble",
@@ -69,9 +67,7 @@ class Language:
             folder / f"{name}_train.tsv", return_X_y=True
         )
         self.held_out = read_pairs(folder / f"{name}_{split}.tsv", return_X_y=True)
-        self.source = SequenceVectorizer(
-            normalize=NORMALIZE.get(name), handle_unknown="silent"
-        )
+        self.source = SequenceVectorizer(handle_unknown="silent")
         self.target = SequenceVectorizer(analyzer="word", handle_unknown="silent")
         self.autoencoders = {}
         self.plain = {}

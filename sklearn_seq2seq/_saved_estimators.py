@@ -90,7 +90,7 @@ def _unpack_vectorizer(vectorizer, state, tensors):
     given = vectorizer.normalize
     forms = (None, "NFD") if given == "auto" else (given,)
     vectorizer.normalize_ = state.get("normalize", forms[0])
-    _require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
+    require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
     vectorizer.vocabulary_ = vocabulary
     vectorizer.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
     vectorizer.max_length_ = state["max_length"]

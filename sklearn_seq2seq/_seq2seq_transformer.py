@@ -595,6 +595,11 @@ class Seq2SeqTransformer(
         ValueError
             If a row is not what it must be (the message names it), lengths differ, or
             parameters do not go together.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training was not enough to reproduce the training pairs.
         """
         going_on = hasattr(self, "net_") and self.warm_start
         extras = {
@@ -1060,7 +1065,8 @@ class Seq2SeqTransformer(
                 for name, side in zip(parts, sides, strict=True)
             }
             parts[f"net_: {self.n_parameters_:,} parameters"] = (
-                f"{self.net_.module__cell} encoder-decoder"
+                f"{self.net_.module__cell} encoder-decoder, {self.n_iter_} of "
+                f"{self.max_epochs_} epochs"
             )
         parts = {name: part for name, part in parts.items() if part is not None}
         kind = "parallel" if parts else "single"

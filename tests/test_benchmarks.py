@@ -361,7 +361,8 @@ def test_corpus_prints_a_row_a_stage(tmp_path, monkeypatch, capsys):
 def test_defaults_adds_what_is_missing_and_compares(folder, monkeypatch, capsys):
     results = folder / "tried.jsonl"
     options = ["--data", folder, "--results", results, "--languages", "xyz"]
-    monkeypatch.setattr(defaults, "START", {"hidden_size": 8, "batch_size": 32})
+    small = {"hidden_size": 8, "batch_size": 32, "max_epochs": 2}
+    monkeypatch.setattr(defaults, "START", small)
     names = ["the start", "max_epochs=20", "pairs in random order"]
     run(defaults, monkeypatch, *options, "--candidates", *names[:2])
     before = results.read_text("utf8")

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
@@ -583,6 +584,7 @@ def test_fit_reads_pairs_whole_where_prediction_makes_chunks():
     chunking = make(**params, max_source_length=5, long_source="chunk")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         chunking.fit(X_TRAIN, X_TRAIN)
     whole = make(**params).fit(X_TRAIN, X_TRAIN)
     assert chunking.set_params(max_source_length=None).predict(NEW).tolist() == (
@@ -611,6 +613,7 @@ def test_decoded_validation_is_chunked_in_silence():
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X_TRAIN, X_TRAIN)
     assert model.n_iter_ == 2
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
@@ -222,6 +223,7 @@ def test_vectors_from_an_array_are_the_table(kind):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model = tiny(source_vectors=kind(vectors), freeze_vectors=True)
         model.fit(LEMMAS, INFLECTED)
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
@@ -43,6 +44,7 @@ def gradient_with(**params):
     model = Seq2SeqTransformer(**TINY, callbacks=[UnknownGradient()], **params)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(WORDS, TARGETS)
     return sum(model.history_[:, "unknown_gradient"])
 
@@ -162,6 +164,7 @@ def test_characters_share_the_union_of_both_sides():
     assert len(model.predict(WORDS)) == len(WORDS)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("handle_unknown", ["use_unknown", "error"])
 def test_tokens_left_out_of_a_shared_vocabulary_are_no_news(handle_unknown):

@@ -131,7 +131,7 @@ def common_counted_form(vectorizers, counts):
     """The same of two sides that were counted piece by piece."""
     counts = [own if isinstance(own, list) else [own] for own in counts]
     found = list(map(_of_characters, vectorizers, counts))
-    return choose_counted_form(sum(found, [])) if all(found) else None
+    return choose_counted_form([*chain(*found)]) if all(found) else None
 
 
 def read_in_form(side, tokens, rows, form, name="X"):

@@ -23,7 +23,7 @@ def lack_of_training(net, dataset):
     Parameters
     ----------
     net : Seq2SeqNet
-        Its history has an epoch at least.
+        Trained, or not at all if there was no time.
     dataset : PairDataset
         What it was trained on.
 
@@ -43,7 +43,8 @@ def lack_of_training(net, dataset):
     said = f"After {after} the model reproduces {share:.0%} of the {what}"
     if share < LEAST_SHARE:
         return said
-    if share < LEARNED and loss < STILL_FALLING * net.history[-1, "train_loss"]:
+    before = net.history[-1, "train_loss"] if n_epochs else np.inf
+    if share < LEARNED and loss < STILL_FALLING * before:
         return f"{said}, and the training loss was still falling fast"
     return None
 

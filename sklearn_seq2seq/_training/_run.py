@@ -173,7 +173,7 @@ class Training:
 
     def warn_if_short(self, net):
         """Warn where training was not enough, with what to set."""
-        if self.broken_off or not net.history:
+        if self.broken_off:
             return
         lack = lack_of_training(net, self.dataset)
         if lack is None:

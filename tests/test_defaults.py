@@ -1,0 +1,420 @@
+"""What is right when nothing is set, and what says that it is not."""
+
+import unicodedata
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingGridSearchCV
+from skorch.callbacks import Callback
+
+from sklearn_seq2seq import (
+    ColumnVectorizer,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    export_onnx,
+    load,
+    runtime,
+    save,
+)
+
+SMALL = {
+    "hidden_size": 16,
+    "embedding_size": 8,
+    "dropout": 0.0,
+    "learning_rate": 0.02,
+    "batch_size": 8,
+    "random_state": 0,
+}
+RNG = np.random.default_rng(0)
+SOURCES = ["".join(RNG.choice(list("abcdef"), size=5)) for _ in range(50)]
+TARGETS = [source[::-1].upper() for source in SOURCES]
+
+
+def nfc(text):
+    return unicodedata.normalize("NFC", text)
+
+
+def nfd(text):
+    return unicodedata.normalize("NFD", text)
+
+
+# How long training takes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "params", "n_epochs"),
+    [
+        (50, {"batch_size": 32}, 500),
+        (3, {"batch_size": 32}, 1000),
+        (50, {"batch_size": 1}, 30),
+        (50, {"batch_size": 16, "gradient_accumulation_steps": 2}, 500),
+        (40, {"early_stopping": True, "validation_fraction": 0.5}, 334),
+        (50, {"max_epochs": 7}, 7),
+    ],
+)
+def test_auto_is_thirty_epochs_and_a_thousand_steps(n_pairs, params, n_epochs):
+    """What was to be taken; time ends it at once."""
+    model = Seq2SeqTransformer(**SMALL | params, max_time=0.01)
+    model.fit(SOURCES[:n_pairs], TARGETS[:n_pairs])
+    assert model.max_epochs_ == n_epochs
+    assert model.n_iter_ <= n_epochs
+
+
+def test_few_pairs_are_learned_with_nothing_set():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = Seq2SeqTransformer(hidden_size=32, embedding_size=16, random_state=0)
+        model.fit(SOURCES, TARGETS)
+    assert model.score(SOURCES, TARGETS) > 0.9
+    assert model.n_iter_ == model.max_epochs_ == model.history_[-1]["max_epochs"] == 500
+    assert "500 of 500 epochs" in model._repr_html_()
+
+
+def test_what_auto_was_is_saved(tmp_path):
+    model = Seq2SeqTransformer(**SMALL, max_time=2).fit(SOURCES, TARGETS)
+    save(model, tmp_path / "model.s2s")
+    assert load(tmp_path / "model.s2s").max_epochs_ == model.max_epochs_ == 143
+
+
+def test_auto_goes_on_for_as_long_again_and_partial_fit_for_thirty():
+    model = Seq2SeqTransformer(**SMALL, max_time=0.01, warm_start=True)
+    model.fit(SOURCES, TARGETS)
+    assert model.max_epochs_ == 143
+    model.fit(SOURCES[:20], TARGETS[:20])
+    assert model.max_epochs_ == 334
+    model.set_params(max_time=None).partial_fit(SOURCES[:2], TARGETS[:2])
+    assert model.max_epochs_ == model.history_[-1]["max_epochs"] == 30
+
+
+class Interrupt(Callback):
+    """Interrupts training before an epoch, as Ctrl-C does."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.at:
+            raise KeyboardInterrupt
+
+
+def test_auto_resumes_where_it_was_cut(tmp_path):
+    params = SMALL | {"batch_size": 1, "checkpoint": tmp_path / "state"}
+    pairs = SOURCES[:35], TARGETS[:35]
+    whole = Seq2SeqTransformer(**params | {"checkpoint": None}).fit(*pairs)
+    cut = Seq2SeqTransformer(**params, callbacks=[Interrupt(at=3)])
+    with pytest.warns(UserWarning, match="interrupted"):
+        cut.fit(*pairs)
+    again = Seq2SeqTransformer(**params).fit(*pairs)
+    assert again.n_iter_ == whole.n_iter_ == 30
+    assert np.array_equal(again.transform(SOURCES), whole.transform(SOURCES))
+
+
+def test_halving_sets_the_number():
+    search = HalvingGridSearchCV(
+        Seq2SeqTransformer(**SMALL),
+        {"hidden_size": [4, 8, 12]},
+        resource="max_epochs",
+        min_resources=1,
+        max_resources=3,
+        factor=3,
+        cv=2,
+    ).fit(SOURCES, TARGETS)
+    assert search.best_estimator_.max_epochs_ == search.n_resources_[-1] == 3
+
+
+def test_callbacks_of_sklearn_know_how_many_epochs_come():
+    pytest.importorskip("sklearn.callback")
+    seen = []
+
+    class Watch:
+        def setup(self, estimator, context):
+            seen.append(context.max_subtasks)
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            pass
+
+        def on_fit_task_end(self, estimator, context, **kwargs):
+            pass
+
+    model = Seq2SeqTransformer(**SMALL, max_time=0.01).set_callbacks(Watch())
+    model.fit(SOURCES, TARGETS)
+    assert seen == [143]
+
+
+# Where it was not enough ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "advice"),
+    [
+        ({"max_epochs": 2}, r"Raise max_epochs \(now 2\); 'auto' would be 500\."),
+        ({"max_time": 0.05}, r"Raise max_time \(now 0\.05\)\."),
+        (
+            {"early_stopping": True, "n_iter_no_change": 1, "scoring": "exact_match"},
+            r"Raise n_iter_no_change \(now 1\)\.",
+        ),
+        (
+            {"batch_size": 1, "learning_rate": 1e-6},
+            r"Raise max_epochs \(now 30\), learning_rate or hidden_size\.",
+        ),
+    ],
+)
+def test_too_short_a_training_warns_with_what_to_set(params, advice):
+    model = Seq2SeqTransformer(hidden_size=8, random_state=0).set_params(**params)
+    match = (
+        rf"After \d+ epochs? the model reproduces \d+% of the training pairs.*{advice}"
+    )
+    with pytest.warns(ConvergenceWarning, match=match) as caught:
+        model.fit(SOURCES, TARGETS)
+    (warning,) = [w for w in caught if w.category is ConvergenceWarning]
+    assert warning.filename == __file__
+
+
+def test_a_loss_that_still_falls_warns_though_most_is_right():
+    """One pass over many pairs learns most of them, and would learn the rest."""
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcd"), size=4)) for _ in range(1000)]
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, lr_schedule="constant")
+    model.set_params(
+        hidden_size=32, embedding_size=16, learning_rate=0.005, batch_size=16
+    )
+    with pytest.warns(ConvergenceWarning, match="still falling"):
+        model.fit(words, [word.upper() for word in words])
+
+
+def test_what_is_reproduced_is_what_predict_gives():
+    """By teacher forcing, without decoding; the number is the same."""
+    model = Seq2SeqTransformer(**SMALL, max_epochs=12)
+    with pytest.warns(ConvergenceWarning) as caught:
+        model.fit(SOURCES, TARGETS)
+    (said,) = [str(w.message) for w in caught if w.category is ConvergenceWarning]
+    assert f" {model.score(SOURCES, TARGETS):.0%} of" in said
+
+
+def test_of_words_tokens_are_counted():
+    rows = [[f"w{k}" for k in RNG.integers(1500, size=4)] for _ in range(600)]
+    model = Seq2SeqTransformer(hidden_size=4, max_epochs=1)
+    with pytest.warns(ConvergenceWarning, match="of the target tokens"):
+        model.fit(rows, rows)
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_partial_fit_says_nothing():
+    Seq2SeqTransformer(**SMALL, max_epochs=1).partial_fit(SOURCES, TARGETS)
+
+
+def test_looking_changes_nothing():
+    """Weights, and what comes of going on, are those of a fit that does not look."""
+    models = [Seq2SeqTransformer(**SMALL, max_epochs=3) for _ in range(2)]
+    models[0].fit(SOURCES, TARGETS)
+    models[1].partial_fit(SOURCES, TARGETS)
+    for model in models:
+        model.partial_fit(SOURCES, TARGETS)
+    assert np.array_equal(*(model.transform(SOURCES) for model in models))
+
+
+# The form of the text ---------------------------------------------------------------
+
+# Syllables of 6 first, 5 middle and 4 last letters: 120, of which most are rare.
+SYLLABLES = [
+    chr(0xAC00 + 588 * a + 28 * b + c)
+    for a in range(6)
+    for b in range(5)
+    for c in range(1, 5)
+]
+HANGUL = ["".join(RNG.choice(SYLLABLES, size=3)) for _ in range(40)]
+VIETNAMESE = [
+    f"{a}{b}{c}"
+    for a in ["tr", "ng", "h", "ph", "c"]
+    for b in "áàảãạắằẳẵặấầẩẫậéèẻẽẹếềểễệ"
+    for c in ["n", "", "ng"]
+][::7]
+KANA = [
+    b + 5 * a
+    for a, b in zip("かきくけこさしすせそたつ", "がぎぐげござじずぜぞだづ", strict=True)
+]
+ARABIC = ["كِتَابٌ", "قَلَمٌ", "بَيْتٌ", "مُدَرِّسٌ", "آبَاءٌ", "أُمٌّ"] * 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "form"),
+    [
+        (HANGUL, "NFD"),
+        (VIETNAMESE, "NFD"),
+        (KANA, "NFD"),
+        (list(map(nfc, ARABIC)), None),
+        (list(map(nfd, HANGUL)), None),  # letters already
+        (["id_é1", "id_2", "x"] * 20, None),  # frequent as it is
+        (HANGUL[:20] + list(map(nfd, HANGUL[20:])), None),  # mixed
+        (["plain", "ascii"], None),
+        (["", ""], None),
+        (["\ud800", "é"] * 3, None),  # half of a character outside the first plane
+    ],
+)
+def test_form_is_chosen_by_rare_symbols_and_nothing_is_lost(rows, form):
+    vectorizer = SequenceVectorizer()
+    written = vectorizer.inverse_transform(vectorizer.fit_transform(rows))
+    assert vectorizer.normalize_ == form
+    assert written.tolist() == rows
+    assert vectorizer.normalize == "auto"
+
+
+def test_form_is_the_one_with_fewer_rare_symbols_by_the_slow_count():
+    for rows in (HANGUL, VIETNAMESE, KANA, ARABIC, ["é", "e"], ["ö"] * 4 + ["o"] * 9):
+        rows = list(map(nfc, rows))
+
+        def rare(rows):
+            text = "".join(rows)
+            return sum(text.count(x) for x in set(text) if text.count(x) < 5)
+
+        before, after = rare(rows), rare(map(nfd, rows))
+        wanted = 2 * after <= before and before - after >= len(rows) / 50
+        form = SequenceVectorizer().fit(rows).normalize_
+        assert form == ("NFD" if wanted else None)
+
+
+@pytest.mark.parametrize("analyzer", ["word", "subword", list])
+def test_only_characters_choose(analyzer):
+    rows = [" ".join(word) for word in HANGUL]
+    if analyzer == "subword":
+        pytest.importorskip("tokenizers")
+    assert SequenceVectorizer(analyzer=analyzer).fit(rows).normalize_ is None
+
+
+def test_given_forms_and_vocabularies_are_left_alone():
+    assert SequenceVectorizer(normalize=None).fit(HANGUL).normalize_ is None
+    composed = SequenceVectorizer(normalize="NFC").fit(map(nfd, HANGUL))
+    assert composed.normalize_ == "NFC"
+    given = SequenceVectorizer(vocabulary=sorted(set("".join(HANGUL)))).fit(HANGUL)
+    assert given.normalize_ is None
+
+
+def test_failed_fit_keeps_the_form():
+    vectorizer = SequenceVectorizer().fit(HANGUL)
+    with pytest.raises(ValueError, match="min_df"):
+        vectorizer.set_params(min_df=50).fit(["ab"])
+    assert vectorizer.inverse_transform(vectorizer.transform(HANGUL)).tolist() == HANGUL
+
+
+REVERSED = [word[::-1] for word in HANGUL]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        {},
+        {"copy": True},
+        {"share_embeddings": True},
+        {"attention": "hard", "copy": True},
+    ],
+    ids=str,
+)
+def korean(request):
+    model = Seq2SeqTransformer(
+        hidden_size=48, learning_rate=0.01, dropout=0.0, random_state=0, max_epochs=150
+    )
+    return model.set_params(**request.param).fit(HANGUL, REVERSED)
+
+
+def test_predictions_have_the_form_of_the_targets(korean):
+    assert korean.target_vectorizer_.normalize_ == "NFD"
+    assert korean.score(HANGUL, REVERSED) > 0.9
+    assert korean.score(HANGUL, list(map(nfd, REVERSED))) > 0.9
+    assert all(word == nfc(word) for word in korean.predict(HANGUL))
+    assert korean.predict(list(map(nfd, HANGUL))).tolist() == (
+        korean.predict(HANGUL).tolist()
+    )
+
+
+def test_form_follows_into_files_and_the_runtime(korean, tmp_path):
+    save(korean, tmp_path / "model.s2s")
+    export_onnx(korean, tmp_path / "model.zip")
+    expected = korean.predict(HANGUL).tolist()
+    assert load(tmp_path / "model.s2s").predict(HANGUL).tolist() == expected
+    exported = runtime.load(tmp_path / "model.zip")
+    assert exported.predict(HANGUL).tolist() == expected
+    prefix = [word[0] for word in HANGUL]
+    assert exported.predict(HANGUL, prefix=prefix).tolist() == (
+        korean.predict(HANGUL, prefix=prefix).tolist()
+    )
+
+
+def test_prefixes_and_closed_sets_are_of_the_form_that_is_written(korean):
+    # Without the last letter of their syllable, which the model would like to add.
+    prefix = [nfc(nfd(word)[:2]) for word in REVERSED]
+    for found in (
+        korean.predict(HANGUL, prefix=prefix),
+        korean.predict_nbest(HANGUL, 3, prefix=prefix)
+        .query("rank == 2")["sequence"]
+        .to_numpy(),
+    ):
+        assert all(map(str.startswith, found, prefix))
+    closed = korean.set_params(allowed_outputs=REVERSED).predict(HANGUL)
+    korean.set_params(allowed_outputs=None)
+    assert set(closed) <= set(REVERSED)
+
+
+def test_attention_is_over_letters(korean):
+    (weights,) = korean.attention_weights(HANGUL[:1], REVERSED[:1])
+    assert weights.shape == (len(nfd(REVERSED[0])) + 1, len(nfd(HANGUL[0])) + 1)
+
+
+def test_sides_that_share_tokens_share_the_form():
+    """Rare syllables on one side alone: both are read by letters where they copy."""
+    frequent = [HANGUL[k % 2] for k in range(len(HANGUL))]
+    for params, forms in (
+        ({}, ("NFD", None)),
+        ({"copy": True}, ("NFD", "NFD")),
+        ({"share_embeddings": True}, ("NFD", "NFD")),
+    ):
+        model = Seq2SeqTransformer(**SMALL, max_epochs=1, **params)
+        model.fit(HANGUL, frequent)
+        sides = model.source_vectorizer_, model.target_vectorizer_
+        assert tuple(side.normalize_ for side in sides) == forms
+        assert all(word == nfc(word) for word in model.predict(HANGUL))
+
+
+def test_columns_choose_each_its_own():
+    rows = list(zip(HANGUL, ["V PST", "N PL"] * 20, strict=True))
+    columns = [
+        ("word", SequenceVectorizer(), 0),
+        ("tags", SequenceVectorizer(analyzer="word"), 1),
+    ]
+    vectorizer = ColumnVectorizer(columns)
+    written = vectorizer.inverse_transform(vectorizer.fit_transform(rows))
+    assert written.tolist() == rows
+    forms = [part.normalize_ for _, part, _ in vectorizer.transformers_]
+    assert forms == ["NFD", None]
+    model = Seq2SeqTransformer(
+        source_vectorizer=ColumnVectorizer(columns), copy=True, **SMALL, max_epochs=1
+    ).fit(rows, HANGUL)
+    assert model.target_vectorizer_.normalize_ == "NFD"
+
+
+def test_a_start_gives_its_form():
+    start = Seq2SeqTransformer(**SMALL, max_epochs=1).fit(HANGUL)
+    few = [HANGUL[0], HANGUL[1]] * 5  # which would be read as they are
+    assert SequenceVectorizer().fit(few).normalize_ is None
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, pretrained=start).fit(few, few)
+    assert model.source_vectorizer_.normalize_ == "NFD"
+
+
+def test_pieces_choose_as_the_whole_does():
+    for rows in (
+        HANGUL,
+        KANA * 2,
+        ["ab", "b"] * 3 + HANGUL[:9],
+        list(map(nfd, HANGUL)),
+    ):
+        whole = SequenceVectorizer(min_df=2).fit(rows)
+        pieces = SequenceVectorizer(min_df=2)
+        for start in range(0, len(rows), 6):
+            pieces.partial_fit(rows[start : start + 6])
+        assert pieces.normalize_ == whole.normalize_
+        assert pieces.vocabulary_ == whole.vocabulary_
