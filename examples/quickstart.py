@@ -74,5 +74,8 @@ for params, score in zip(
     search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
 ):
     print(f"  {score:6.1%} wholly right with {params}")
-print("the best says:", dict(zip(dates[:N_SHOWN], search.predict(dates[:N_SHOWN]), strict=True)))
+print(
+    "the best says:",
+    dict(zip(dates[:N_SHOWN], search.predict(dates[:N_SHOWN]), strict=True)),
+)
 # sphinx_gallery_thumbnail_path = "_static/attention.png"

@@ -19,6 +19,7 @@ from sklearn_seq2seq import (
     runtime,
     save,
 )
+from sklearn_seq2seq._training import _settings
 
 SMALL = {
     "hidden_size": 16,
@@ -100,8 +101,9 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
 
-def test_auto_resumes_where_it_was_cut(tmp_path):
-    params = SMALL | {"batch_size": 1, "checkpoint": tmp_path / "state"}
+def test_auto_resumes_where_it_was_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(_settings, "LEAST_STEPS", 100)
+    params = SMALL | {"checkpoint": tmp_path / "state"}
     pairs = SOURCES[:35], TARGETS[:35]
     whole = Seq2SeqTransformer(**params | {"checkpoint": None}).fit(*pairs)
     cut = Seq2SeqTransformer(**params, callbacks=[Interrupt(at=3)])
@@ -160,12 +162,14 @@ def test_callbacks_of_sklearn_know_how_many_epochs_come():
             r"Raise n_iter_no_change \(now 1\)\.",
         ),
         (
-            {"batch_size": 1, "learning_rate": 1e-6},
+            {"batch_size": 2, "learning_rate": 1e-6},
             r"Raise max_epochs \(now 30\), learning_rate or hidden_size\.",
         ),
     ],
 )
-def test_too_short_a_training_warns_with_what_to_set(params, advice):
+def test_too_short_a_training_warns_with_what_to_set(params, advice, monkeypatch):
+    if "learning_rate" in params:
+        monkeypatch.setattr(_settings, "LEAST_STEPS", 100)
     model = Seq2SeqTransformer(hidden_size=8, random_state=0).set_params(**params)
     match = (
         rf"After \d+ epochs? the model reproduces \d+% of the training pairs.*{advice}"

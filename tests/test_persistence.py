@@ -699,7 +699,7 @@ def put(document, place, value):
         ("state.network", {"type": "dict", "value": {}}, "what its network is"),
         ("state.longest", [10**9, -1], "how long"),
         ("state.seed", "x", "seed"),
-        ("state.frozen", ["x"], "do not change"),
+        ("state.frozen", ["x"], "freezes weights that it does not have"),
         ("state.history", [1], "history"),
         ("state.n_features_in", 7, "columns"),
         ("state.sides", [], "sides|unpack"),
