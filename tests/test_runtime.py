@@ -442,6 +442,19 @@ def test_search_is_that_of_the_package(name, seed):
     np.testing.assert_array_equal(capped[found], expected.capped.numpy()[found])
 
 
+def test_the_bound_of_a_beam_counts_the_end():
+    """As in the package's own search, at the limit of one token."""
+
+    def step(state, previous):
+        prices = {0: [0.49, 0.03, 0.48], 2: [0.999, 0.0005, 0.0005], 1: [0.4, 0.3, 0.3]}
+        log_probs = np.log(np.float32([prices[token] for token in previous.tolist()]))
+        return log_probs, state
+
+    strategy = _search.BeamSearch(2, 1, 1.0)
+    found = _search.search(step, Histories([(0,)]), np.array([1]), strategy)
+    assert found[0][0, 0].tolist() == [2, 0]
+
+
 # Alone ------------------------------------------------------------------------------
 
 
