@@ -139,3 +139,12 @@ def test_columns_of_sources_are_copied_as_they_are_read():
     names = [*model.target_vectorizer_._token_strings(), *strings]
     assert [names[id_] for id_ in copies.data] == list("abxcdy")
     assert check_same_pieces(model._reader.source, model._reader.target, "") is None
+
+
+def test_target_tokens_that_the_source_lacks_are_unknown():
+    reader = fitted(CHAR, CHAR, copy=True)._reader
+    data = reader.pairs(["Zq"], ["qZx"])  # in no vocabulary; the source has two
+    size = reader.target.size
+    z, q = data.copies.data.tolist()
+    assert min(z, q) >= size
+    assert data.target.data.tolist() == [q, z, 1]

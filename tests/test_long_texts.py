@@ -693,3 +693,20 @@ def test_impossibly_long_predictions_are_no_floating_point_errors(fitted):
         model.set_params(banned_tokens=["A", "B"], batch_size=1)
         assert (model.predict_nbest(["ab"], 2)["probability"] == 0).all()
         assert model.log_likelihood(["ab"], ["AB" * 1000])[0] < -800
+
+
+def test_pieces_are_read_without_the_space_before_them():
+    pytest.importorskip("tokenizers")
+    texts = ["ab cd ab cd ab cd", "cd ab", "ab cd"] * 4
+    pieces = SequenceVectorizer(analyzer="subword", max_features=280)
+    model = Seq2SeqTransformer(
+        source_vectorizer=pieces, hidden_size=4, embedding_size=4, max_epochs=1
+    ).fit(texts, texts)
+    reader = model._reader
+    rows = reader.check_sources(["ab cd ab cd"], model)
+    data = reader.dataset(reader.read_sources(rows)[0])
+    (data,), _ = shorten([reader], rows, [data], limit=2, long_source="chunk")
+    names = reader.source.strings()
+    first = [names[data.source.data[start]] for start in data.source.indptr[:-1]]
+    assert len(first) > 1
+    assert not any(name.startswith(" ") for name in first)

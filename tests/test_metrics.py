@@ -654,3 +654,9 @@ def test_scores_at_their_extremes_are_no_floating_point_errors():
         assert metrics.rouge_score(true, ["c"], sample_weight=weight) == 0
         assert metrics.token_error_rate(true, [""], sample_weight=weight) == 1
         assert metrics.exact_match_score(true, [""], sample_weight=weight) == 0
+
+
+def test_confusions_of_the_same_count_are_sorted():
+    pytest.importorskip("rapidfuzz")
+    counts = metrics.confusion_counts(["dcba"], ["xxxx"], unit="char")
+    assert list(counts) == [(letter, "x") for letter in "abcd"]
