@@ -170,6 +170,21 @@ TEXT_OPTIONS = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpy_told_to_raise_changes_nothing(models, kind, tmp_path):
+    """Probabilities too small for a float are zero, which is no error."""
+    model, X = models[kind]
+    export_onnx(model, tmp_path / "model.zip")
+    exported = runtime.load(tmp_path / "model.zip")
+    for beam_width in (1, 4):
+        exported.set_params(beam_width=beam_width)
+        expected = exported.predict(X)
+        with np.errstate(all="raise"):
+            assert_equal(exported.predict(X), expected)
+            exported.predict_confidence(X)
+            exported.predict_nbest(X)
+
+
 def assert_equal(mine, other):
     """Equal arrays of text, of lists or of ids."""
     assert type(mine) is type(other)
