@@ -140,7 +140,8 @@ class PredictionMixin:
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids, default=None
-            Their targets; None for those of an autoencoder, the sources.
+            Their targets; None, and of a `Seq2SeqAutoencoder` anything, stands for the
+            sources.
         sample_weight : array-like of float, shape (n_samples,), default=None
             Weight of each row.
 
@@ -159,7 +160,7 @@ class PredictionMixin:
         X = readable_twice(X)
         y_pred, unsure = self._predict(X, quiet=True)
         target = self._fitted_model().target
-        rows = target.check(X if y is None else y, "y")
+        rows = target.check(self._targets(X, y), "y")
         y_true = target.as_read(rows)
         check_consistent_length(y_true, y_pred)
         if target.is_text:
@@ -172,7 +173,11 @@ class PredictionMixin:
     def _as_read(self, X, y=None):
         """Targets as they are read and written: what right predictions equal."""
         target = self._fitted_model().target
-        return target.as_read(target.check(X if y is None else y, "y"))
+        return target.as_read(target.check(self._targets(X, y), "y"))
+
+    def _targets(self, X, y):
+        """What predictions are compared with."""
+        return X if y is None else y
 
     @_explaining
     def predict_nbest(self, X, n_best=5, *, prefix=None):
