@@ -384,6 +384,22 @@ def test_sides_that_share_tokens_share_the_form():
         assert all(word == nfc(word) for word in model.predict(HANGUL))
 
 
+@pytest.mark.parametrize("params", [{"copy": True}, {"share_embeddings": True}])
+@pytest.mark.parametrize(
+    "given", [{"vocabulary": sorted(set("".join(HANGUL)))}, {"normalize": "NFC"}]
+)
+def test_a_side_without_a_choice_decides_for_both(params, given):
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, **params)
+    model.set_params(target_vectorizer=SequenceVectorizer(**given))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(HANGUL, REVERSED)
+    assert model.source_vectorizer_.normalize_ is None
+    assert model.target_vectorizer_.normalize_ == given.get("normalize")
+    assert set(HANGUL[0]) <= set(model.target_vectorizer_.vocabulary_)
+
+
 def test_columns_choose_each_its_own():
     rows = list(zip(HANGUL, ["V PST", "N PL"] * 20, strict=True))
     columns = [

@@ -31,7 +31,7 @@ def _ways_to_cut(vectorizer, subwords=False):
             column.analyzer,
             column.token_pattern,
             column.lowercase,
-            column.normalize,
+            column._form,
             getattr(column, "tokenizer_", None),
         )
         for _, column, *_ in columns

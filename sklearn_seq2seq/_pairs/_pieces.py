@@ -151,14 +151,14 @@ def learn_pieces(
         vectorizers[0]._grow(start.source.vectorizer)
     sides = [Side(v, v.vocabulary_size_, v.max_length_) for v in vectorizers]
     if share_embeddings:
-        sides = _share(sides, counts, forms[0])
+        sides = _share(sides, counts)
     return PairReader(*sides, CopyTable(*sides) if copies else None)
 
 
-def _share(sides, counts, form):
+def _share(sides, counts):
     shared = shared_sides(*sides)
     for side, old, own in zip(shared, sides, counts, strict=True):
         if side is not old:
-            side.vectorizer._learn_counted(own, form=form)
+            side.vectorizer._learn_counted(own)
             side.vectorizer.set_params(**old.vectorizer.get_params())
     return shared

@@ -230,8 +230,8 @@ def learn_pairs(
         before = source, target
         source, target = shared_sides(source, target)
         if source.is_text and source is not before[0]:
-            tokens = source.vectorizer._learn_transform(source_rows, "X", form)
-            target_tokens = target.vectorizer._learn_transform(target_rows, "y", form)
+            tokens = source.vectorizer._learn_transform(source_rows, "X")
+            target_tokens = target.vectorizer._learn_transform(target_rows, "y")
             for side, old in zip((source, target), before, strict=True):
                 side.vectorizer.set_params(**old.vectorizer.get_params())
     reader = PairReader(source, target, CopyTable(source, target) if copies else None)

@@ -117,10 +117,13 @@ def form_of(side):
 
 
 def common_form(source, target, source_rows, target_rows):
-    """Choose one normal form for two sides whose tokens are to be the same."""
+    """Choose one normal form for two sides whose tokens are to be the same.
+
+    As it is, where a given form or vocabulary leaves one of them no choice.
+    """
     text = []
     for side, rows in ((source, source_rows), (target, target_rows)):
-        found = _of_characters(side.vectorizer, rows if side.has_columns else [rows])
+        found = _of_choosers(side.vectorizer, rows if side.has_columns else [rows])
         if not found:
             return None
         text += chain.from_iterable(found)
@@ -130,14 +133,14 @@ def common_form(source, target, source_rows, target_rows):
 def common_counted_form(vectorizers, counts):
     """The same of two sides that were counted piece by piece."""
     counts = [own if isinstance(own, list) else [own] for own in counts]
-    found = list(map(_of_characters, vectorizers, counts))
+    found = list(map(_of_choosers, vectorizers, counts))
     return choose_counted_form([*chain(*found)]) if all(found) else None
 
 
 def read_in_form(side, tokens, rows, form, name="X"):
     """Read a side again where it can be, and is not, read in a normal form."""
     readers = _of_characters(side.vectorizer)
-    if any(reader.normalize == "auto" and reader._form != form for reader in readers):
+    if any(reader._chooses_form and reader._form != form for reader in readers):
         tokens = side.vectorizer._learn_transform(rows, name, form)
         side = replace(side, size=side.vectorizer.vocabulary_size_)
     return side, tokens
@@ -146,15 +149,21 @@ def read_in_form(side, tokens, rows, form, name="X"):
 def _of_characters(vectorizer, columns=None):
     """The vectorizers that read characters, or what `columns` holds for each."""
     readers = [vectorizer]
-    if hasattr(vectorizer, "transformers"):
-        readers = [reader for _, reader, _ in vectorizer.transformers]
-        if hasattr(vectorizer, "transformers_"):
-            readers = [reader for _, reader, _ in vectorizer.transformers_]
+    for name in ("transformers_", "transformers"):
+        if hasattr(vectorizer, name):
+            readers = [reader for _, reader, _ in getattr(vectorizer, name)]
+            break
     return [
         found
         for reader, found in zip(readers, columns or readers, strict=True)
         if reader.analyzer == "char"
     ]
+
+
+def _of_choosers(vectorizer, columns):
+    """What `columns` holds for readers of characters; nothing if one has no choice."""
+    free = all(reader._chooses_form for reader in _of_characters(vectorizer))
+    return _of_characters(vectorizer, columns) if free else []
 
 
 def id_side(tokens, name, ndim=2, strings=None):
@@ -243,7 +252,9 @@ def shared_sides(source, target):
             side,
             # No warning of tokens that min_df left out, as without sharing.
             vectorizer=clone(side.vectorizer).set_params(
-                vocabulary=tokens, handle_unknown="silent"
+                vocabulary=tokens,
+                handle_unknown="silent",
+                normalize=side.vectorizer.normalize_,
             ),
             size=len(tokens) + FIRST_TOKEN,
         )

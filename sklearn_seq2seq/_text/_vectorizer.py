@@ -347,14 +347,15 @@ class SequenceVectorizer(
         self._set_vocabulary(vocabulary, int(lengths.max()), form)
         return ids, lengths, extras, cut
 
+    @property
+    def _chooses_form(self):
+        """Whether the rows decide; of whole words the form makes no difference."""
+        return self.normalize == "auto" and self.analyzer == "char" and self._learns
+
     def _choose_form(self, form, choose):
-        if self.normalize != "auto":
-            return self.normalize
-        if self.analyzer != "char":  # of whole words the form makes no difference
-            return None
-        if form != "auto":
-            return form
-        return choose() if self._learns else None
+        if self._chooses_form:
+            return choose() if form == "auto" else form
+        return None if self.normalize == "auto" else self.normalize
 
     def _new_counts(self):
         return TokenCounts()
@@ -367,14 +368,13 @@ class SequenceVectorizer(
         elif self.analyzer == "subword":
             counts.keep(check_encodable(rows, 0, name))
         else:
-            given = self._choose_form(None, None)
-            if self._choose_form("either", None) == "either" and holds_marks(rows):
+            if self._chooses_form and holds_marks(rows):
                 # Text without marks is the same in all forms.
                 counts.letters = copy.copy(counts.letters or counts)
                 counts.composed &= is_composed(rows)
             if counts.letters is not None:
                 self._add(rows, counts.letters, "NFD", name)
-            self._add(rows, counts, given, name)
+            self._add(rows, counts, self._choose_form(None, None), name)
 
     def _add(self, rows, counts, form, name):
         width = sys.maxsize if self.max_length is None else int(self.max_length)

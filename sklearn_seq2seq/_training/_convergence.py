@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sklearn_seq2seq._network._losses import exact_rows, right_tokens
+from sklearn_seq2seq._network._losses import right_tokens
 
 # Training pairs that are looked at.
 SAMPLE = 256
@@ -61,9 +61,10 @@ def _look(net, sample):
         target, positions = (
             outputs[name].to(logits.device) for name in ("target", "positions")
         )
+        n_right = right_tokens(logits, target, positions)
         weight = outputs["weight"]
-        exact += float((exact_rows(logits, target, positions).cpu() * weight).sum())
-        right += float((right_tokens(logits, target, positions).cpu() * weight).sum())
+        exact += float(((n_right == positions).cpu() * weight).sum())
+        right += float((n_right.cpu() * weight).sum())
         net._set_training(True)
         loss += float(net.get_loss(net.infer(inputs), outputs)) * size
         n_pairs, n_positions = n_pairs + n_rows, n_positions + size
