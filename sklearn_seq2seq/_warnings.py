@@ -28,7 +28,7 @@ def warn(message, category=UserWarning):
     warnings.warn(message, category, stacklevel=level - 1 if frame is None else level)
 
 
-def warn_of_data(message):
+def warn_of_data(message, category=UserWarning):
     """Warn of a fold's rows, once a search, since its other folds hold the like.
 
     Messages are alike up to their first colon, numbers aside. A worker process or
@@ -47,7 +47,7 @@ def warn_of_data(message):
         _said_by_worker[topic] = time.monotonic()
         if last is not None and time.monotonic() - last < _PAUSE:
             return
-    warn(message)
+    warn(message, category)
 
 
 def _search(frame):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import HalvingGridSearchCV
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from skorch.callbacks import Callback
 
 from sklearn_seq2seq import (
@@ -178,6 +178,15 @@ def test_too_short_a_training_warns_with_what_to_set(params, advice, monkeypatch
         model.fit(SOURCES, TARGETS)
     (warning,) = [w for w in caught if w.category is ConvergenceWarning]
     assert warning.filename == __file__
+
+
+def test_a_search_says_so_once():
+    search = GridSearchCV(
+        Seq2SeqTransformer(**SMALL, max_epochs=1), {"hidden_size": [4, 8]}, cv=2
+    )
+    with pytest.warns(ConvergenceWarning) as caught:
+        search.set_params(refit=False).fit(SOURCES, TARGETS)
+    assert [w.category for w in caught] == [ConvergenceWarning]
 
 
 def test_a_loss_that_still_falls_warns_though_most_is_right():

@@ -32,7 +32,7 @@ from sklearn_seq2seq._training._validation_split import (
     split,
     weigh,
 )
-from sklearn_seq2seq._warnings import warn
+from sklearn_seq2seq._warnings import warn, warn_of_data
 
 
 class Training:
@@ -187,7 +187,7 @@ class Training:
             advice = f"Raise max_epochs (now {n_epochs}); 'auto' would be {auto}"
         else:
             advice = f"Raise max_epochs (now {n_epochs}), learning_rate or hidden_size"
-        warn(f"{lack}. {advice}.", ConvergenceWarning)
+        warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight
