@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
@@ -178,6 +178,20 @@ def test_too_short_a_training_warns_with_what_to_set(params, advice, monkeypatch
         model.fit(SOURCES, TARGETS)
     (warning,) = [w for w in caught if w.category is ConvergenceWarning]
     assert warning.filename == __file__
+
+
+@pytest.mark.parametrize("way", ["flag", "interrupt"])
+def test_a_callback_that_ends_training_is_named(way):
+    class Enough(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.stop_training = way == "flag"
+
+    callback = EarlyStopping("train_loss", patience=1, threshold=1e9)
+    if way == "flag":
+        callback = Enough()
+    model = Seq2SeqTransformer(**SMALL, callbacks=[callback])
+    with pytest.warns(ConvergenceWarning, match="A callback ended it"):
+        model.fit(SOURCES, TARGETS)
 
 
 def test_a_search_says_so_once():

@@ -181,8 +181,10 @@ class Training:
         stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
         auto = replace(stopping, max_epochs="auto").resolved(self.n_steps).max_epochs
         if n_epochs < stopping.max_epochs:
-            name = "n_iter_no_change" if net.stop_training else "max_time"
-            advice = f"Raise {name} (now {getattr(stopping, name)})"
+            name, now = "max_time", stopping.max_time
+            if net.stop_training:
+                name, now = "n_iter_no_change", stopping.patience
+            advice = f"Raise {name} (now {now})" if now else "A callback ended it"
         elif n_epochs < auto:
             advice = f"Raise max_epochs (now {n_epochs}); 'auto' would be {auto}"
         else:
