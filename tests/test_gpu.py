@@ -309,7 +309,7 @@ def test_copies_train_on(words, shouted):
 
 @pytest.mark.skipif(
     not distributed.is_nccl_available(),
-    reason="needs NCCL, which PyTorch is built with on Linux alone",
+    reason="needs NCCL, which PyTorch has in its CUDA builds for Linux",
 )
 def test_distributed_fit_of_one_process_is_that_of_cuda(words, shouted, tmp_path):
     store = (tmp_path / "group").as_uri()

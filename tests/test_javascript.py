@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parents[1] / "examples" / "javascript"
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 @pytest.mark.skipif(
     not (FOLDER / "node_modules" / "onnxruntime-node").exists(),
-    reason="onnxruntime-node is not installed: run npm install in examples/javascript",
+    reason="onnxruntime-node is not installed: run npm install --ignore-scripts in "
+    "examples/javascript",
 )
 @pytest.mark.filterwarnings("ignore:.* token.s. in X are not in the vocabulary")
 @pytest.mark.filterwarnings("ignore:.* predictions were ended by max_length")
