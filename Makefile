@@ -5,7 +5,7 @@ EXTRAS := [all,test]
 # setting lets scikit-learn's array API check run rather than skip.
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(CURDIR)/.venv/bin/pytest -n auto
 
-.PHONY: quickstart test oldest docs gallery notebooks clean
+.PHONY: quickstart test oldest docs outputs gallery notebooks clean
 
 quickstart: .venv/installed
 	.venv/bin/python examples/quickstart.py
@@ -22,7 +22,11 @@ oldest: .venv-oldest/installed
 docs: .venv/docs
 	.venv/bin/sphinx-build -W --keep-going docs docs/_build/html
 
-# The same with every example run, which takes a while.
+# Runs the code of one page, or of all that have changed, and writes its outputs into it.
+outputs: .venv/installed
+	OMP_NUM_THREADS=1 .venv/bin/python -m docs.outputs $(PAGE)
+
+# The same with every example run that has changed, which takes a while.
 gallery: .venv/docs
 	.venv/bin/sphinx-build -W --keep-going -D plot_gallery=1 docs docs/_build/html
 
@@ -47,4 +51,4 @@ notebooks: docs
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest docs/_build docs/generated docs/gallery
+	rm -rf .venv .venv-oldest docs/_build docs/generated

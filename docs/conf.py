@@ -4,11 +4,16 @@ import inspect
 import pkgutil
 import re
 from importlib import import_module
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.ext.autosummary import Autosummary
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.transforms import SphinxTransform
+from sphinx.util.inspect import getdoc
+from sphinx_gallery.notebook import jupyter_notebook, save_notebook
+from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 from sphinx_gallery.sorting import ExplicitOrder
 
 import sklearn_seq2seq
@@ -24,6 +29,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
@@ -37,12 +43,28 @@ extlinks = {
 }
 
 # Pages: Markdown whose headings can be linked to.
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "html_image"]
 myst_heading_anchors = 4
+
+# Other projects' pages, as far as these are linked to. `inventories` says where each
+# name is, so that a build needs no network.
+intersphinx_mapping = {
+    name: (uri, f"inventories/{name}.txt")
+    for name, uri in {
+        "matplotlib": "https://matplotlib.org/stable",
+        "numpy": "https://numpy.org/doc/stable",
+        "pandas": "https://pandas.pydata.org/docs",
+        "scipy": "https://docs.scipy.org/doc/scipy",
+        "sklearn": "https://scikit-learn.org/stable",
+        "skorch": "https://skorch.readthedocs.io/en/stable",
+        "torch": "https://docs.pytorch.org/docs/stable",
+    }.items()
+}
 
 # Docstrings
 autosummary_generate = True
 autodoc_typehints = "none"
+default_role = "py:obj"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
@@ -107,24 +129,117 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": [], "changelog": [], "glossary": []}
+# Pages of the first level have no others under them.
+html_sidebars = {"*": [], "api": ["sidebar-collapse.html", "sidebar-nav-bs.html"]}
 
 
-def public_names():
-    """Where each public name is documented, by how pages may call it."""
-    names = {}
+# API
+
+# Methods in the order of use; others come behind them, in the order of the source.
+METHODS = [
+    "from_estimator",
+    "from_predictions",
+    "write",
+    "fit",
+    "partial_fit",
+    "fit_resample",
+    "predict",
+    "score",
+    "predict_nbest",
+    "predict_confidence",
+    "sample",
+    "log_likelihood",
+    "align",
+    "attention_weights",
+    "transform",
+    "inverse_transform",
+    "plot",
+    "save",
+    "load",
+]
+
+
+def public_members():
+    """Each public object of the package with the module that it is imported from."""
     modules = [
         import_module(f"sklearn_seq2seq.{module.name}")
         for module in pkgutil.iter_modules(sklearn_seq2seq.__path__)
         if not module.name.startswith("_")
     ]
     for module in (sklearn_seq2seq, *modules):
-        short = module.__name__.removeprefix("sklearn_seq2seq").removeprefix(".")
         for name in module.__all__:
-            target = f"{module.__name__}.{name}"
-            member = getattr(module, name)
-            if not (inspect.isclass(member) or inspect.isroutine(member)):
-                continue
+            yield module.__name__, name, getattr(module, name)
+
+
+def methods_of(cls):
+    """Names of the public methods that are written in this package.
+
+    scikit-learn makes ``set_fit_request`` and its like, and inherited ones are its own.
+    """
+    order = {}
+    for owner in cls.__mro__:
+        if owner.__module__.startswith("sklearn_seq2seq"):
+            for name, member in vars(owner).items():
+                made = re.fullmatch(r"_.*|set_\w+_(request|output)", name)
+                if not made and getdoc(member) and not isinstance(member, property):
+                    order.setdefault(name, len(METHODS))
+    order |= {name: METHODS.index(name) for name in order if name in METHODS}
+    return sorted(order, key=order.get)
+
+
+def parameters_of(cls):
+    return [name.strip("*") for name in inspect.signature(cls).parameters]
+
+
+CLASSES = {
+    f"{module}.{name}": cls
+    for module, name, cls in public_members()
+    if inspect.isclass(cls) and not issubclass(cls, Exception)
+}
+autosummary_context = {
+    "public_methods": {name: methods_of(cls) for name, cls in CLASSES.items()},
+    # Under which words a search finds the class.
+    "search_terms": {
+        name: [parameter.replace("_", " ") for parameter in parameters_of(cls)]
+        for name, cls in CLASSES.items()
+    },
+}
+
+
+class Summary(Autosummary):
+    """Summaries without references, whose list is on the object's own page."""
+
+    def get_items(self, names):
+        return [
+            (name, signature, re.sub(r" ?\[\w+-\d+\]_", "", summary), real_name)
+            for name, signature, summary, real_name in super().get_items(names)
+        ]
+
+
+def document_data(app, what, name, obj, options, lines):
+    """Find the docstring of public data where the data is defined."""
+    if what != "data":
+        return
+    module, _, name = name.rpartition(".")
+    for part in pkgutil.iter_modules(import_module(module).__path__, f"{module}."):
+        found = ModuleAnalyzer.for_module(part.name).find_attr_docs().get(("", name))
+        lines[:] = found or lines
+
+
+# Links
+
+
+def public_names():
+    """Where each public name is documented, by how pages may call it."""
+    names = {}
+    for inventory in sorted(Path(__file__).parent.glob("inventories/*.txt")):
+        for line in inventory.read_text("utf-8").splitlines()[3:]:
+            target = line.split()[0]
+            names[target] = names[target.rpartition(".")[2]] = target
+    for module, name, member in public_members():
+        if inspect.isclass(member) or inspect.isroutine(member):
+            short = module.removeprefix("sklearn_seq2seq").removeprefix(".")
+            target = f"{module}.{name}"
             names[name] = names[f"{short}.{name}".lstrip(".")] = target
             if inspect.isclass(member):
                 for method in dir(member):
@@ -136,48 +251,59 @@ def public_names():
 class LinkPublicNames(SphinxTransform):
     """Make a link of each public name that stands in code style in a page.
 
-    So pages can be plain Markdown, which reads well where nothing builds them.
+    So pages can be plain Markdown, which reads well where nothing builds them. In
+    docstrings, types become links.
     """
 
     default_priority = 5
     targets = public_names()
+    words = re.compile(r"([\w.]+)")
 
     def apply(self, **kwargs):
-        if self.env.docname.startswith(("generated/", "gallery/")):
-            return
-        for literal in list(self.document.findall(nodes.literal)):
-            target = self.targets.get(literal.astext().removesuffix("()"))
-            inside = (nodes.reference, nodes.title, addnodes.pending_xref)
-            if target is None or isinstance(literal.parent, inside):
-                continue
-            link = addnodes.pending_xref(
-                "",
-                refdomain="py",
-                reftype="obj",
-                reftarget=target,
-                refexplicit=True,
-                refdoc=self.env.docname,
-                refwarn=False,
-            )
-            literal.replace_self(link)
-            link += literal
+        if self.env.docname.startswith("generated/"):
+            for classifier in list(self.document.findall(nodes.classifier)):
+                words = self.words.split(classifier.astext())
+                classifier.children = []
+                classifier += [self.link(word, nodes.Text(word)) for word in words]
+        elif not self.env.docname.startswith("gallery/"):
+            for literal in list(self.document.findall(nodes.literal)):
+                inside = (nodes.reference, nodes.title, addnodes.pending_xref)
+                if not isinstance(literal.parent, inside):
+                    name = literal.astext().removesuffix("()")
+                    literal.replace_self(self.link(name, literal.deepcopy()))
+
+    def link(self, name, node):
+        if name not in self.targets:
+            return node
+        return addnodes.pending_xref(
+            "",
+            node,
+            refdomain="py",
+            reftype="obj",
+            reftarget=self.targets[name],
+            refexplicit=True,
+            refdoc=self.env.docname,
+            refwarn=False,
+        )
 
 
 class LinkExamples(SphinxTransform):
-    """Lead links to an example's script to its page in the gallery."""
+    """Lead links to an example's script, or to all of them, to the gallery's pages."""
 
     default_priority = 5
 
     def apply(self, **kwargs):
-        for link in list(self.document.findall(addnodes.download_reference)):
+        links = (addnodes.download_reference, addnodes.pending_xref)
+        for link in list(self.document.findall(lambda node: isinstance(node, links))):
             path = PurePosixPath(link["reftarget"])
-            if path.parent.name != "examples" or path.suffix != ".py":
+            is_script = path.parent.name == "examples" and path.suffix == ".py"
+            if not is_script and path.name != "examples":
                 continue
             page = addnodes.pending_xref(
                 "",
                 refdomain="std",
                 reftype="doc",
-                reftarget=f"/gallery/{path.stem}",
+                reftarget=f"/gallery/{path.stem if is_script else 'index'}",
                 refexplicit=True,
                 refdoc=self.env.docname,
                 refwarn=True,
@@ -186,22 +312,51 @@ class LinkExamples(SphinxTransform):
             link.replace_self(page)
 
 
-def skip_generated(app, what, name, member, skip, options):
-    """Leave out ``set_fit_request`` and its like, which scikit-learn generates."""
-    made = name.startswith("set_") and name.endswith(("_request", "_output"))
-    return True if made or name == "get_metadata_routing" else skip
+# Pages
 
 
-def finish_progress_bars(app, docname, content):
-    """Leave of a progress bar what a terminal shows in the end."""
+def add_table_of_contents(app, docname, content):
+    """Make the list of links of an index page the site's table of contents.
+
+    So such a page is plain Markdown too. What the start page leaves out comes last.
+    """
+    is_index = PurePosixPath(docname).name == "index" and "gallery" not in docname
+    if is_index and "{toctree}" not in content[0]:
+        links = re.findall(r"(?m)^- \[.*?\]\((.*?)\)", content[0])
+        pages = [
+            "gallery/index" if link == "../examples" else link.removesuffix(".md")
+            for link in links
+        ]
+        rest = ["*"] if docname == "index" else []
+        lines = "\n".join([":hidden:\n:glob:\n", *pages, *rest])
+        content[0] += f"\n```{{toctree}}\n{lines}\n```\n"
+
+
+def mend_gallery_page(app, docname, content):
+    """Leave of a progress bar what a terminal shows in the end, and no zip file."""
     if docname.startswith("gallery/"):
         state = r"^ +\S.*\|.*\| *\d+/\d+ \[.*\n"
         content[0] = re.sub(rf"(?:{state})+(?={state})", "", content[0], flags=re.M)
+        zipped = r"(?m)^ *\.\. container:: \S+ sphx-glr-download-zip\n\n.*\n"
+        content[0] = re.sub(zipped, "", content[0])
+
+
+def make_notebooks(app):
+    """Make the notebooks, which are not kept, of examples whose outputs are."""
+    for script in Path(app.srcdir, "gallery").glob("*.py"):
+        _, blocks = split_code_and_text_blocks(str(script))
+        notebook = jupyter_notebook(
+            blocks, app.config.sphinx_gallery_conf, str(script.parent)
+        )
+        save_notebook(notebook, script.with_suffix(".ipynb"))
 
 
 def setup(app):
     """Register what is defined here."""
     app.add_transform(LinkPublicNames)
     app.add_transform(LinkExamples)
-    app.connect("autodoc-skip-member", skip_generated)
-    app.connect("source-read", finish_progress_bars)
+    app.add_directive("autosummary", Summary, override=True)
+    app.connect("autodoc-process-docstring", document_data)
+    app.connect("source-read", add_table_of_contents)
+    app.connect("source-read", mend_gallery_page)
+    app.connect("builder-inited", make_notebooks, priority=900)

@@ -7,11 +7,13 @@ The words are those of the CMU Pronouncing Dictionary. Raw strings go in, phones
 out. Run it with ``make quickstart``, or ``python examples/quickstart.py``.
 """
 
+import matplotlib.pyplot as plt
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import load_pronunciations, make_dates
+from sklearn_seq2seq.inspection import AttentionDisplay
 from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
 
 N_WORDS = 10_000
@@ -78,4 +80,10 @@ print(
     "the best says:",
     dict(zip(dates[:N_SHOWN], search.predict(dates[:N_SHOWN]), strict=True)),
 )
-# sphinx_gallery_thumbnail_path = "_static/attention.png"
+
+# %%
+# Where the first model looks in a word (along the bottom) while it writes each phone
+# (from top to bottom).
+print("phoneme is", *model.predict(["phoneme"]))
+AttentionDisplay.from_estimator(model, ["phoneme"])
+plt.show()
