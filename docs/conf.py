@@ -139,6 +139,9 @@ html_sidebars = {"*": [], "api": ["sidebar-collapse.html", "sidebar-nav-bs.html"
 METHODS = [
     "from_estimator",
     "from_predictions",
+    "from_history",
+    "from_weights",
+    "from_alignment",
     "write",
     "fit",
     "partial_fit",
@@ -180,7 +183,7 @@ def methods_of(cls):
     for owner in cls.__mro__:
         if owner.__module__.startswith("sklearn_seq2seq"):
             for name, member in vars(owner).items():
-                made = re.fullmatch(r"_.*|set_\w+_(request|output)", name)
+                made = re.fullmatch(r"_.*|set_\w+_(request|output)|get_metadata_routing", name)
                 if not made and getdoc(member) and not isinstance(member, property):
                     order.setdefault(name, len(METHODS))
     order |= {name: METHODS.index(name) for name in order if name in METHODS}
