@@ -179,12 +179,14 @@ def methods_of(cls):
 
     scikit-learn makes ``set_fit_request`` and its like, and inherited ones are its own.
     """
+    left_out = r"_.*|get_metadata_routing|set_\w+_(request|output)"
     order = {}
     for owner in cls.__mro__:
         if owner.__module__.startswith("sklearn_seq2seq"):
             for name, member in vars(owner).items():
-                made = re.fullmatch(r"_.*|set_\w+_(request|output)|get_metadata_routing", name)
-                if not made and getdoc(member) and not isinstance(member, property):
+                if re.fullmatch(left_out, name) or isinstance(member, property):
+                    continue
+                if getdoc(member):
                     order.setdefault(name, len(METHODS))
     order |= {name: METHODS.index(name) for name in order if name in METHODS}
     return sorted(order, key=order.get)
