@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
     from sklearn_seq2seq._text._columns import ColumnVectorizer
     from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
+    from sklearn_seq2seq._translation_memory import TranslationMemory
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Seq2SeqEnsemble",
     "Seq2SeqTransformer",
     "SequenceVectorizer",
+    "TranslationMemory",
     "export_onnx",
     "load",
     "save",
@@ -48,6 +50,7 @@ _MODULES = {
     "Seq2SeqEnsemble": "_ensemble",
     "Seq2SeqTransformer": "_seq2seq_transformer",
     "SequenceVectorizer": "_text._vectorizer",
+    "TranslationMemory": "_translation_memory",
     "export_onnx": "_onnx._export",
     "load": "_persistence._save_load",
     "save": "_persistence._save_load",

@@ -29,10 +29,12 @@ from sklearn_seq2seq._saved_transformer import (
     unpack_transformer,
 )
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
+from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._columns import ColumnVectorizer
 from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
+from sklearn_seq2seq._translation_memory import TranslationMemory
 from sklearn_seq2seq._warnings import warn
 
 
@@ -261,6 +263,31 @@ def _check_rules(rules, row):
     )
 
 
+def _pack_translations(memory, tensors):
+    if not hasattr(memory, "sources_"):
+        return None
+    return {
+        "sources": list(memory.sources_),
+        "targets": list(memory.targets_),
+        "levels": memory.levels_.tolist(),
+    }
+
+
+def _unpack_translations(memory, state, tensors):
+    # Its vectorizer learns the same from the same sources.
+    rows, targets = check_raw(state["sources"]), check_raw(state["targets"], "targets")
+    require(len(rows) == len(targets), "its sources and targets differ in number.")
+    levels = state["levels"]
+    require(
+        isinstance(levels, list)
+        and set(map(type, levels)) <= {float}
+        and sorted(levels) == levels,
+        "its levels are not numbers in ascending order.",
+    )
+    memory._remember(rows, targets)
+    memory.levels_ = np.array(levels, dtype=float)
+
+
 def _unpack_frozen(frozen, state, tensors):
     require(not state, "a FrozenEstimator learns nothing itself.")
     require(isinstance(frozen.estimator, BaseEstimator), "no estimator is frozen.")
@@ -324,3 +351,5 @@ register(FrozenEstimator, _pack_nothing, _unpack_frozen)
 register(DummySeq2Seq, _pack_dummy, _unpack_dummy)
 
 register(Pipeline, _pack_nothing, _unpack_pipeline, _pipeline_params, _accept_pipeline)
+
+register(TranslationMemory, _pack_translations, _unpack_translations)

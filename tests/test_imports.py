@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "_persistence": {*SHARED, "metrics"},
     "_augment": {*SHARED, "_pairs", "_text"},
     "_dummy": {*SHARED, "_text", "metrics"},
+    "_translation_memory": {*SHARED, "_text"},
     "_seq2seq_transformer": {
         *SHARED,
         "_decoding",
@@ -74,6 +75,7 @@ MAY_IMPORT = {
         "_saved_transformer",
         "_seq2seq_transformer",
         "_text",
+        "_translation_memory",
     },
     "_corpus": {
         *SHARED,
@@ -105,6 +107,7 @@ NO_TORCH = {
     "_augment",
     "_dummy",
     "_tokens",
+    "_translation_memory",
     *(f"_pairs.{name}" for name in ("_copying", "_long_sources", "_reader", "_sides")),
     *(f"_pairs.{name}" for name in ("_pieces", "_token_files")),
     *(name for name in MODULES if name.startswith(("_text", "datasets", "metrics"))),
