@@ -3,7 +3,7 @@
     python -m benchmarks --json ratios.json --plot ratios.png
 
 prints a table, row by row as they come: ours, theirs, the ratio and its goal. See
-`docs/guide/performance.md` for what the rows mean.
+`docs/laboratory.md` for what the rows mean.
 """
 
 import argparse

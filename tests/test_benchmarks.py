@@ -192,13 +192,13 @@ def test_what_a_device_does_not_measure_is_refused(options, capsys):
 def test_page_has_the_table_of_what_was_tried(name, capsys):
     results = Path(defaults.__file__).with_name(f"{name}.jsonl")
     defaults.print_tables(defaults.read_results(results))
-    page = Path(__file__).parents[1] / "docs" / "measured.md"
+    page = Path(__file__).parents[1] / "docs" / "laboratory.md"
     assert capsys.readouterr().out in page.read_text("utf-8")
 
 
 def test_page_has_the_table_of_what_was_tried_on_sentences(monkeypatch, capsys):
     run(sentences, monkeypatch)
-    page = (ROOT / "docs" / "measured.md").read_text("utf-8")
+    page = (ROOT / "docs" / "laboratory.md").read_text("utf-8")
     assert capsys.readouterr().out.strip() in page
 
 
