@@ -1,21 +1,21 @@
 """
-Saying only what may be said
-============================
+Predictions under constraints
+=============================
 
-Often more is known about an answer than the model knows: it is one of a list, it begins
-in a certain way, it has none of some tokens. Such constraints hold exactly, are set
-after the fit, and cost nothing when they are not used.
+You often know more about an answer than the model does: it is one of a list, it begins
+in a certain way, some tokens cannot occur. Such constraints hold exactly and are set
+after the fit.
 
-The task is to correct the spelling of English words that nobody has taught.
+The task is to correct misspellings of English words that do not occur in training.
 """
 
 # %%
-# Misspellings and corrections. The words of the test are not in the lesson, but they
+# Misspellings and corrections. The words of the test do not occur in training, but they
 # are in the dictionary, the list of all right spellings.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer
 from sklearn_seq2seq.datasets import load_misspellings
 
 typed, meant = load_misspellings(n_words=2400, random_state=0, return_X_y=True)
@@ -25,32 +25,34 @@ typed, meant = typed[plain], meant[plain]
 dictionary = sorted(set(meant))
 new_words = np.random.default_rng(0).choice(dictionary, 250, replace=False)
 new = np.isin(meant, new_words)
-print(f"{(~new).sum()} pairs to learn from, {new.sum()} new, {len(dictionary)} words")
+print(f"{(~new).sum()} pairs for training, {new.sum()} new, {len(dictionary)} words")
 
 model = Seq2SeqTransformer(
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     learning_rate=0.004,
     batch_size=16,
-    max_epochs=8,
-    copy=True,
-    attention="general",  # learns to copy sooner
+    max_epochs=12,
     random_state=0,
 )
 model.fit(typed[~new], meant[~new])
 scores = {"free": model.score(typed[new], meant[new])}
 
 # %%
-# **A closed set.** `allowed_outputs` is compiled to a trie, and every prediction is one
-# of its members. A beam lets them compete.
+# **A closed list.** With `allowed_outputs` every prediction is a member of the list. A
+# beam lets several members compete. The floor is the most similar member.
 model.set_params(allowed_outputs=dictionary, beam_width=5)
 corrected = model.predict(typed[new])
 assert set(corrected) <= set(dictionary)
 scores["from the dictionary"] = np.mean(corrected == meant[new])
+floor = DummySeq2Seq(strategy="closest", allowed_outputs=dictionary)
+scores["floor: most similar"] = floor.fit(typed[~new], meant[~new]).score(
+    typed[new], meant[new]
+)
 
 # %%
-# **A prefix for each row.** Someone has already typed the beginning of the right word.
-# The answer begins with exactly that, and the model does the rest.
+# **A prefix for each row.** Someone has typed the beginning of the right word. The answer
+# begins with exactly that, and the model writes the rest.
 model.set_params(allowed_outputs=None)
 for n in (2, 4):
     beginnings = [word[:n] for word in meant[new]]
@@ -60,8 +62,8 @@ for name, score in scores.items():
     print(f"{name:<26}{score:>7.1%}")
 
 # %%
-# **Banned tokens, and no repeats.** The same model, with a broken keyboard and a horror
-# of writing any letter twice.
+# **Banned tokens, and no repeats.** The same model without the letter "e", and without
+# writing any letter twice.
 some = typed[new][:4]
 print("\ntyped     ", *some)
 print("free      ", *model.predict(some))
@@ -73,5 +75,5 @@ print("no repeats", *model.predict(some))
 figure, ax = plt.subplots(layout="constrained")
 ax.barh(list(scores), list(scores.values()))
 ax.invert_yaxis()
-ax.set(xlabel="share of misspellings corrected", title="Words not in the lesson")
+ax.set(xlabel="share of misspellings corrected", title="Words not in training")
 plt.show()

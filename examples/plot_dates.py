@@ -2,19 +2,17 @@
 Dates as people write them, and where attention looks
 =====================================================
 
-"Donnerstag, 5. März 2009", "2009年3月5日", "5 mars 2009", "3/5/09": one day, as five
-languages write it, each in eight forms. The model learns to write them all as
-2009-03-05, character by character. Nobody tells it the language, a pattern, or the name
-of a month.
+"Donnerstag, 5. März 2009", "2009年3月5日", "5 mars 2009", "3/5/09": five languages write
+one day in eight forms each. The model learns to write all of them as 2009-03-05,
+character by character. It is given no language, no pattern and no name of a month.
 
-One should see nearly all dates of unseen days come out right, errors mostly where it is
-hard to tell which number is the month, and an attention that jumps from the year to the
-month to the day.
+Nearly all dates of new days come out right. Errors are mostly dates in which it is hard
+to tell which number is the month. Attention jumps from the year to the month to the day.
 """
 
 # %%
 # The forms are those of the Unicode Common Locale Data Repository, which the package
-# Babel ships. No day of the test is in the lesson.
+# Babel ships. No day of the test rows occurs in training.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -26,13 +24,13 @@ dates = make_dates(4000, locales=["en", "de", "fr", "fi", "ja"], random_state=0)
 written, iso, locale = dates.data, dates.target, dates.locale
 days = np.random.default_rng(0).permutation(np.unique(iso))
 new = np.isin(iso, days[: len(days) // 5])
-print(f"{(~new).sum()} dates to learn from, {new.sum()} of other days, such as")
+print(f"{(~new).sum()} dates for training, {new.sum()} of other days, such as")
 for row in np.flatnonzero(new)[:6]:
     print(f"  {iso[row]}  {written[row]}")
 
 # %%
 model = Seq2SeqTransformer(
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     batch_size=16,
     learning_rate=0.004,
@@ -49,16 +47,16 @@ for name in np.unique(locale):
     print(f"  {name:<4}{right[locale[new] == name].mean():>7.1%}")
 
 # %%
-# All that is wrong. "11/12/05" begins with the month, in English; that it does so only
-# its form can tell, since in German, French and Finnish the day comes first.
+# All errors. English "11/12/05" begins with the month, but nothing in it says that it is
+# English; in German, French and Finnish the day comes first.
 for row in np.flatnonzero(~right):
     print(f"{predicted[row]} for {iso[new][row]}: {written[new][row]}")
 
 # %%
 # The attention for two dates: how much the decoder looks at each character of the
-# source (along the bottom) while it writes each one of the target. It reads the year
-# first, although that comes last, and of the month's name no more than a letter or two.
-# For the hyphens and the end it rests at the end of the source, the sign ⊣.
+# source (along the bottom) while it writes each character of the target. It looks at
+# the year first, although that comes last, and at no more than a letter or two of the
+# month's name. For the hyphens and the end it looks at the end of the source, the sign ⊣.
 figure, axes = plt.subplots(2, 1, figsize=(8, 8), layout="constrained")
 for ax, text in zip(axes, ["Tuesday, March 5, 2019", "5. März 2019"], strict=True):
     print(text, "is", *model.predict([text]))

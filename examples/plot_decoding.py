@@ -2,9 +2,9 @@
 Greedy, beam, sampling, ensemble: four ways to read one answer out of a model
 =============================================================================
 
-A fitted network does not hold answers but next-token probabilities. How a sequence is
-made of them is settled when one predicts, so each way below is tried without another
-fit, until the last, which takes several networks.
+A fitted network gives next-token probabilities. How a sequence is made of them is
+decided when you predict. So the ways below need no refit, except the last, which takes
+several networks.
 """
 
 # %%
@@ -20,7 +20,7 @@ X, y, X_new, y_new = words[:1400], phones[:1400], words[1400:], phones[1400:]
 
 member = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     learning_rate=0.004,
     batch_size=16,
@@ -30,11 +30,11 @@ ensemble = Seq2SeqEnsemble(member, n_estimators=3, random_state=0).fit(X, y)
 model = ensemble.estimators_[0]
 
 # %%
-# Greedy decoding takes the likeliest token at every step. A beam keeps the likeliest
-# few beginnings, so that a token that is less likely at first can win in the end. It
-# finds sequences of higher probability; whether they are right more often is another
-# question. An ensemble averages its members' probabilities at every step. Of 300 words
-# a share has a standard error of almost three points: small differences are noise.
+# Greedy decoding takes the likeliest token at every step. A beam keeps several
+# beginnings, so that a token that is less likely at first can win in the end. It finds
+# sequences of higher probability, which need not be right more often. An ensemble
+# averages its members' probabilities at every step. With 300 words a share has a
+# standard error of almost three points, so small differences are noise.
 scores = {}
 
 
@@ -54,8 +54,7 @@ ensemble.set_params(beam_width=5)
 report("ensemble of 3, beam of 5", ensemble.predict(X_new))
 
 # %%
-# Where one answer is not enough, `predict_nbest` ranks several. The right one is often
-# among them.
+# `predict_nbest` ranks several answers. The right one is often among them.
 table = ensemble.predict_nbest(X_new, n_best=5)
 table["right"] = [
     y_new[row] == s for row, s in zip(table.row, table.sequence, strict=True)
@@ -66,9 +65,8 @@ print(f"\n{X_new[0]!r} is {y_new[0]!r}:")
 print(table[table["row"] == 0][["sequence", "probability"]].to_string(index=False))
 
 # %%
-# Sampling serves where variety is wanted: made-up data, several readings, an estimate
-# of what else the model holds possible. A lower temperature stays closer to the
-# likeliest.
+# Sampling gives variety: for synthetic data, several readings, or an idea of what else
+# the model finds possible. A lower temperature stays closer to the likeliest answer.
 for temperature in (1.5, 1.0, 0.5, 0.0):
     drawn = model.sample(X_new[:1], 5, temperature=temperature, random_state=0)
     print(f"temperature {temperature}:", " | ".join(drawn["sequence"]))

@@ -2,19 +2,18 @@
 What the encoder knows: features for a classifier, and a map of words
 =====================================================================
 
-`transform` gives the fixed-length vector that the encoder hands its decoder. Whoever
-has learned to pronounce words has noticed more about them than their letters. Is it in
-the vector, for others to use?
+`transform` gives the fixed-length vector that the encoder passes to its decoder. A
+network that pronounces words has learned more about them than their letters. Can a
+classifier use what is in the vector?
 
-The question asked of it is how many syllables an English word has, which nobody told
-the encoder. One should see its vectors beat counts of letters, most clearly where the
-classifier is taught few answers, and the two together beat both; and words lie beside
-words that begin and sound alike.
+The classifier has to say how many syllables an English word has, which the encoder was
+never told. The vectors beat counts of letters, most clearly with few training answers,
+and the two together beat both. Words lie beside words that begin and sound alike.
 """
 
 # %%
-# 4,000 words teach pronunciation, 3,000 others are for the classifier. A syllable has
-# one vowel, and of the dictionary's phones only vowels are marked for stress.
+# The encoder is trained on 4,000 words; 3,000 others are for the classifier. A syllable
+# has one vowel, and only vowels are marked for stress in the dictionary.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.decomposition import PCA
@@ -38,14 +37,14 @@ words, stressed = load_pronunciations(
 )
 phones = [text.translate(str.maketrans("", "", "012")) for text in stressed]
 syllables = np.array([sum(c.isdigit() for c in text) for text in stressed])
-lesson, others = np.arange(4000), np.flatnonzero(syllables[4000:] <= 5) + 4000
+pronounced, others = np.arange(4000), np.flatnonzero(syllables[4000:] <= 5) + 4000
 print("words of 1, 2, ... syllables:", *np.bincount(syllables[others])[1:])
 
 # %%
-# Without attention the decoder sees nothing but the vector, so that everything it needs
-# must be in there. That is much to ask of so small a network.
+# Without attention the decoder sees nothing but the vector, so everything it needs must
+# be in there. That is much for so small a network.
 network = {
-    "hidden_size": 64,
+    "hidden_size": 64,  # small, for speed, with a higher learning rate
     "embedding_size": 32,
     "batch_size": 16,
     "learning_rate": 0.004,
@@ -55,20 +54,20 @@ network = {
 encoder = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"), attention=None, **network
 )
-encoder.fit(words[lesson], [phones[row] for row in lesson])
+encoder.fit(words[pronounced], [phones[row] for row in pronounced])
 right = encoder.score(words[others], [phones[row] for row in others])
 print(f"new words pronounced right: {right:.1%}")
 
 # %%
-# An autoencoder of the same words has seen how they are spelled, and nothing else.
-autoencoder = Seq2SeqAutoencoder(**network).fit(words[lesson])
-print(f"new words given back: {autoencoder.score(words[others]):.1%}")
+# An autoencoder of the same words has seen only how they are spelled.
+autoencoder = Seq2SeqAutoencoder(**network).fit(words[pronounced])
+print(f"new words reproduced: {autoencoder.score(words[others]):.1%}")
 
 # %%
 # Features for a classifier. In a Pipeline the encoder is frozen: otherwise it would be
-# fitted again, and taught the classifier's answers in place of phones. (The autoencoder
-# would learn from the classifier's few words alone.) A union puts the encoder's vectors
-# beside counts of one to four letters in a row.
+# fitted again, with the classifier's answers in place of phones. (The autoencoder would
+# be fitted on the classifier's few words alone.) A union joins the encoder's vectors
+# with counts of one to four letters in a row.
 vectors = make_pipeline(FrozenEstimator(encoder), StandardScaler())
 spelling = make_pipeline(FrozenEstimator(autoencoder), StandardScaler())
 letters = CountVectorizer(analyzer="char_wb", ngram_range=(1, 4))
@@ -92,9 +91,9 @@ for name, (transformer, C) in features.items():
     print(f"{name:<11}", *(f"{share:7.1%}" for share in shares[name].mean(axis=1)))
 
 # %%
-# Neighbours. The nearest of all words to a few, the word itself left out. They share
-# beginnings and sounds rather than spelling, though with a vector that pronounces one
-# word in seven right, not always.
+# Neighbours. These are the nearest words to a few words. They mostly share beginnings
+# and sounds rather than spelling, although the network pronounces only one word in seven
+# right.
 space = vectors.transform(words)
 finder = NearestNeighbors(n_neighbors=5).fit(space)
 for word in ["knight", "station", "queen", "unhappy"]:
@@ -102,9 +101,8 @@ for word in ["knight", "station", "queen", "unhappy"]:
     print(f"{word:<9}", *[words[row] for row in near if words[row] != word][:4])
 
 # %%
-# The map on the left puts the vectors' two main directions on paper, but for the words
-# farthest out: short words to one side, long ones to the other, although nobody asked
-# for it.
+# The map on the left shows the vectors' two main directions, without the words farthest
+# out. Short words lie on one side, long ones on the other.
 figure, (plane, curve) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 points = PCA(2).fit_transform(space[others])
 for n in range(1, 6):
@@ -123,7 +121,7 @@ for name, share in shares.items():
     spread = share.std(axis=1)
     curve.errorbar(SIZES, share.mean(axis=1), spread, marker="o", capsize=3, label=name)
 curve.set(
-    xlabel="answers taught to the classifier",
+    xlabel="training answers of the classifier",
     ylabel="share of words right",
     title="How many syllables?",
     xscale="log",

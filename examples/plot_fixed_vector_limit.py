@@ -2,18 +2,18 @@
 How much does a fixed-length vector hold?
 =========================================
 
-An encoder that hands its decoder one vector of fixed length must press every source
-through it, and random strings cannot be pressed: each of their letters, drawn from
-eight, carries three bits. Attention lets the decoder look back at the source instead,
-and a copying decoder need not even name what it sees.
+An encoder without attention must put the whole source into one vector of fixed length.
+Random strings cannot be compressed: each of their letters, drawn from eight, carries
+three bits. Attention lets the decoder look back at the source instead, and a copying
+decoder need not even name what it sees.
 
 Three networks of one size learn, in the same number of steps, to repeat random strings
-of 1 to 24 letters. Their vector, the state of an LSTM of 24 units, is 48 numbers. Where
-does each of them fail?
+of 1 to 24 letters. Their vector, the state of an LSTM of 24 units, is 48 numbers. At
+which length does each of them fail?
 """
 
 # %%
-# The lesson, and strings of every length that were not in it.
+# The training strings, and new strings of several lengths.
 import matplotlib.pyplot as plt
 
 from sklearn_seq2seq import Seq2SeqTransformer
@@ -30,7 +30,8 @@ tests = {
 }
 
 # %%
-# One set of parameters, three ways to look at the source.
+# One set of parameters, three ways to look at the source. "general" attention learns to
+# copy in fewer steps than the default.
 networks = {
     "the vector alone": {"attention": None},
     "attention": {"attention": "general"},
@@ -40,7 +41,7 @@ scores = {}
 for name, params in networks.items():
     model = Seq2SeqTransformer(
         **params,
-        hidden_size=24,
+        hidden_size=24,  # small, for speed, with a higher learning rate
         embedding_size=16,
         dropout=0.0,
         label_smoothing=0.0,
@@ -56,10 +57,10 @@ for name, params in networks.items():
     print(f"{name:<22}", *(f"{score:5.0%}" for score in scores[name]))
 
 # %%
-# The vector alone gives out after some five letters, fifteen bits: it has room for more
-# in its 48 numbers, but a network must also learn to write there and to read it out in
-# order. The other two go on about four times as long. What stops them is no lack of
-# room: among letters that come again and again they lose their place.
+# The vector alone fails after some five letters, fifteen bits. Its 48 numbers have room
+# for more, but a network must also learn to write them and to read them in order. The
+# other two work up to about four times that length. They do not lack room: among letters
+# that occur again and again they lose their place.
 _, axes = plt.subplots(layout="constrained")
 for name, share in scores.items():
     axes.plot(LENGTHS, share, marker="o", label=name)

@@ -3,17 +3,17 @@ From inflected words to dictionary forms
 ========================================
 
 French *cherchiez* is in the dictionary under *chercher*. There are lists of such pairs,
-but no list has every word. Here a model learns from a list and is asked for words whose
-lemma, in any of its forms, the list does not have.
+but no list has every word. Here a model is trained on a list and asked for words whose
+lemma does not occur in that list, in any form.
 
-One should see four of five come out right, and most of the others with the right lemma
-in second or third place: *outragé* may be a form of *outrager* or a word of its own.
+Four of five come out right. Most of the others have the right lemma in second or third
+place: *outragé* may be a form of *outrager*, or a word in its own right.
 """
 
 # %%
-# The list is that of the package simplemma; proper names are left out. All forms of a
-# lemma stay on one side of the split: with *cherchais* in the lesson, *cherchait* would
-# be no test.
+# The list is that of the package simplemma, without proper names. All forms of a lemma
+# stay on one side of the split: with *cherchais* in training, *cherchait* would be no
+# test.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -33,14 +33,15 @@ forms, lemmas = forms[plain], lemmas[plain]
 split = GroupShuffleSplit(1, test_size=0.2, random_state=0)
 train, test = next(split.split(forms, groups=lemmas.astype(str)))
 X, y, X_new, y_new = forms[train], lemmas[train], forms[test], lemmas[test]
-print(f"{len(X)} forms to learn from, {len(X_new)} of other lemmas")
+print(f"{len(X)} forms for training, {len(X_new)} of other lemmas")
 
 # %%
-# Both sides are written in one alphabet, so they share their embeddings. A floor that
-# leaves every word as it is says how many are their own lemma.
+# Both sides are written in one alphabet, so they share their embeddings. There are two
+# floors: one leaves every word as it is, the other rewrites the longest suffix that it
+# saw in training.
 model = Seq2SeqTransformer(
     share_embeddings=True,
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     batch_size=16,
     learning_rate=0.004,
@@ -50,16 +51,16 @@ model = Seq2SeqTransformer(
 model.fit(X, y)
 predicted = model.predict(X_new)
 right, same = predicted == y_new, X_new == y_new
-floor = DummySeq2Seq(strategy="copy").fit(X, y)
 print(f"right                      {right.mean():.1%}")
 print(f"  where the form differs   {right[~same].mean():.1%}")
 print(f"  where it is the lemma    {right[same].mean():.1%}")
-print(f"leaving words as they are  {floor.score(X_new, y_new):.1%}")
+for strategy in ("copy", "suffix"):
+    floor = DummySeq2Seq(strategy=strategy).fit(X, y)
+    print(f"floor: {strategy:<20}{floor.score(X_new, y_new):.1%}")
 
 # %%
-# Some of what it gets wrong, with its three best answers. A form alone does not always
-# say what it is a form of, and nothing but a dictionary knows that *admît* comes from
-# *admettre*.
+# Some errors, with the three best answers. A form alone does not always determine its
+# lemma, and only a dictionary knows that *admît* comes from *admettre*.
 best = model.predict_nbest(X_new, n_best=3)
 answers = best.groupby("row")["sequence"].agg(list)
 among = [lemma in answers[row] for row, lemma in enumerate(y_new)]
@@ -68,8 +69,8 @@ for row in np.flatnonzero(~right)[:12]:
     print(f"{X_new[row]:<18}{y_new[row]:<16}{', '.join(answers[row])}")
 
 # %%
-# What only a dictionary knows can be given to the model as one, without training: its
-# entries overrule the model, and stand first among the answers.
+# Give the model such a dictionary, without training it again: the entries overrule the
+# model and come first among the answers.
 wrong = np.flatnonzero(~right)[:12]
 corrected = dict(zip(X_new[wrong], y_new[wrong], strict=True))
 own = LexiconSeq2Seq(FrozenEstimator(model), lexicon=corrected)
@@ -78,8 +79,8 @@ columns = ["sequence", "probability", "entry"]
 print(own.predict_nbest(X_new[wrong[:1]], n_best=3)[columns].round(2))
 
 # %%
-# Long words are not the hard ones, and what goes wrong is little: letters that are left
-# out at the end, or put there, and accents.
+# Long words are not harder than short ones. Errors are small: letters missing or added
+# at the end, and accents.
 figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 LengthErrorDisplay.from_predictions(y_new, predicted, unit="char", ax=axes[0])
 EditConfusionDisplay.from_predictions(y_new, predicted, unit="char", top=10, ax=axes[1])

@@ -3,14 +3,14 @@ What is wrong with a lexicon
 ============================
 
 Pronouncing dictionaries are written by hand, and 134,000 entries are never all right. A
-model with hard attention, trained on a part of the CMU dictionary, says of every other
-entry how probable each phone is and which letter it comes from. The least probable are
-worth a look.
+model with hard attention is trained on a part of the CMU dictionary. For every other
+entry it says how probable each phone is and which letter it comes from. Look at the
+least probable ones.
 """
 
 # %%
-# Learn from some entries, and look at others. Attention that never goes back suits
-# spelling, where sounds follow their letters.
+# Train on some entries, and judge others. Attention that never goes back suits spelling,
+# since sounds follow their letters.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -24,7 +24,7 @@ model = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
     attention="hard",
     monotonic=True,
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     learning_rate=0.004,
     max_epochs=12,
@@ -33,8 +33,8 @@ model = Seq2SeqTransformer(
 
 # %%
 # One row for each phone: the letter it comes from, how sure that is, and how probable
-# the phone itself is, given the word and the phones before. The two are not the same: a
-# phone that cannot be is often sure to come from one letter.
+# the phone itself is, given the word and the phones before. The two differ: an improbable
+# phone often comes from one letter with certainty.
 X, y = words[judged], phones[judged]
 table = model.align(X, y)
 table["probability_of_phone"] = np.exp(
@@ -44,18 +44,17 @@ table["probability_of_phone"] = np.exp(
 print(table.head(8).round(3).to_string(index=False))
 
 # %%
-# Which phones a letter becomes, here those of four letters that have many.
+# The phones of four letters that have many.
 for letter in "aces":
     spoken = table.loc[table["source_token"] == letter, "target_token"]
     print(letter, spoken.value_counts().head(5).to_dict())
 
 # %%
-# The entries with the least probable phones, of which there are four kinds:
+# The entries with the least probable phones are of four kinds:
 #
 # - plain mistakes: "zaremski" has lost its M and the vowel before it, "unzicker" begins
 #   with AO N, "siese" ends in S;
-# - abbreviations that are spelled, "cmu", "cb" and "kcop", which belong into a list of
-#   their own;
+# - abbreviations that are spelled, "cmu", "cb" and "kcop", which belong in another list;
 # - names from other languages, "lefrancois" and "dzokhar";
 # - English as it is, "mortgage" and "colonels".
 worst = table.sort_values("probability_of_phone").drop_duplicates("row").head(15)

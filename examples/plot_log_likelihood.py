@@ -2,14 +2,14 @@
 What a model thinks of a given pair
 ===================================
 
-`log_likelihood` is the other side of `predict`: instead of the best target for a source
-it gives the probability of any target. That ranks candidates from elsewhere, compares
-models by perplexity, and finds pairs in the training data that cannot be right.
+`predict` gives the best target for a source; `log_likelihood` gives the probability of
+any target. Use it to rank candidates from elsewhere, to compare models by perplexity,
+and to find wrong pairs in the training data.
 """
 
 # %%
-# Words and their pronunciations, of which a few are wrong: forty words have been given
-# the phones of another word.
+# Words and their pronunciations. Forty of them are wrong: they have the phones of
+# another word.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import KFold
@@ -27,7 +27,7 @@ noisy[wrong] = phones[np.roll(wrong, 1)]
 
 model = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     learning_rate=0.004,
     batch_size=16,
@@ -36,8 +36,8 @@ model = Seq2SeqTransformer(
 )
 
 # %%
-# Label errors. Each pair is judged by a model that has not seen it, per phone, so that
-# long words are not suspect for being long. The least likely come first.
+# Label errors. A model that has not seen a pair judges it, for each phone, so that long
+# words are not suspect only because they are long. The least likely come first.
 surprise = np.empty(len(words))
 n_tokens = np.array([len(p.split()) + 1 for p in noisy])
 for seen, held in KFold(3, shuffle=True, random_state=0).split(words):
@@ -52,8 +52,8 @@ for row in suspects[:5]:
     print(f"  {words[row]:<14}{noisy[row]:<32}{'wrong' if row in wrong else ''}")
 
 # %%
-# Perplexity: among how many equally likely phones would one be as undecided? It says
-# more than the share of right words where models are far from right.
+# Perplexity: among how many equally likely phones would a model be as undecided? It says
+# more than the share of right words if few words are right.
 _, held = next(KFold(3, shuffle=True, random_state=2).split(words))
 seen = np.setdiff1d(np.arange(len(words)), held)
 for epochs in (2, 8):
@@ -66,8 +66,8 @@ for epochs in (2, 8):
     )
 
 # %%
-# Re-ranking. Whoever proposes candidates, the model can choose: here it is to find a
-# word's own phones among those of five words that begin alike.
+# Re-ranking. The model can choose among candidates from any source. Here it has to find
+# a word's own phones among those of five words that begin alike.
 ordered = held[np.argsort(words[held])]
 groups = [ordered[k : k + 5] for k in range(0, len(ordered) - 4, 5)]
 sources = [words[row] for group in groups for row in group for _ in group]
@@ -77,7 +77,7 @@ truth = np.tile(np.arange(5), len(groups))
 print(f"found among five alike: {np.mean(scores.argmax(axis=1) == truth):.1%}")
 
 # %%
-# Token by token, the log-probabilities say where a pair is strange.
+# The log-probability of each token shows where a pair is improbable.
 row = suspects[0]
 (steps,) = model.log_likelihood([words[row]], [noisy[row]], per_token=True)
 figure, (ax, bars) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")

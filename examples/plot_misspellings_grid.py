@@ -2,9 +2,9 @@
 Tuning vocabulary and network together
 ======================================
 
-Which tokens a model should read and how large it should be depend on each other. So
-one grid search varies the analyzer, the size of its vocabulary and the size of the
-network, here to correct misspellings of English words.
+The best tokens and the best size of a network depend on each other. So one grid search
+varies the analyzer, the size of its vocabulary and the size of the network. The task is
+to correct misspellings of English words.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,metrics,plot,subword]'``.
 """
@@ -33,20 +33,18 @@ for pair in zip(X_train[:3], y_train[:3], strict=True):
 # %%
 # The search
 # ----------
-# Parameters of the vectorizers are reached by two underscores. A vocabulary of pieces
-# has at least the 256 bytes; for characters, one of 20 makes the rarest ones unknown.
-# What decides is the share of characters that would have to be edited.
+# Two underscores lead to the parameters of the vectorizers. A vocabulary of subwords has
+# at least the 256 bytes. One of 20 characters makes the rarest ones unknown. The scorer
+# is the share of characters that would have to be edited.
 model = Seq2SeqTransformer(
     source_vectorizer=SequenceVectorizer(),
     target_vectorizer=SequenceVectorizer(),
-    embedding_size=32,
-    attention="general",  # much is to be copied, which it learns sooner
+    embedding_size=32,  # small, for speed, with a higher learning rate
     max_epochs=6,
-    batch_size=32,
     learning_rate=0.005,
     random_state=0,
 )
-sizes = {"hidden_size": [16, 48]}
+sizes = {"hidden_size": [16, 48]}  # small, for speed
 search = GridSearchCV(
     model,
     [
@@ -79,10 +77,10 @@ for params, score in zip(
 # %%
 # What the best one does
 # ----------------------
-# It is trained on all training pairs, longer and with early stopping.
+# The best candidate is trained on all training pairs, longer, with early stopping.
 best = model.set_params(
     **search.best_params_,
-    max_epochs=15,
+    max_epochs=15,  # small, for speed
     early_stopping=True,
     n_iter_no_change=4,
     scoring="exact_match",

@@ -6,14 +6,14 @@ French says *quatre-vingt-dix-sept*, four twenties ten seven; Danish puts the on
 before the tens and counts these in half twenties; English does neither. A model that
 reads numbers in words and writes them in digits has to find such rules in examples.
 
-One should see the share of right numbers rise steeply with their number, latest in
-French, and fall to nothing for numbers of one more digit than any in the lesson: what
-is learned is how such numbers are said, not how counting goes on.
+The share of right numbers rises steeply with the number of training pairs, latest in
+French. It falls to nothing for numbers of one more digit than any in training: the
+model has learned how such numbers are said, not how counting goes on.
 """
 
 # %%
-# Numbers below 10,000, in the words of the package num2words: the same numbers in every
-# language.
+# Numbers below 10,000, written in words by the package num2words: the same numbers in
+# every language.
 import matplotlib.pyplot as plt
 
 from sklearn_seq2seq import Seq2SeqTransformer
@@ -31,11 +31,11 @@ for code, (X, y) in numbers.items():
     print(f"{y[0]}  {LANGUAGES[code]:<8} {X[0]}")
 
 # %%
-# All fits take the same number of steps, so that a longer lesson is no longer training.
+# All fits take the same number of steps, so more pairs do not mean more training.
 scores, models = {}, {}
 for code, (X, y) in numbers.items():
     model = Seq2SeqTransformer(
-        hidden_size=48,
+        hidden_size=48,  # small, for speed, with a higher learning rate
         embedding_size=24,
         dropout=0.2,
         label_smoothing=0.0,
@@ -51,11 +51,11 @@ for code, (X, y) in numbers.items():
     print(f"{LANGUAGES[code]:<8}", *(f"{score:6.1%}" for score in scores[code]))
 
 # %%
-# Of 400 numbers a share has a standard error of up to 2.5 points, and another
-# `random_state` moves it by more: the rise is plain, the order of close languages is
-# not.
+# With 400 numbers a share has a standard error of up to 2.5 points, and another
+# `random_state` changes it by more. So the rise is certain, the order of close languages
+# is not.
 #
-# What the models of 200 examples make of larger numbers: nothing that is right.
+# The models of 200 examples get no larger number right:
 for code, model in models.items():
     X, y = make_number_words(
         200, language=code, low=10_000, high=100_000, random_state=0, return_X_y=True
@@ -71,8 +71,8 @@ _, ax = plt.subplots(layout="constrained")
 for code, shares in scores.items():
     ax.plot(SIZES, shares, marker="o", label=LANGUAGES[code])
 ax.set(
-    xlabel="numbers in the lesson",
-    ylabel="share of other numbers wholly right",
+    xlabel="numbers in training",
+    ylabel="share of new numbers wholly right",
     title="Numbers below 10,000, from words to digits",
     xticks=SIZES,
     ylim=(0, 1),

@@ -2,16 +2,16 @@
 Saving, loading and trusting a model
 ====================================
 
-A model is fitted here and used elsewhere, next year, by someone else. What has to hold:
-a fresh process says the same as this one; a damaged file is refused rather than
-believed; and the one who asks learns how sure the answer is.
+A model is fitted here and used elsewhere, next year, by someone else. A fresh process
+must give the same answers as this one, a damaged file must be refused, and a user must
+learn how sure an answer is.
 
-One should see all three: equal answers, an error that names the file, and predictions
-that are right far more often where the model is sure.
+All three are shown: equal answers, an error that names the file, and predictions that
+are right far more often where the model is sure.
 """
 
 # %%
-# English words and their phones; some to learn from, some for later.
+# English words and their phones: some for training, some for later.
 import subprocess
 import sys
 import tempfile
@@ -27,7 +27,7 @@ words, phones = load_pronunciations(n_words=3500, random_state=1, return_X_y=Tru
 X, y, X_new, y_new = words[:3000], phones[:3000], words[3000:], phones[3000:]
 model = Seq2SeqTransformer(
     target_vectorizer=SequenceVectorizer(analyzer="word"),
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     batch_size=16,
     learning_rate=0.004,
@@ -47,7 +47,7 @@ weights = 4 * model.n_parameters_
 print(f"{path.stat().st_size:,} bytes, {weights:,} of them weights")
 
 # %%
-# **Loading in a fresh process**, to which nothing is handed but the file.
+# **Loading in a fresh process**, which gets nothing but the file.
 program = """
 import sys
 from sklearn_seq2seq import load
@@ -64,9 +64,8 @@ same = again.predict_confidence(X_new) == model.predict_confidence(X_new)
 print("probabilities equal to the last bit:", same.mean())
 
 # %%
-# **A file that somebody has changed.** One bit of one weight is enough. The checksum
-# finds damage; it does not say who wrote a file, since whoever forges the one can forge
-# the other.
+# **A changed file.** One bit of one weight is enough. The checksum finds damage. It does
+# not prove who wrote a file, since a forger can forge the checksum too.
 data = bytearray(path.read_bytes())
 data[len(data) // 2] ^= 1
 broken = folder / "broken.model"
@@ -81,8 +80,8 @@ for suspect, content in ((broken, None), (folder / "other.model", b"not a model"
 
 # %%
 # **Trust.** The loaded model says how probable each of its answers is, and is right far
-# more often where it is sure. `min_confidence` makes it keep silent elsewhere, and is
-# saved with it. The probabilities are modest because `label_smoothing` keeps them so.
+# more often where it is sure. `min_confidence` makes it abstain elsewhere, and is saved
+# with the model. The probabilities are low because of `label_smoothing`.
 confidence = again.predict_confidence(X_new)
 right = again.predict(X_new) == y_new
 order = np.argsort(-confidence)

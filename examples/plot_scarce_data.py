@@ -2,12 +2,11 @@
 When pairs are few
 ==================
 
-Pronunciations take an expert to write; words are free. Here 200 English words have
-their pronunciation and 3,000 others have none. An autoencoder, which learns to write
-its own source, makes use of the 3,000, and `PairAugmenter` makes more of the 200.
+Pronunciations take an expert to write; words are free. Here 200 English words have their
+pronunciation and 3,000 others have none. An autoencoder, which learns to write its own
+source, uses the 3,000, and `PairAugmenter` makes more pairs of the 200.
 
-One should see that each helps, the autoencoder more, and that both together take away
-about a sixth of the errors.
+Each helps, the autoencoder more. Both together remove about a sixth of the errors.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,plot]'``.
 """
@@ -32,19 +31,19 @@ print(f"{X[0]} -> {y[0]}, {unlabelled[0]} -> ?")
 # %%
 # What a fit on the 200 gives
 # ---------------------------
-# All fits take about 500 training steps. The figure is the phone error rate: edits that
-# would be needed, for every phone of the reference. The 200 words have no "q": it is
-# unknown to a model that saw nothing else.
+# All fits take about 500 training steps. The figure is the phone error rate: edits for
+# each phone of the reference. The 200 words have no "q", so it is unknown to a model that
+# was trained on them alone.
 by_spaces = SequenceVectorizer(analyzer="word")
 network = {
-    "hidden_size": 64,
+    "hidden_size": 64,  # small, for speed
     "embedding_size": 32,
-    "attention": "general",  # learns to copy sooner
+    "attention": "general",  # learns in fewer steps
     "batch_size": 64,
     "random_state": 0,
 }
 few = network | {"target_vectorizer": by_spaces, "batch_size": 16}
-# Networks of so few steps now and then write without an end.
+# After so few steps, networks sometimes do not end their predictions.
 warnings.filterwarnings("ignore", message=".*ended by max_length")
 
 rates = {}
@@ -54,9 +53,9 @@ rates["200 pairs"] = token_error_rate(y_test, plain.predict(X_test), unit="word"
 # %%
 # More pairs
 # ----------
-# Where a task goes from left to right, two pairs, one after the other, are a pair too.
-# In a search or cross-validation imbalanced-learn's Pipeline does this to the training
-# folds alone.
+# If a task goes from left to right, two pairs, one after the other, are a pair too. In a
+# search or cross-validation imbalanced-learn's Pipeline does this in the training folds
+# only.
 augmenter = PairAugmenter(joined=1, target_vectorizer=by_spaces, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
 print(f"{X_more[-1]} -> {y_more[-1]}")
@@ -69,9 +68,9 @@ rates["pairs joined"] = token_error_rate(y_test, y_pred, unit="word")
 # Words without pronunciation
 # ---------------------------
 # ``fit`` without targets makes an autoencoder, and ``pretrained`` starts from it: its
-# vocabulary, its encoder and its attention, which has learnt to go along the word.
+# vocabulary, its encoder and its attention, which has learned to go along the word.
 autoencoder = Seq2SeqTransformer(**network, max_epochs=8).fit(unlabelled)
-print(f"words that it writes as they are: {autoencoder.score(X_test, X_test):.0%}")
+print(f"words that it reproduces: {autoencoder.score(X_test, X_test):.0%}")
 
 started = Seq2SeqTransformer(**few, max_epochs=40, pretrained=autoencoder).fit(X, y)
 rates["autoencoder"] = token_error_rate(y_test, started.predict(X_test), unit="word")
@@ -83,8 +82,8 @@ rates["both"] = token_error_rate(y_test, both.predict(X_test), unit="word")
 # %%
 # Side by side
 # ------------
-# One seed proves little; the page on scarce data has five, two languages and four
-# numbers of pairs.
+# One seed proves little. :doc:`/applications/scarce_data` has five seeds, two languages
+# and four numbers of pairs.
 for name, rate in rates.items():
     print(f"{name:<14}{rate:.1%}")
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")

@@ -3,11 +3,11 @@ Summaries that copy
 ===================
 
 The first line of a docstring sums up the description below it. Descriptions are full of
-names that occur once and are in no vocabulary: a network that can copy may still use
-them. It is scored by ROUGE and held to the lead, the first sentence of the description,
-which is the baseline to beat.
+names that occur once and are in no vocabulary. A network that can copy may still use
+them. It is scored by ROUGE and compared with the lead, the first sentence of the
+description, which is the baseline to beat.
 
-There are few pairs and little time here; :doc:`/applications/summarisation` has more.
+There are few pairs and little time here. :doc:`/applications/summarisation` has more.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,metrics,pandas,plot]'``.
 """
@@ -26,20 +26,20 @@ from sklearn_seq2seq.metrics import rouge_score
 # %%
 # The data
 # --------
-# Docstrings are read out of the installed files, which are not imported. What is nearly
-# the same stays on one side of the split.
+# Docstrings are read from installed files, which are not imported. Near-duplicates stay
+# on one side of the split.
 docs = load_docstring_summaries(["pandas", "scikit-learn"], max_words=25)
 split = GroupShuffleSplit(1, test_size=0.15, random_state=0)
 train, test = next(split.split(docs.data, groups=docs.groups))
 X_train, y_train = docs.data[train], docs.target[train]
 X_test, y_test = docs.data[test], docs.target[test]
-print(f"{len(train)} to learn from, {len(test)} held out; licences: {docs.licenses}")
+print(f"{len(train)} for training, {len(test)} held out; licences: {docs.licenses}")
 print(X_train[0], y_train[0], sep="\n-> ")
 
 # %%
 # Words that are not known
 # ------------------------
-# The vocabularies have the commonest words. What else a summary holds has to be copied:
+# The vocabularies have the most common words. Other words of a summary must be copied:
 words = SequenceVectorizer(analyzer="word", max_features=1500)
 known = words.fit(y_train).vocabulary_
 tokens = [
@@ -55,13 +55,13 @@ print(f"of which {there} stand in the description.")
 # %%
 # The network and its floors
 # --------------------------
-# One should see copying add some points of ROUGE-1 and ROUGE-L, which brings the
-# network to about the height of its floors, and not above both.
+# Copying adds some points of ROUGE-1 and ROUGE-L. That brings the network to about the
+# level of its floors, but not above both.
 network = {
     "source_vectorizer": words,
     "target_vectorizer": words,
-    "attention": "general",  # learns to copy sooner
-    "hidden_size": 64,
+    "attention": "general",  # learns to copy in fewer steps
+    "hidden_size": 64,  # small, for speed, with a higher learning rate
     "embedding_size": 64,
     "learning_rate": 0.005,
     "batch_size": 32,
@@ -89,7 +89,7 @@ for name, y_pred in predictions.items():
 # %%
 # Good and bad
 # ------------
-# The first held-out rows, as they come:
+# The first held-out rows:
 y_pred = predictions["with copying"]
 
 
@@ -112,7 +112,7 @@ show(order[::-1][:3])
 show(order[:3])
 
 # %%
-# Where the best one's words come from: how much the network looks at each word of the
+# The origin of the best summary's words: how much the network looks at each word of the
 # description (along the bottom) while it writes the summary.
 AttentionDisplay.from_estimator(models["with copying"], X_test, row=order[-1])
 plt.show()

@@ -2,13 +2,13 @@
 Watching a model learn: callbacks and learning curves
 =====================================================
 
-Two questions about training have curves for an answer. Over the epochs of one fit: does
-it still get better, or does it only learn its lesson by heart? Over the number of
-pairs: would more of them help?
+Curves answer two questions about training. Over the epochs of one fit: does it still
+improve, or does it only memorise its training pairs? Over the number of pairs: would
+more of them help?
 
-One should see the share of right new words level off over the epochs, words of the
-lesson right somewhat more often than others, and a curve over the number of pairs that
-still rises at its end: more pairs would help more than more epochs.
+The share of right new words levels off over the epochs. Training words are right
+somewhat more often than new ones. The curve over the number of pairs still rises at its
+end: more pairs would help more than more epochs.
 """
 
 # %%
@@ -32,9 +32,9 @@ for form, lemma in zip(X[:3], y[:3], strict=True):
 
 
 # %%
-# **skorch's callbacks** see the network at every step, epoch and gradient. What they
-# record stands in `history_`, beside the losses. This one records how large the
-# gradients are, after clipping.
+# **skorch's callbacks** see the network at every step, epoch and gradient. They record
+# into `history_`, beside the losses. This one records the norm of the gradients, after
+# clipping.
 class GradientNorm(Callback):
     def on_epoch_begin(self, net, **kwargs):
         self.norms_ = []
@@ -48,7 +48,7 @@ class GradientNorm(Callback):
 
 
 model = Seq2SeqTransformer(
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     embedding_size=32,
     batch_size=16,
     learning_rate=0.004,
@@ -61,10 +61,10 @@ model = Seq2SeqTransformer(
 )
 
 # %%
-# **scikit-learn's callbacks**, where it has them (from 1.9), see the estimator at the
-# end of every epoch, through pipelines and searches too. Its monitor scores the pairs
-# given to `fit`, a fifth of which are held out here. After the first epoch some
-# predictions do not find an end, of which we need no warning.
+# **scikit-learn's callbacks** (from version 1.9) see the estimator at the end of every
+# epoch, through pipelines and searches too. Its monitor scores the pairs given to `fit`,
+# a fifth of which are held out here. After the first epoch some predictions do not end
+# by themselves; we need no warning of that.
 warnings.filterwarnings("ignore", ".*predictions were ended by max_length")
 if find_spec("sklearn.callback"):
     from sklearn.callback import ScoringMonitor
@@ -83,8 +83,8 @@ for epoch, record in enumerate(model.history_[:, columns], start=1):
     print(f"{epoch:>5}", *(f"{figure:>18.3f}" for figure in record))
 
 # %%
-# **A learning curve** over the number of pairs is scikit-learn's own. The same words
-# are the test for every size.
+# **A learning curve** over the number of pairs is scikit-learn's own. Every size is
+# tested on the same words.
 model = model.set_params(early_stopping=False, callbacks=None, max_epochs=8)
 if find_spec("sklearn.callback"):
     model.set_callbacks()
@@ -101,5 +101,5 @@ LearningCurveDisplay.from_estimator(
     score_name="share of words wholly right",
     ax=right,
 )
-right.set(xlabel="pairs in the lesson")
+right.set(xlabel="pairs in training")
 plt.show()

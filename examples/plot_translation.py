@@ -3,11 +3,11 @@ Translating an interface, placeholders intact
 =============================================
 
 Strings of an interface hold placeholders, such as ``%(name)s``, and markup, which a
-translation must keep. A network can write them only if it has learnt each of them, or
-if it can copy. Here the same small network translates with and without copying, and
-is held to the floors of `DummySeq2Seq`.
+translation must keep. A network can write them only if it has learned each of them, or
+if it can copy. Here the same small network translates with and without copying, and is
+compared with the floors of `DummySeq2Seq`.
 
-There are under two thousand pairs to learn from, so do not expect good German;
+There are fewer than two thousand training pairs, so do not expect good German.
 :doc:`/applications/translation` has more.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,metrics,plot,subword]'``.
@@ -26,8 +26,8 @@ from sklearn_seq2seq.metrics import bleu_score, chrf_score
 # The data
 # --------
 # The message catalogues of Django and of JupyterLab's language pack. Near-duplicates,
-# such as "Delete %s" and "Delete it?", are of one group: a random split would put one
-# to the test that the other has taught.
+# such as "Delete %s" and "Delete it?", are of one group. A random split would test on
+# strings that training nearly had.
 strings = load_ui_translations(
     "de", packages=["Django", "jupyterlab-language-pack-de-DE"]
 )
@@ -36,15 +36,15 @@ train, test = next(split.split(strings.data, groups=strings.groups))
 X_train, y_train = strings.data[train], strings.target[train]
 X_test, y_test = strings.data[test], strings.target[test]
 placeholders = strings.placeholders[test]
-print(f"{len(train)} to learn from, {len(test)} held out; licences: {strings.licenses}")
+print(f"{len(train)} for training, {len(test)} held out; licences: {strings.licenses}")
 for row in np.flatnonzero(placeholders)[:3]:
     print(placeholders[row], X_test[row], y_test[row], sep="\n    ")
 
 # %%
 # The network
 # -----------
-# Pieces of words are learnt from both languages together, so that both cut a
-# placeholder into the same pieces, and share one table of vectors.
+# Subwords are learned from both languages together. So both cut a placeholder into the
+# same subwords and share one table of vectors.
 learner = SequenceVectorizer(analyzer="subword", max_features=800)
 tokenizer = learner.fit(np.concatenate([X_train, y_train])).tokenizer_
 pieces = SequenceVectorizer(analyzer="subword", tokenizer=tokenizer)
@@ -52,8 +52,8 @@ network = {
     "source_vectorizer": pieces,
     "target_vectorizer": pieces,
     "share_embeddings": True,
-    "attention": "general",  # learns to copy sooner
-    "hidden_size": 96,
+    "attention": "general",  # learns to copy in fewer steps
+    "hidden_size": 96,  # small, for speed, with a higher learning rate
     "embedding_size": 64,
     "learning_rate": 0.005,
     "batch_size": 32,
@@ -71,8 +71,8 @@ models = {
 # %%
 # The comparison
 # --------------
-# BLEU and chrF compare with the one translation that there is. A placeholder survives
-# if it stands in the prediction as often as it should.
+# BLEU and chrF compare with the one reference translation. A placeholder is kept if it
+# occurs in the prediction as often as it should.
 def share_kept(placeholders, y_pred):
     kept = sum(
         min(row.count(p), text.count(p))
@@ -91,11 +91,11 @@ for name, model in models.items():
     print(f"{name:<20}{bleu:>6.1f}{chrf:>6.1f}{kept:>19.0%}")
 
 # %%
-# The source itself keeps every placeholder, and is no translation. What counts is a
-# figure that is high in all columns. Copying nearly doubles the BLEU and raises the
-# others, and neither network reaches the floors in BLEU or chrF.
+# The source itself keeps every placeholder, and is no translation. A good translator is
+# high in all columns. Copying nearly doubles BLEU and raises the other figures. Neither
+# network reaches the floors in BLEU or chrF.
 #
-# Strings with placeholders, as they come:
+# The first strings with placeholders:
 for row in np.flatnonzero(placeholders)[:6]:
     print(f"{'source':<18}{X_test[row]}")
     print(f"{'true':<18}{y_test[row]}")
@@ -106,8 +106,8 @@ for row in np.flatnonzero(placeholders)[:6]:
 # %%
 # Where it looks
 # --------------
-# The attention over the pieces of a short string with a placeholder. The pieces of the
-# placeholder are written one by one, and each should look at its like.
+# The attention over the subwords of a short string with a placeholder. The subwords of
+# the placeholder are written one by one, and each should look at its counterpart.
 rows = np.flatnonzero(placeholders)
 shortest = min(rows, key=lambda row: len(X_test[row]))
 AttentionDisplay.from_estimator(models["with copying"], X_test, row=shortest)
