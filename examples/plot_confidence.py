@@ -7,8 +7,8 @@ probability, that of its whole sequence. Can it be believed? A calibrated model 
 in 70 % of the rows to which it gives 0.7. Here this is measured on held-out
 misspellings, and the model abstains where it is not sure enough.
 
-The share of right corrections rises with the confidence, and an ensemble that is sure is
-right more often than one network.
+The share of right corrections rises with the confidence, and an ensemble that is sure
+is right more often than one network.
 """
 
 # %%

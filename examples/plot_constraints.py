@@ -51,8 +51,8 @@ scores["floor: most similar"] = floor.fit(typed[~new], meant[~new]).score(
 )
 
 # %%
-# **A prefix for each row.** Someone has typed the beginning of the right word. The answer
-# begins with exactly that, and the model writes the rest.
+# **A prefix for each row.** Someone has typed the beginning of the right word. The
+# answer begins with exactly that, and the model writes the rest.
 model.set_params(allowed_outputs=None)
 for n in (2, 4):
     beginnings = [word[:n] for word in meant[new]]

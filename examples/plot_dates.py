@@ -2,12 +2,13 @@
 Dates as people write them, and where attention looks
 =====================================================
 
-"Donnerstag, 5. März 2009", "2009年3月5日", "5 mars 2009", "3/5/09": five languages write
-one day in eight forms each. The model learns to write all of them as 2009-03-05,
+"Donnerstag, 5. März 2009", "2009年3月5日", "5 mars 2009", "3/5/09": five languages
+write one day in eight forms each. The model learns to write all of them as 2009-03-05,
 character by character. It is given no language, no pattern and no name of a month.
 
 Nearly all dates of new days come out right. Errors are mostly dates in which it is hard
-to tell which number is the month. Attention jumps from the year to the month to the day.
+to tell which number is the month. Attention jumps from the year to the month to the
+day.
 """
 
 # %%
@@ -47,8 +48,8 @@ for name in np.unique(locale):
     print(f"  {name:<4}{right[locale[new] == name].mean():>7.1%}")
 
 # %%
-# All errors. English "11/12/05" begins with the month, but nothing in it says that it is
-# English; in German, French and Finnish the day comes first.
+# All errors. English "11/12/05" begins with the month, but nothing in it says that it
+# is English; in German, French and Finnish the day comes first.
 for row in np.flatnonzero(~right):
     print(f"{predicted[row]} for {iso[new][row]}: {written[new][row]}")
 
@@ -56,7 +57,8 @@ for row in np.flatnonzero(~right):
 # The attention for two dates: how much the decoder looks at each character of the
 # source (along the bottom) while it writes each character of the target. It looks at
 # the year first, although that comes last, and at no more than a letter or two of the
-# month's name. For the hyphens and the end it looks at the end of the source, the sign ⊣.
+# month's name. For the hyphens and the end it looks at the end of the source, the sign
+# ⊣.
 figure, axes = plt.subplots(2, 1, figsize=(8, 8), layout="constrained")
 for ax, text in zip(axes, ["Tuesday, March 5, 2019", "5. März 2019"], strict=True):
     print(text, "is", *model.predict([text]))

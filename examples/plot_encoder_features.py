@@ -92,8 +92,8 @@ for name, (transformer, C) in features.items():
 
 # %%
 # Neighbours. These are the nearest words to a few words. They mostly share beginnings
-# and sounds rather than spelling, although the network pronounces only one word in seven
-# right.
+# and sounds rather than spelling, although the network pronounces only one word in
+# seven right.
 space = vectors.transform(words)
 finder = NearestNeighbors(n_neighbors=5).fit(space)
 for word in ["knight", "station", "queen", "unhappy"]:

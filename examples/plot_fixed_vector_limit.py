@@ -59,8 +59,8 @@ for name, params in networks.items():
 # %%
 # The vector alone fails after some five letters, fifteen bits. Its 48 numbers have room
 # for more, but a network must also learn to write them and to read them in order. The
-# other two work up to about four times that length. They do not lack room: among letters
-# that occur again and again they lose their place.
+# other two work up to about four times that length. They do not lack room: among
+# letters that occur again and again they lose their place.
 _, axes = plt.subplots(layout="constrained")
 for name, share in scores.items():
     axes.plot(LENGTHS, share, marker="o", label=name)

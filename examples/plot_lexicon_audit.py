@@ -9,8 +9,8 @@ least probable ones.
 """
 
 # %%
-# Train on some entries, and judge others. Attention that never goes back suits spelling,
-# since sounds follow their letters.
+# Train on some entries, and judge others. Attention that never goes back suits
+# spelling, since sounds follow their letters.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -33,8 +33,8 @@ model = Seq2SeqTransformer(
 
 # %%
 # One row for each phone: the letter it comes from, how sure that is, and how probable
-# the phone itself is, given the word and the phones before. The two differ: an improbable
-# phone often comes from one letter with certainty.
+# the phone itself is, given the word and the phones before. The two differ: an
+# improbable phone often comes from one letter with certainty.
 X, y = words[judged], phones[judged]
 table = model.align(X, y)
 table["probability_of_phone"] = np.exp(
@@ -54,7 +54,8 @@ for letter in "aces":
 #
 # - plain mistakes: "zaremski" has lost its M and the vowel before it, "unzicker" begins
 #   with AO N, "siese" ends in S;
-# - abbreviations that are spelled, "cmu", "cb" and "kcop", which belong in another list;
+# - abbreviations that are spelled, "cmu", "cb" and "kcop", which belong in another
+#   list;
 # - names from other languages, "lefrancois" and "dzokhar";
 # - English as it is, "mortgage" and "colonels".
 worst = table.sort_values("probability_of_phone").drop_duplicates("row").head(15)

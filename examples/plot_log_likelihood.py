@@ -52,8 +52,8 @@ for row in suspects[:5]:
     print(f"  {words[row]:<14}{noisy[row]:<32}{'wrong' if row in wrong else ''}")
 
 # %%
-# Perplexity: among how many equally likely phones would a model be as undecided? It says
-# more than the share of right words if few words are right.
+# Perplexity: among how many equally likely phones would a model be as undecided? It
+# says more than the share of right words if few words are right.
 _, held = next(KFold(3, shuffle=True, random_state=2).split(words))
 seen = np.setdiff1d(np.arange(len(words)), held)
 for epochs in (2, 8):

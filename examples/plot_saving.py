@@ -64,8 +64,8 @@ same = again.predict_confidence(X_new) == model.predict_confidence(X_new)
 print("probabilities equal to the last bit:", same.mean())
 
 # %%
-# **A changed file.** One bit of one weight is enough. The checksum finds damage. It does
-# not prove who wrote a file, since a forger can forge the checksum too.
+# **A changed file.** One bit of one weight is enough. The checksum finds damage. It
+# does not prove who wrote a file, since a forger can forge the checksum too.
 data = bytearray(path.read_bytes())
 data[len(data) // 2] ^= 1
 broken = folder / "broken.model"

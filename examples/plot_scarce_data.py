@@ -2,9 +2,9 @@
 When pairs are few
 ==================
 
-Pronunciations take an expert to write; words are free. Here 200 English words have their
-pronunciation and 3,000 others have none. An autoencoder, which learns to write its own
-source, uses the 3,000, and `PairAugmenter` makes more pairs of the 200.
+Pronunciations take an expert to write; words are free. Here 200 English words have
+their pronunciation and 3,000 others have none. An autoencoder, which learns to write
+its own source, uses the 3,000, and `PairAugmenter` makes more pairs of the 200.
 
 Each helps, the autoencoder more. Both together remove about a sixth of the errors.
 
@@ -32,8 +32,8 @@ print(f"{X[0]} -> {y[0]}, {unlabelled[0]} -> ?")
 # What a fit on the 200 gives
 # ---------------------------
 # All fits take about 500 training steps. The figure is the phone error rate: edits for
-# each phone of the reference. The 200 words have no "q", so it is unknown to a model that
-# was trained on them alone.
+# each phone of the reference. The 200 words have no "q", so it is unknown to a model
+# that was trained on them alone.
 by_spaces = SequenceVectorizer(analyzer="word")
 network = {
     "hidden_size": 64,  # small, for speed
@@ -53,9 +53,9 @@ rates["200 pairs"] = token_error_rate(y_test, plain.predict(X_test), unit="word"
 # %%
 # More pairs
 # ----------
-# If a task goes from left to right, two pairs, one after the other, are a pair too. In a
-# search or cross-validation imbalanced-learn's Pipeline does this in the training folds
-# only.
+# If a task goes from left to right, two pairs, one after the other, are a pair too. In
+# a search or cross-validation imbalanced-learn's Pipeline does this in the training
+# folds only.
 augmenter = PairAugmenter(joined=1, target_vectorizer=by_spaces, random_state=0)
 X_more, y_more = augmenter.fit_resample(X, y)
 print(f"{X_more[-1]} -> {y_more[-1]}")

@@ -62,9 +62,9 @@ model = Seq2SeqTransformer(
 
 # %%
 # **scikit-learn's callbacks** (from version 1.9) see the estimator at the end of every
-# epoch, through pipelines and searches too. Its monitor scores the pairs given to `fit`,
-# a fifth of which are held out here. After the first epoch some predictions do not end
-# by themselves; we need no warning of that.
+# epoch, through pipelines and searches too. Its monitor scores the pairs given to
+# `fit`, a fifth of which are held out here. After the first epoch some predictions do
+# not end by themselves; we need no warning of that.
 warnings.filterwarnings("ignore", ".*predictions were ended by max_length")
 if find_spec("sklearn.callback"):
     from sklearn.callback import ScoringMonitor
