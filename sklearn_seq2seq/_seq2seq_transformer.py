@@ -17,16 +17,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference
-from sklearn_seq2seq._decoding._alignment import (
-    align_by_edits,
-    alignment_columns,
-    named_tokens,
-)
-from sklearn_seq2seq._decoding._decode import (
-    FittedModel,
-    Member,
-    decode,
-)
+from sklearn_seq2seq._decoding._decode import FittedModel, Member, decode
 from sklearn_seq2seq._decoding._mixin import DECODING_CONSTRAINTS, PredictionMixin
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import (
@@ -40,7 +31,6 @@ from sklearn_seq2seq._fitting import (
     unchanged_on_failure,
 )
 from sklearn_seq2seq._network._recurrent import CELLS
-from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._pairs._long_sources import shorten
 from sklearn_seq2seq._pairs._reader import held_out, learn_pairs
 from sklearn_seq2seq._parameters import check_combinations, check_names
@@ -982,72 +972,6 @@ class Seq2SeqTransformer(
         return _inference.attention_weights(
             network, dataset, batch_size=params.batch_size
         )
-
-    def align(self, X, y=None):
-        """Say which source token each target token comes from.
-
-        With hard attention that is the best alignment of the pair as a whole, exactly;
-        with other attention the position of most weight. Without attention a memoryless
-        model of edits [1]_ is fitted to these very pairs, which takes some hundreds of
-        them to tell what belongs together.
-
-        Parameters
-        ----------
-        X : iterable of str, of lists of str, or array of ids
-            Sources, of the kind given to `fit`.
-        y : iterable of str, of lists of str, or array of ids, default=None
-            Their targets; None means the predicted ones.
-
-        Returns
-        -------
-        table : DataFrame, or record array where pandas is not installed
-            One row for each target token, with the columns
-
-            - row: the pair's place in `X`, from 0;
-            - source_position, target_position: places of the tokens, from 0; -1 where
-              the target token comes from the end of the source, or from nowhere;
-            - source_token, target_token: `sklearn_seq2seq.metrics.GAP` for -1;
-            - probability: that the target token comes from there, given the pair; of
-              attention the weight.
-
-        Raises
-        ------
-        NotFittedError
-            Before `fit`.
-        ValueError
-            As `attention_weights`, but for networks without attention.
-
-        See Also
-        --------
-        attention_weights : The probabilities of all positions.
-        log_likelihood : How probable a target is, token by token.
-
-        References
-        ----------
-        .. [1] Ristad and Yianilos, "Learning string-edit distance", IEEE Transactions
-           on Pattern Analysis and Machine Intelligence, 1998.
-        """
-        model, params = self._to_decode()
-        network, reader = self.net_.module_, self._reader
-        X = readable_twice(X)
-        if y is None:
-            y = copy.copy(self).set_params(min_confidence=0).predict(X)
-        rows, targets = reader.check_sources(X, self), reader.check_targets(y)
-        whole = reader.pairs(rows, targets)
-        (dataset,), pieces = params.shorten(model, rows, [whole], whole="align")
-        source = named_tokens(reader.source, rows, whole.source)
-        target = named_tokens(reader.target, targets, whole.target)
-        read, first = source[0], np.zeros(len(dataset), dtype=np.int64)
-        if pieces is not None:
-            (piece,) = pieces
-            read, first = piece.take(read), piece.starts
-        if network.decoder.attention is None:
-            found = align_by_edits(read, target[0])
-        else:
-            found = _inference.alignments(
-                network, dataset, batch_size=params.batch_size
-            )
-        return as_table(alignment_columns(found, source, target, first))
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -144,6 +144,35 @@ def test_identical_members_are_one_member(members):
     )
 
 
+def test_alignments_are_by_the_mean_of_the_weights(members, together):
+    X, y = NEW, SHOUTED[: len(NEW)]
+    table = together.align(X, iter(y))
+    weights = [m.attention_weights(X, y) for k, (_, m) in enumerate(members) if k != 1]
+    for row, of_members in enumerate(zip(*weights, strict=True)):
+        mean = sum(of_members)[:-1] / 3
+        at = mean.argmax(axis=1)
+        some = table[table["row"] == row]
+        np.testing.assert_allclose(some["probability"], mean.max(axis=1), atol=1e-6)
+        places = np.where(at == len(X[row]), -1, at)
+        assert some["source_position"].tolist() == places.tolist()
+    assert together.align(X).equals(together.align(X, together.predict(X)))
+
+
+def test_alignment_without_attention_is_that_of_one_member(members):
+    plain = [(name, members[1][1]) for name in "ab"]
+    ensemble = Seq2SeqEnsemble(estimators=plain, prefit=True).fit(None)
+    expected = members[1][1].align(WORDS, SHOUTED)
+    pd.testing.assert_frame_equal(ensemble.align(WORDS, SHOUTED), expected)
+
+
+def test_members_of_unlike_tokens_are_not_aligned(members):
+    pieces = make(source_vectorizer=SequenceVectorizer(analyzer="word"), random_state=0)
+    named = [members[0], ("words", pieces.fit(WORDS, SHOUTED))]
+    ensemble = Seq2SeqEnsemble(estimators=named, prefit=True).fit(None)
+    with pytest.raises(ValueError, match=r"row 1 of X has 4 tokens .* 1 for member 1"):
+        ensemble.align(["d", "abcd"], ["D", "DCBA"])
+
+
 def test_decoding_is_the_ensembles_own(members):
     pairs = [(name, copy.copy(member)) for name, member in members]
     for _, member in pairs:

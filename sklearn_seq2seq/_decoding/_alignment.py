@@ -3,12 +3,58 @@
 import numpy as np
 import torch
 
+from sklearn_seq2seq._decoding import _inference
 from sklearn_seq2seq._network._edit_model import Edits, align_edits, fit_edits
 from sklearn_seq2seq._tokens import lengths, pad
 from sklearn_seq2seq.metrics import GAP
 
 # Cells of the tables that are filled at once.
 CELLS = 2**20
+
+
+def align_by_attention(members, datasets, *, batch_size):
+    """Alignments by the attention of those members that have any.
+
+    Parameters
+    ----------
+    members : list of Member
+    datasets : list of PairDataset
+        The same pairs as each member reads them.
+    batch_size : int
+
+    Returns
+    -------
+    list of (ndarray of float, ndarray of int64)
+        As `_inference.alignments`, and empty without such members; of several the mean
+        of their weights, and the positions of most of that.
+    """
+    found = [
+        _inference.alignments(member.network, dataset, batch_size=batch_size)
+        for member, dataset in zip(members, datasets, strict=True)
+        if member.network.decoder.attention is not None
+    ]
+    if len(found) <= 1:
+        return found[0] if found else []
+    means = (
+        np.mean([weights for weights, _ in pair], axis=0)
+        for pair in zip(*found, strict=True)
+    )
+    return [(mean, mean.argmax(axis=1)) for mean in means]
+
+
+def check_same_positions(datasets):
+    """Refuse members whose source positions are not the same tokens."""
+    first, *others = (data.source_positions for data in datasets)
+    for k, other in enumerate(others, 1):
+        unlike = np.flatnonzero(first != other)
+        if len(unlike):
+            row = unlike[0]
+            raise ValueError(
+                "align needs members that cut sources into tokens alike: row "
+                f"{row} of X has {first[row] - 1} tokens for the first member and "
+                f"{other[row] - 1} for member {k} (from 0). Ask one of them: "
+                "estimators_[0].align(X, y)."
+            )
 
 
 def named_tokens(side, rows, tokens):

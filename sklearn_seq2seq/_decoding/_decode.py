@@ -24,6 +24,7 @@ from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._long_sources import Pieces, join_pieces, shorten
 from sklearn_seq2seq._pairs._reader import PairReader
 from sklearn_seq2seq._parameters import ParameterGroup
+from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._tokens import lengths
 
 
@@ -76,6 +77,18 @@ class FittedModel:
     def target(self):
         """The target side."""
         return self.members[0].reader.target
+
+    def read_pairs(self, X, y=None):
+        """Sources and targets (None: the same), checked; each member's data set."""
+        X = readable_twice(X)
+        y = X if y is None else readable_twice(y)
+        pairs = [
+            (member.check_sources(X), member.reader.check_targets(y), member.reader)
+            for member in self.members
+        ]
+        datasets = [reader.pairs(rows, targets) for rows, targets, reader in pairs]
+        rows, targets, _ = pairs[0]
+        return rows, targets, datasets
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 `Seq2SeqEnsemble`.
 """
 
+import copy
 import math
 from functools import wraps
 from numbers import Integral, Real
@@ -15,6 +16,13 @@ from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._decoding import _inference, _strategies
+from sklearn_seq2seq._decoding._alignment import (
+    align_by_attention,
+    align_by_edits,
+    alignment_columns,
+    check_same_positions,
+    named_tokens,
+)
 from sklearn_seq2seq._decoding._decode import DecodingParameters, decode
 from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
 from sklearn_seq2seq._fitting import (
@@ -326,13 +334,8 @@ class PredictionMixin:
             be read in chunks.
         """
         model, params = self._to_decode()
-        X = readable_twice(X)
-        rows, datasets = [], []
-        for member in model.members:
-            rows.append(member.check_sources(X))
-            targets = member.reader.check_targets(X if y is None else y)
-            datasets.append(member.reader.pairs(rows[-1], targets))
-        datasets, _ = params.shorten(model, rows[0], datasets, whole="log_likelihood")
+        rows, _, datasets = model.read_pairs(X, y)
+        datasets, _ = params.shorten(model, rows, datasets, whole="log_likelihood")
         flat = _inference.token_log_probs(
             model.networks, datasets, batch_size=params.batch_size
         )
@@ -342,6 +345,69 @@ class PredictionMixin:
         rows = np.empty(len(ends), dtype=object)
         rows[:] = np.split(flat, ends[:-1])
         return rows
+
+    def align(self, X, y=None):
+        """Say which source token each target token comes from.
+
+        With hard attention that is the best alignment of the pair as a whole, exactly;
+        with other attention the position of most weight, and of several networks that
+        of most weight on average, over those with attention. Without attention a
+        memoryless model of edits [1]_ is fitted to these very pairs, which takes some
+        hundreds of them to tell what belongs together.
+
+        Parameters
+        ----------
+        X : iterable of str, of lists of str, or array of ids
+            Sources, of the kind given to `fit`.
+        y : iterable of str, of lists of str, or array of ids, default=None
+            Their targets; None means the predicted ones.
+
+        Returns
+        -------
+        table : DataFrame, or record array where pandas is not installed
+            One row for each target token, with the columns
+
+            - row: the pair's place in `X`, from 0;
+            - source_position, target_position: places of the tokens, from 0; -1 where
+              the target token comes from the end of the source, or from nowhere;
+            - source_token, target_token: `sklearn_seq2seq.metrics.GAP` for -1;
+            - probability: that the target token comes from there, given the pair; of
+              attention the weight.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a row is not what it must be, lengths differ, a source would have to be
+            read in chunks, or several networks cut sources into tokens differently.
+
+        See Also
+        --------
+        log_likelihood : How probable a target is, token by token.
+
+        References
+        ----------
+        .. [1] Ristad and Yianilos, "Learning string-edit distance", IEEE Transactions
+           on Pattern Analysis and Machine Intelligence, 1998.
+        """
+        model, params = self._to_decode()
+        X = readable_twice(X)
+        if y is None:
+            y = copy.copy(self).set_params(min_confidence=0).predict(X)
+        rows, targets, whole = model.read_pairs(X, y)
+        check_same_positions(whole)
+        datasets, pieces = params.shorten(model, rows, whole, whole="align")
+        reader = model.readers[0]
+        source = named_tokens(reader.source, rows, whole[0].source)
+        target = named_tokens(reader.target, targets, whole[0].target)
+        read, first = source[0], np.zeros(source[0].shape[0], dtype=np.int64)
+        if pieces is not None:
+            read, first = pieces[0].take(read), pieces[0].starts
+        found = align_by_attention(
+            model.members, datasets, batch_size=params.batch_size
+        ) or align_by_edits(read, target[0])
+        return as_table(alignment_columns(found, source, target, first))
 
     @np.errstate(under="ignore")
     def _table(self, X, *, distinct, **options):
