@@ -86,6 +86,7 @@ EXAMPLES = [
     "plot_decoding.py",
     "plot_constraints.py",
     "plot_confidence.py",
+    "plot_prediction_sets.py",
     "plot_log_likelihood.py",
     "plot_lexicon_audit.py",
     "plot_encoder_features.py",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sklearn_seq2seq._augment import PairAugmenter
     from sklearn_seq2seq._autoencoder import Seq2SeqAutoencoder
+    from sklearn_seq2seq._conformal import ConformalSeq2Seq
     from sklearn_seq2seq._corpus import PairCorpus
     from sklearn_seq2seq._dummy import DummySeq2Seq
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ColumnVectorizer",
+    "ConformalSeq2Seq",
     "DummySeq2Seq",
     "LexiconSeq2Seq",
     "ModelFileError",
@@ -41,6 +43,7 @@ __all__ = [
 # without torch and scikit-learn, of which vectorizers need the second only.
 _MODULES = {
     "ColumnVectorizer": "_text._columns",
+    "ConformalSeq2Seq": "_conformal",
     "DummySeq2Seq": "_dummy",
     "LexiconSeq2Seq": "_lexicon",
     "ModelFileError": "_persistence._file",

@@ -12,10 +12,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._autoencoder import Seq2SeqAutoencoder
+from sklearn_seq2seq._conformal import ConformalSeq2Seq
 from sklearn_seq2seq._dummy import DummySeq2Seq
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._lexicon import LexiconSeq2Seq
-from sklearn_seq2seq._lexicon_entries import check_targets, target_of
+from sklearn_seq2seq._lexicon_entries import check_targets, parts_of, target_of
 from sklearn_seq2seq._persistence._values import (
     is_int,
     is_strings,
@@ -146,7 +147,7 @@ def _unpack_ensemble(ensemble, state, tensors):
     vars(ensemble).update({k: v for k, v in learned.items() if k.endswith("_")})
 
 
-def _lexicon_params(model):
+def _wrapper_params(model):
     params = model.get_params(deep=False)
     if hasattr(model, "estimator_") and params["estimator"] is not None:
         # The fitted model is stored too; of the given one the parameters are enough.
@@ -175,6 +176,40 @@ def _unpack_lexicon(model, state, tensors):
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(model.estimator_, name):
             setattr(model, name, getattr(model.estimator_, name))
+
+
+def _pack_conformal(model, tensors):
+    if not hasattr(model, "estimator_"):
+        return None
+    taken = model.estimator_ is model.estimator
+    return {
+        "estimator": None if taken else model.estimator_,
+        "n_best": model.n_best_,
+        "scores": model.conformity_scores_,
+        "weights": model.calibration_weights_,
+    }
+
+
+def _unpack_conformal(model, state, tensors):
+    learned = model.estimator if state["estimator"] is None else state["estimator"]
+    parts_of(learned)
+    check_is_fitted(learned)
+    scores, weights = state["scores"], state["weights"]
+    require(is_int(state["n_best"], 1), "it has no number of hypotheses.")
+    for values in (scores, weights):
+        require(
+            isinstance(values, np.ndarray)
+            and (values.dtype, values.ndim) == (np.float64, 1),
+            "its scores and their weights are not numbers.",
+        )
+    require(
+        len(scores) == len(weights) > 0
+        and (scores >= 0).all()
+        and (weights > 0).all()
+        and (weights <= 1).all(),
+        "its scores and their weights are out of range.",
+    )
+    model._take(learned, state["n_best"], scores, weights)
 
 
 def _check_memory(memory, target):
@@ -344,7 +379,9 @@ for cls in (Seq2SeqTransformer, Seq2SeqAutoencoder):
 
 register(Seq2SeqEnsemble, _pack_ensemble, _unpack_ensemble, _ensemble_params)
 
-register(LexiconSeq2Seq, _pack_lexicon, _unpack_lexicon, _lexicon_params)
+register(LexiconSeq2Seq, _pack_lexicon, _unpack_lexicon, _wrapper_params)
+
+register(ConformalSeq2Seq, _pack_conformal, _unpack_conformal, _wrapper_params)
 
 register(FrozenEstimator, _pack_nothing, _unpack_frozen)
 

@@ -19,10 +19,13 @@ from benchmarks import (
     _suite_tasks,
     accuracy,
     attention,
+    conformal,
     corpus,
     defaults,
+    languages,
     scarce_data,
     sentences,
+    student,
     suite,
 )
 from benchmarks._data import Pairs
@@ -335,6 +338,33 @@ def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
     (row,) = capsys.readouterr().out.splitlines()
     assert row.startswith("xyz  epochs 1.00")
     assert "ensemble, beam 5" in row
+
+
+def test_languages_prints_a_row_a_language_and_the_mean(folder, capsys):
+    small = ["--set", "max_epochs=1", "hidden_size=8"]
+    languages.main(["--data", str(folder), "--languages", "xyz", *small])
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["fit", "xyz", "mean"]
+    assert rows[1].split()[1:] == rows[2].split()[1:]
+
+
+def test_student_prints_a_row_a_size(monkeypatch, capsys):
+    monkeypatch.setattr(student, "N_TEST", 20)
+    small = ["--set", "max_epochs=1", "hidden_size=8"]
+    student.main(["--sizes", "30", "40", "--words", "50", *small])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[1] for row in rows] == ["30", "40"]
+    assert all(0 <= float(cell) <= 100 for cell in rows[0].split("|")[2:5])
+
+
+@pytest.mark.filterwarnings("ignore:coverage=")
+def test_conformal_prints_a_row_a_level(monkeypatch, capsys):
+    monkeypatch.setattr(conformal, "N_NEW", 100)
+    options = ["--tasks", "misspellings", "--coverage", "0.05", "0.9", "--splits", "3"]
+    conformal.main([*options, "--n-best", "2", "--set", "max_epochs=1"])
+    rows = [row.split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[1] for row in rows] == ["0.05", "0.9"]
+    assert all(1 <= float(row[5]) <= 2 for row in rows)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

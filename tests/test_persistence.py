@@ -22,6 +22,7 @@ from sklearn.pipeline import Pipeline
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
+    ConformalSeq2Seq,
     DummySeq2Seq,
     LexiconSeq2Seq,
     ModelFileError,
@@ -890,7 +891,16 @@ def strange_tensors(tensors, rng):
 
 
 @pytest.mark.parametrize(
-    "kind", ["transformer", "pipeline", "baseline", "ensemble", "lexicon", "columns"]
+    "kind",
+    [
+        "transformer",
+        "pipeline",
+        "baseline",
+        "ensemble",
+        "lexicon",
+        "conformal",
+        "columns",
+    ],
 )
 @pytest.mark.filterwarnings("ignore:The model was saved with device")
 @pytest.mark.filterwarnings("ignore:The tokenizer")
@@ -907,6 +917,7 @@ def test_random_changes_with_a_right_checksum(kind, fitted_tiny, path):
         "lexicon": LexiconSeq2Seq(fitted_tiny, lexicon={"ab": "AB"}, memorize=True).fit(
             WORDS, SHOUTED
         ),
+        "conformal": ConformalSeq2Seq(FrozenEstimator(fitted_tiny)).fit(WORDS, SHOUTED),
         "columns": ColumnVectorizer(
             [
                 ("a", SequenceVectorizer(analyzer="subword", max_features=260), 0),

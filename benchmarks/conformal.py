@@ -1,0 +1,159 @@
+"""Prediction sets: coverage and size over many splits, beside plain thresholds.
+
+    python -m benchmarks.conformal
+    python -m benchmarks.conformal --coverage 0.8 --n-best 20
+
+fits a model with default settings to each of three tasks and splits its n-best lists of
+1,000 new pairs at random, again and again, in halves: one calibrates, the other is
+covered. It prints a Markdown table, a row a task:
+
+- the share of best hypotheses that are right, and of n-best lists that hold the truth;
+- of calibrated sets the mean coverage over the splits, the interval that holds 90 % of
+  them, and the mean size;
+- the same of sets of as many hypotheses as add up to that probability, which is what a
+  model would need that knows how sure it is;
+- how many rows a threshold of that much on `predict_confidence` leaves an answer, and
+  how many of the answers are right.
+"""
+
+import argparse
+import warnings
+
+import numpy as np
+
+from benchmarks._setting import setting
+from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq._conformal import (
+    conformity_scores,
+    probability_before,
+    weighted_quantile,
+)
+from sklearn_seq2seq.datasets import (
+    load_misspellings,
+    load_pronunciations,
+    make_dates,
+)
+
+
+def dates():
+    """Dates as they are written in the US or in Britain: 3/5/09 may be either."""
+    return make_dates(2000, locales=("en", "en_GB"), random_state=0, return_X_y=True)
+
+
+def pronunciations():
+    """English words and their phones."""
+    return load_pronunciations(n_words=4000, random_state=0, return_X_y=True)
+
+
+def misspellings():
+    """Misspellings of the 300 words that are misspelt in most ways."""
+    typed, meant = load_misspellings(return_X_y=True)
+    _, word, n_ways = np.unique(
+        meant.astype(str), return_inverse=True, return_counts=True
+    )
+    common = np.argsort(-n_ways, kind="stable")[:300]
+    rows = np.flatnonzero(np.isin(word, common))
+    rows = np.random.default_rng(0).permutation(rows)
+    return typed[rows], meant[rows]
+
+
+TASKS = {
+    "dates": dates,
+    "pronunciations": pronunciations,
+    "misspellings": misspellings,
+}
+N_NEW = 1000
+
+
+def nbest_lists(task, n_best, params):
+    """Fit on all pairs but `N_NEW`; return their number, n-best table and truths."""
+    X, y = TASKS[task]()
+    n = len(X) - N_NEW
+    model = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(handle_unknown="silent"),
+        target_vectorizer=SequenceVectorizer(
+            analyzer="word" if task == "pronunciations" else "char",
+            handle_unknown="silent",
+        ),
+        random_state=0,
+    )
+    model.set_params(**params).fit(X[:n], y[:n])
+    return n, model.predict_nbest(X[n:], n_best), y[n:]
+
+
+def over_splits(scores, before, row, limit_of, n_splits):
+    """Coverage and mean size of the sets of each split's second half.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (n_rows,)
+        Of true targets.
+    before, row : ndarray, shape (n_hypotheses,)
+        Score and row of each hypothesis.
+    limit_of : callable
+        From the first half's scores to the largest score in a set.
+    n_splits : int
+
+    Returns
+    -------
+    ndarray of float, shape (n_splits, 2)
+    """
+    n_half, figures = len(scores) // 2, []
+    for seed in range(n_splits):
+        order = np.random.default_rng(seed).permutation(len(scores))
+        calibration, new = order[:n_half], order[n_half:]
+        limit = limit_of(scores[calibration])
+        sizes = np.bincount(row[before <= limit], minlength=len(scores))
+        figures.append((np.mean(scores[new] <= limit), sizes[new].mean()))
+    return np.array(figures)
+
+
+def measure(table, y, coverage, n_splits):
+    """Cells of a task's row."""
+    row, before = np.asarray(table["row"]), probability_before(table)
+    scores = conformity_scores(table, y)
+
+    def calibrated(scores):
+        level = coverage * (len(scores) + 1)
+        return weighted_quantile(scores, np.ones(len(scores)), level)
+
+    def added_up(scores):
+        return np.nextafter(coverage, 0)
+
+    cells = [f"{np.mean(scores == 0):.3f}", f"{np.isfinite(scores).mean():.3f}"]
+    for limit_of in (calibrated, added_up):
+        figures = over_splits(scores, before, row, limit_of, n_splits)
+        low, high = np.quantile(figures[:, 0], [0.05, 0.95])
+        mean, size = figures.mean(axis=0)
+        cells += [f"{mean:.3f} ({low:.3f} to {high:.3f})", f"{size:.2f}"]
+    best = table[table["rank"] == 0]
+    sure = np.asarray(best["probability"]) >= coverage
+    right = np.mean(scores[sure] == 0) if sure.any() else np.nan
+    return [*cells, f"{sure.mean():.3f}", f"{right:.3f}"]
+
+
+def main(arguments=None):
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--coverage", nargs="+", type=float, default=[0.9])
+    parser.add_argument("--n-best", type=int, default=10)
+    parser.add_argument("--splits", type=int, default=200)
+    parser.add_argument("--set", type=setting, nargs="+", default=[])
+    args = parser.parse_args(arguments)
+    # Hypotheses far down may not end.
+    warnings.filterwarnings("ignore", ".*ended by max_length", UserWarning)
+    print(
+        "| task, pairs | asked | best right | in the list | calibrated | size | "
+        "added up | size | sure | of these right |"
+    )
+    print("|---" * 10 + "|")
+    for task in args.tasks:
+        n, table, y = nbest_lists(task, args.n_best, dict(args.set))
+        for coverage in args.coverage:
+            cells = measure(table, y, coverage, args.splits)
+            print(f"| {task}, {n:,} | {coverage} |", " | ".join(cells), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
