@@ -36,8 +36,8 @@ from sklearn_seq2seq.datasets import (
 
 
 def dates():
-    """Dates as they are written in the US or in Britain: 3/5/09 may be either."""
-    return make_dates(2000, locales=("en", "en_GB"), random_state=0, return_X_y=True)
+    """Dates as they are written in the US or in Australia: 3/5/09 may be either."""
+    return make_dates(1300, locales=("en", "en_AU"), random_state=0, return_X_y=True)
 
 
 def pronunciations():
