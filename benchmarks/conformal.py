@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
-from sklearn_seq2seq._conformal import (
+from sklearn_seq2seq._conformity import (
     conformity_scores,
     probability_before,
     weighted_quantile,

@@ -20,6 +20,14 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from sklearn_seq2seq._conformity import (
+    ROUNDING,
+    conformity_scores,
+    count_groups,
+    probability_before,
+    weigh_groups,
+    weighted_quantile,
+)
 from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import (
     NestedParametersMixin,
@@ -41,9 +49,6 @@ from sklearn_seq2seq._text._check_input import (
 from sklearn_seq2seq._tokens import as_tokens
 from sklearn_seq2seq._training._validation_split import number_groups, split
 from sklearn_seq2seq._warnings import warn
-
-# Sums of weights and products with `coverage` are exact up to this.
-ROUNDING = 1e-9
 
 
 class ConformalSeq2Seq(
@@ -202,7 +207,7 @@ class ConformalSeq2Seq(
             params = _check_method_params(X, params, indices=fitted_on)
             model.fit(*_take_pairs(X, y, fitted_on), **params)
         scores = _score_pairs(model, *_take_pairs(X, y, held_out), self.n_best)
-        self._take(model, self.n_best, scores, _weigh(numbers, held_out))
+        self._take(model, self.n_best, scores, weigh_groups(numbers, held_out))
         return self
 
     def _check_rows(self, X, y):
@@ -253,7 +258,7 @@ class ConformalSeq2Seq(
         self.conformity_scores_ = scores
         self.calibration_weights_ = weights
         found = weights[np.isfinite(scores)].sum()
-        self.max_coverage_ = float(found / (_n_groups(weights) + 1))
+        self.max_coverage_ = float(found / (count_groups(weights) + 1))
 
     def predict_set(self, X, coverage=0.9):
         """Predict a set of targets for each source that holds the true one.
@@ -300,7 +305,7 @@ class ConformalSeq2Seq(
                 f"{coverage!r}."
             )
         scores, weights = self.conformity_scores_, self.calibration_weights_
-        n_groups = _n_groups(weights)
+        n_groups = count_groups(weights)
         least = int(np.ceil(coverage / (1 - coverage) - ROUNDING))
         if n_groups < least:
             what = "pairs" if n_groups == len(weights) else "groups of pairs"
@@ -427,9 +432,6 @@ class ConformalSeq2Seq(
         return tags
 
 
-# Data as users pass them --------------------------------------------------------------
-
-
 def _check_text(data, name):
     """Check rows of text, but of several columns."""
     first = data[0] if isinstance(data, list | tuple) and len(data) else None
@@ -456,66 +458,6 @@ def _ask(model, method, X, *args):
     return getattr(network, method)(X, *args)
 
 
-# Conformal prediction -----------------------------------------------------------------
-
-
 def _score_pairs(model, X, y, n_best):
     truths = _ask(model, "_as_read", X, y)
     return conformity_scores(_ask(model, "predict_nbest", X, n_best), truths)
-
-
-def conformity_scores(table, truths):
-    """Probability of all hypotheses before the truth in each row of an n-best table.
-
-    Parameters
-    ----------
-    table : DataFrame or record array
-        As of `predict_nbest`.
-    truths : sequence
-        The targets, as they are written.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_samples,)
-        Infinite where no hypothesis is the truth.
-    """
-    truths = list(map(_comparable, truths))
-    row, before = np.asarray(table["row"]), probability_before(table)
-    scores = np.full(len(truths), np.inf)
-    for k, sequence in enumerate(table["sequence"]):
-        if _comparable(sequence) == truths[row[k]]:
-            scores[row[k]] = min(before[k], scores[row[k]])
-    return scores
-
-
-def probability_before(table):
-    """Probability of all hypotheses before each one in its row of an n-best table."""
-    row, rank = np.asarray(table["row"]), np.asarray(table["rank"])
-    mass = np.zeros((row.max() + 1, rank.max() + 2))
-    mass[row, rank + 1] = table["probability"]
-    return np.cumsum(mass, axis=1)[row, rank]
-
-
-def weighted_quantile(scores, weights, level):
-    """The least score up to which the weights are `level` in sum; infinite if none."""
-    order = np.argsort(scores, kind="stable")
-    k = np.searchsorted(np.cumsum(weights[order]), level - ROUNDING)
-    return scores[order[k]] if k < len(order) else np.inf
-
-
-def _weigh(groups, rows):
-    """Weights of calibration rows: those of a group are 1 in sum."""
-    if groups is None:
-        return np.ones(len(rows))
-    groups = groups[rows]
-    return 1 / np.bincount(groups)[groups]
-
-
-def _n_groups(weights):
-    return round(weights.sum())
-
-
-def _comparable(sequence):
-    if isinstance(sequence, np.ndarray):  # ids, of which zeros are no tokens
-        return sequence[sequence > 0].tolist()
-    return sequence

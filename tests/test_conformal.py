@@ -26,7 +26,7 @@ from sklearn_seq2seq import (
     load,
     save,
 )
-from sklearn_seq2seq._conformal import (
+from sklearn_seq2seq._conformity import (
     conformity_scores,
     probability_before,
     weighted_quantile,

@@ -63,8 +63,10 @@ MAY_IMPORT = {
         "_seq2seq_transformer",
         "_text",
     },
+    "_conformity": set(),
     "_conformal": {
         *SHARED,
+        "_conformity",
         "_lexicon_entries",
         "_pairs",
         "_persistence",
@@ -115,6 +117,7 @@ MAY_IMPORT = {
 TORCH_ONLY = {name for name in MODULES if name.startswith("_network.")}
 NO_TORCH = {
     "_augment",
+    "_conformity",
     "_dummy",
     "_tokens",
     "_translation_memory",
