@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 import re
+import warnings
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
@@ -73,8 +74,9 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 
-# The gallery runs only when asked to: `make gallery`.
+# The gallery runs only when asked to: `make gallery`. Its warnings name no file.
 plot_gallery = "False"
+warnings.formatwarning = lambda text, kind, *_: f"{kind.__name__}: {text}\n"
 # Tasks first, then what can be done with a model, then larger tasks.
 EXAMPLES = [
     "quickstart.py",
@@ -108,8 +110,9 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "inspect_global_variables": False,
     "remove_config_comments": True,
-    "min_reported_time": 1,
+    "min_reported_time": float("inf"),
 }
 
 # Looks
@@ -193,22 +196,28 @@ def methods_of(cls):
     return sorted(order, key=order.get)
 
 
-def parameters_of(cls):
-    return [name.strip("*") for name in inspect.signature(cls).parameters]
-
-
 CLASSES = {
     f"{module}.{name}": cls
     for module, name, cls in public_members()
     if inspect.isclass(cls) and not issubclass(cls, Exception)
 }
+
+
+def search_terms():
+    """Names of parameters, as they are and in words, each with the first class."""
+    terms, seen = {}, set()
+    first = "sklearn_seq2seq.Seq2SeqTransformer"
+    for name in sorted(CLASSES, key=lambda name: name != first):
+        new = [p for p in inspect.signature(CLASSES[name]).parameters if p not in seen]
+        seen.update(new)
+        words = [parameter.replace("_", " ") for parameter in new]
+        terms[name] = list(dict.fromkeys(new + words))
+    return terms
+
+
 autosummary_context = {
     "public_methods": {name: methods_of(cls) for name, cls in CLASSES.items()},
-    # Under which words a search finds the class.
-    "search_terms": {
-        name: [parameter.replace("_", " ") for parameter in parameters_of(cls)]
-        for name, cls in CLASSES.items()
-    },
+    "search_terms": search_terms(),
 }
 
 
