@@ -1,4 +1,4 @@
-"""Sequence-to-sequence learning with the manners of scikit-learn."""
+"""Sequence-to-sequence learning in the style of scikit-learn."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
     from sklearn_seq2seq._lexicon import LexiconSeq2Seq
     from sklearn_seq2seq._onnx._export import export_onnx
-    from sklearn_seq2seq._persistence._file import ModelFileError
+    from sklearn_seq2seq._persistence._format import ModelFileError
     from sklearn_seq2seq._persistence._save_load import load, save
     from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
     from sklearn_seq2seq._text._columns import ColumnVectorizer
@@ -39,14 +39,14 @@ __all__ = [
     "save",
 ]
 
-# Each name is imported when it is first asked for: `sklearn_seq2seq.runtime` must start
-# without torch and scikit-learn, of which vectorizers need the second only.
+# Each name is imported when it is first used: `sklearn_seq2seq.runtime` must start
+# without torch and scikit-learn, and vectorizers without torch.
 _MODULES = {
     "ColumnVectorizer": "_text._columns",
     "ConformalSeq2Seq": "_conformal",
     "DummySeq2Seq": "_dummy",
     "LexiconSeq2Seq": "_lexicon",
-    "ModelFileError": "_persistence._file",
+    "ModelFileError": "_persistence._format",
     "PairAugmenter": "_augment",
     "PairCorpus": "_corpus",
     "Seq2SeqAutoencoder": "_autoencoder",

@@ -24,49 +24,48 @@ NOISES = ("swap", "drop", "repeat", "replace")
 
 
 class PairAugmenter(DocumentationMixin, BaseEstimator):
-    """Make further pairs of the pairs at hand, where these are few.
+    """Make new training pairs from few.
 
-    Three ways, alone or together: two pairs are joined to one, noise is put into a
-    source, and sequences are copied. What comes out are the pairs as they went in and
-    the new ones behind them. It has the manners of imbalanced-learn's samplers:
-    `fit_resample` is called in training only, so that in
-    ``imblearn.pipeline.Pipeline`` nothing is added to what is predicted or scored.
+    New pairs join two pairs to one, add noise to a source, or copy a sequence. The
+    result holds the given pairs, followed by the new ones. The interface is that of
+    imbalanced-learn's samplers: ``imblearn.pipeline.Pipeline`` calls `fit_resample` in
+    training only, so that nothing is added to what is predicted or scored.
 
     Parameters
     ----------
     source_vectorizer, target_vectorizer : SequenceVectorizer, default=None
-        Cut the two sides into tokens, as they will be cut in the model; clones are
-        fitted. None cuts strings into characters and takes lists as tokens.
+        They cut the two sides into tokens, as the model will; clones are fitted. None
+        cuts strings into characters and takes lists as tokens.
     joined : float, default=1.0
-        New pairs that are two pairs, drawn at random, one after the other [1]_, as a
-        multiple of the pairs given. It suits tasks that go from left to right. A space
-        stands between them on a side whose strings hold spaces.
+        Number of new pairs that join two random pairs [1]_, as a multiple of the given
+        pairs. Joining suits tasks that go from left to right. A side whose strings hold
+        spaces is joined by a space.
     noisy : float, default=0.0
-        New pairs whose source has noise and whose target has not [2]_, as a multiple of
-        the pairs given.
+        Number of new pairs with noise in the source only [2]_, as a multiple of the
+        given pairs.
     noise : float, default=0.1
-        Share of the tokens that the noise falls on.
+        Share of tokens that get noise.
     noise_kinds : tuple of str, default=("swap", "drop", "repeat", "replace")
-        What it does, each as often as the others: "swap" a token with the next one,
-        "drop" it, "repeat" it, or "replace" it by one drawn from all sources.
+        The kinds of noise, all equally likely: "swap" a token with the next one, "drop"
+        it, "repeat" it, or "replace" it by a random token of all sources.
     copy : {"source", "target"}, default=None
-        Side of which sequences become new pairs that are to be copied: targets
-        [3]_ teach the decoder what targets look like, sources [4]_ the encoder.
+        The side whose sequences become new pairs to be copied: targets [3]_ teach the
+        decoder what targets look like, sources [4]_ teach the encoder.
     unlabelled : list or array of str or of lists of str, default=None
         The sequences to be copied, of the kind of that side; None means those of the
-        pairs given.
+        given pairs.
     tag : str, default=None
-        A token (one character, where characters are the tokens) that is put in front of
-        the source of every copy, so that the model can tell the tasks apart. Copied
-        sources need one [4]_, copied targets are used without [3]_.
+        A token (one character, if characters are the tokens) that is put before the
+        source of every copy, so that the model can distinguish the tasks. Copied
+        sources need one [4]_, copied targets do not [3]_.
     random_state : int, RandomState instance or None, default=None
-        Determines what is drawn. Global random state is neither used nor changed.
+        Determines the random choices. Global random state is neither used nor changed.
 
     Attributes
     ----------
     origins_ : ndarray of int, shape (n_samples_new, 2)
-        The two rows that each pair of the last `fit_resample` came from, the same row
-        twice unless it is joined. Those of `unlabelled` are counted on from the last.
+        The two rows that each pair of the last `fit_resample` came from; the same row
+        twice unless it is joined. Rows of `unlabelled` are numbered after those of `X`.
 
     See Also
     --------
@@ -74,12 +73,12 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
 
     Notes
     -----
-    What comes out of `fit_resample` has `origins_` as its `groups`, in a Pipeline too:
-    in the early stopping of `Seq2SeqTransformer` nothing that a held-out pair is part
-    of is trained on.
+    The result of `fit_resample` has `origins_` as its `groups`, in a Pipeline too. So
+    `Seq2SeqTransformer` with early stopping trains on no pair that was made from a
+    held-out pair.
 
-    Time and memory are linear in the number of tokens. Text alone is taken: ids of
-    several steps could not be told apart.
+    Time and memory are linear in the number of tokens. The data must be text, since ids
+    of several steps may have different meanings.
 
     References
     ----------
@@ -105,7 +104,7 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
     >>> y
     array(['S OW', 'M IY', 'S OW M IY', 'M IY S OW'], dtype=object)
 
-    Letters to be copied beside, told apart by a tag:
+    Further words to copy, marked by a tag:
 
     >>> augmenter = PairAugmenter(
     ...     target_vectorizer=vectorizer,
@@ -165,20 +164,20 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
         X : iterable of str or of lists of str
             The sources, n_samples of them.
         y : iterable of str or of lists of str
-            The targets, of the same number.
+            Their targets.
 
         Returns
         -------
         X_resampled : ndarray of object, shape (n_samples_new,)
-            The sources: first `X`, then those of joined, of noisy and of copied pairs.
+            The sources: first `X`, then those of joined, noisy and copied pairs.
         y_resampled : ndarray of object, shape (n_samples_new,)
             Their targets.
 
         Raises
         ------
         ValueError
-            If a row is not text, `X` and `y` differ in length, or sources are to be
-            copied without a tag.
+            If a row is not text, `X` and `y` differ in length, or ``copy="source"`` has
+            no tag.
         """
         self._validate_params()
         if not self.noise_kinds or not set(self.noise_kinds) <= set(NOISES):
@@ -187,8 +186,8 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
             )
         if self.copy == "source" and self.tag is None:
             raise ValueError(
-                "copy='source' gives some sources two targets, their own and "
-                "themselves; a tag tells the copies apart, such as tag='='."
+                "copy='source' gives some sources two targets: their own and "
+                "themselves. Mark the copies with a tag, such as tag='='."
             )
         source = _Text(X, self.source_vectorizer, "X")
         target = _Text(y, self.target_vectorizer, "y")
@@ -226,14 +225,14 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
         """Sources and targets of the pairs that are copies."""
         if self.copy is None:
             return [], []
-        own, other = (source, target) if self.copy == "source" else (target, source)
+        copied, other = (source, target) if self.copy == "source" else (target, source)
         if self.unlabelled is not None:
-            own = _Text(self.unlabelled, own.vectorizer, "unlabelled")
-        sides = [own.rows, own.as_of(other)]
+            copied = _Text(self.unlabelled, copied.vectorizer, "unlabelled")
+        sides = [copied.rows, copied.as_of(other)]
         if self.copy == "target":
             sides.reverse()
         if self.tag is not None:
-            sides[0] = source.behind(self.tag, sides[0])
+            sides[0] = source.after(self.tag, sides[0])
         return sides
 
     def __sklearn_tags__(self):
@@ -245,24 +244,24 @@ class PairAugmenter(DocumentationMixin, BaseEstimator):
 
 
 class _Text:
-    """One side's rows, as they are and as tokens."""
+    """The rows of one side, as text and as tokens."""
 
     def __init__(self, rows, vectorizer, name):
-        # Keep every token, whatever the vectorizer leaves out, and join as the given
-        # rows are joined: `joiner` is for predictions.
+        # Every token is kept, even those that the vectorizer leaves out, and rows are
+        # joined as they were given: `joiner` is for predictions.
         if vectorizer is not None:
             vectorizer = clone(vectorizer).set_params(handle_unknown="silent")
             if not callable(vectorizer.analyzer):
                 vectorizer.set_params(joiner=None)
         self.side, self.rows, _ = learn_text(rows, vectorizer, name)
         self.vectorizer = self.side.vectorizer
-        self.tokens, self.extras = self.side.read(self.rows, name, open_vocabulary=True)
+        self.tokens, self.extras = self.side.read(self.rows, name, keep_unknown=True)
 
     def write(self, tokens):
-        return self.vectorizer._inverse_open(tokens, self.extras)
+        return self.vectorizer._inverse_with_extras(tokens, self.extras)
 
     def joined(self, pairs):
-        """Rows that are two rows, with a space between where such hold spaces."""
+        """Join pairs of rows, with a space if rows hold spaces."""
         spaced = self.vectorizer.analyzer in ("char", "subword") and any(
             len(row.split()) > 1 for row in self.rows
         )
@@ -272,7 +271,7 @@ class _Text:
         return [" ".join(filter(None, pair)) for pair in zip(*parts, strict=True)]
 
     def as_of(self, other):
-        """The rows in the form of another side: its tokens are these tokens."""
+        """The rows written so that the other side reads the same tokens."""
         kinds = {text.vectorizer.analyzer for text in (self, other)}
         if len(kinds) == 1 or ("subword" in kinds and "token" not in kinds):
             return self.rows
@@ -282,8 +281,8 @@ class _Text:
         joiner = other.vectorizer._joiner()
         return rows if joiner is None else list(map(joiner.join, rows))
 
-    def behind(self, token, rows):
-        """Rows with a token in front."""
+    def after(self, token, rows):
+        """Rows with a token before them."""
         joiner = self.vectorizer._joiner()
         if joiner is None:
             return [[token, *row] for row in rows]
@@ -291,30 +290,30 @@ class _Text:
 
 
 def _join(tokens, pairs):
-    """Token array of pairs of rows, the second behind the first."""
+    """Token array of pairs of rows, joined."""
     parts = tokens[pairs.ravel()]
     counts = lengths(parts).reshape(-1, 2).sum(axis=1)
     return from_flat(parts.data, counts, counts.max(initial=1))
 
 
 def _disturb(tokens, drawn_from, rate, kinds, rng):
-    """Put noise into rows of a token array; none that had tokens becomes empty."""
+    """Add noise to rows of a token array; rows with tokens keep at least one."""
     ids, counts = tokens.data.copy(), lengths(tokens)
     rows = np.repeat(np.arange(len(counts)), counts)
     hit = rng.uniform(size=len(ids)) < rate
     kind = np.where(hit, rng.randint(len(kinds), size=len(ids)), -1)
     of_kind = {name: kind == k for k, name in enumerate(kinds)}
-    nowhere = np.zeros(len(ids), dtype=bool)
-    replaced = of_kind.get("replace", nowhere)
+    none = np.zeros(len(ids), dtype=bool)
+    replaced = of_kind.get("replace", none)
     ids[replaced] = rng.choice(drawn_from, size=replaced.sum())
-    swapped = of_kind.get("swap", nowhere)
-    # With the next one of the row; a token is moved once.
+    swapped = of_kind.get("swap", none)
+    # With the next token of the row, and no token twice.
     first = np.flatnonzero(swapped[:-1] & (rows[:-1] == rows[1:]))
     first = first[np.diff(first, prepend=-2) > 1]
     ids[first], ids[first + 1] = ids[first + 1], ids[first]
     times = np.ones(len(ids), dtype=np.int64)
-    times[of_kind.get("drop", nowhere)] = 0
-    times[of_kind.get("repeat", nowhere)] = 2
+    times[of_kind.get("drop", none)] = 0
+    times[of_kind.get("repeat", none)] = 2
     left = np.bincount(rows, weights=times, minlength=len(counts))
     times[left[rows] == 0] = 1
     ids, rows = np.repeat(ids, times), np.repeat(rows, times)
@@ -323,6 +322,6 @@ def _disturb(tokens, drawn_from, rate, kinds, rng):
 
 
 def _column(*parts):
-    """One array of objects of several columns; an item may be a list."""
+    """An array of objects of several parts, whose items may be lists."""
     items = [item for part in parts for item in part]
     return np.fromiter(items, dtype=object, count=len(items))

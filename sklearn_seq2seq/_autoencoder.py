@@ -1,4 +1,4 @@
-"""`Seq2SeqAutoencoder`: each sequence to a vector of fixed length, as features."""
+"""`Seq2SeqAutoencoder`: a vector of fixed length for each sequence, as features."""
 
 import inspect
 
@@ -6,14 +6,14 @@ from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 
 
 def _section(first, end):
-    """Part of the parent's documentation; empty where Python runs without any."""
+    """Part of the parent's docstring; empty if Python runs without docstrings."""
     text = Seq2SeqTransformer.__doc__ or ""
     start = text.find(f"    {first}\n    -")
     return text[start : text.find(f"    {end}\n    -")].strip()
 
 
 def _signature(**defaults):
-    """The parent's parameters with other defaults, as scikit-learn looks for them."""
+    """The parent's signature, which scikit-learn reads, with other defaults."""
     signature = inspect.signature(Seq2SeqTransformer.__init__)
     parameters = dict(signature.parameters)
     for name, default in defaults.items():
@@ -22,21 +22,21 @@ def _signature(**defaults):
 
 
 class Seq2SeqAutoencoder(Seq2SeqTransformer):
-    __doc__ = f"""Encoder-decoder that learns to give back its sources.
+    __doc__ = f"""Encoder-decoder that learns to reproduce its sources.
 
-    What it learns is `transform`: a vector of fixed length for each sequence, of which
-    the decoder can make the sequence again. As a step in front of a classifier or
-    regressor it makes features of text, where `Seq2SeqTransformer` would take the
-    classes for targets and learn to spell them. It is `Seq2SeqTransformer` but for
-    two things: `y` is ignored, and `attention` is None by default, so that the vector
-    has to hold everything.
+    Its `transform` encodes each sequence into a vector of fixed length, from which the
+    decoder can restore the sequence. As a step before a classifier or regressor it
+    turns text into features, where `Seq2SeqTransformer` would take the classes for
+    targets and learn to spell them. It differs from `Seq2SeqTransformer` in two things:
+    `y` is ignored, and `attention` is None by default, so that the vector has to hold
+    everything.
 
     {_section("Parameters", "See Also").replace('default="additive"', "default=None")}
 
     See Also
     --------
-    Seq2SeqTransformer : The same with targets, from `y`.
-    sklearn.feature_extraction.text.TfidfVectorizer : What its features have to beat.
+    Seq2SeqTransformer : The same with targets from `y`.
+    sklearn.feature_extraction.text.TfidfVectorizer : Features that these have to beat.
 
     {_section("References", "Examples")}
 
@@ -58,7 +58,7 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     __init__.__signature__ = _signature(attention=None)
 
     def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
-        """Learn the vocabulary and train the network to give back each source.
+        """Learn the vocabulary and train the network to reproduce each source.
 
         Parameters
         ----------

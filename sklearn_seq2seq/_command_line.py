@@ -1,8 +1,8 @@
 """Fit, predict, score and look into models from the shell.
 
-Results go to the standard output, all else in single lines to the standard error
-stream. The status is 0, or 2 after an error, 130 after Ctrl-C, 141 where nobody reads
-on. What needs torch is imported when it is needed.
+Results go to the standard output, messages in single lines to the standard error
+stream. The exit status is 0, 2 after an error, 130 after Ctrl-C, and 141 if the reader
+of the output has ended. Modules that need torch are imported when they are used.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from sklearn_seq2seq._model_info import describe
 
 _PROGRAM = "python -m sklearn_seq2seq"
 _BLOCK = 2048
-# Errors that a wrong file, row or parameter causes; any other is a bug of ours.
+# Errors that a wrong file, row or parameter causes; any other is a bug.
 _ERRORS = (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError)
 
 
@@ -46,7 +46,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Python would try to write what is left once more, and complain.
+        # Otherwise Python would try to write the rest once more, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except _ERRORS as error:
@@ -55,7 +55,7 @@ def main(argv=None):
     return 0
 
 
-# What can be said -------------------------------------------------------------------
+# Arguments --------------------------------------------------------------------------
 
 
 def _parser():
@@ -106,7 +106,7 @@ def _add_predict(commands):
     predict.add_argument(
         "--confidence",
         action="store_true",
-        help="write the probability of each target in the column behind it",
+        help="write the probability of each target in the column after it",
     )
     predict.add_argument(
         "--block",
@@ -236,7 +236,7 @@ def _load(args):
     model = load(args.model, trusted=args.trust)
     if not hasattr(model, "predict"):
         raise ValueError(
-            f"{args.model!r} holds a {type(model).__name__}, which predicts nothing."
+            f"{args.model!r} holds a {type(model).__name__}, which cannot predict."
         )
     path = getattr(args, "lexicon", None)
     if path is None and not isinstance(model, Pipeline):
@@ -276,7 +276,7 @@ def _read_param(text):
 def _check_folder(path):
     folder = os.path.dirname(path) or "."
     if not os.access(folder, os.W_OK):
-        raise OSError(f"{path!r} cannot be written: {folder!r} is no writable folder.")
+        raise OSError(f"{path!r} cannot be written: {folder!r} is not writable.")
 
 
 def _blocks(file, size):
@@ -299,7 +299,7 @@ def _decode(line, number):
 
 
 def _answers(model, sources, args):
-    """The columns of each source."""
+    """The columns of output for each source."""
     if args.n_best is None and not args.confidence:
         return [[target] for target in model.predict(sources)]
     if not hasattr(model, "predict_nbest"):
@@ -318,14 +318,14 @@ def _answers(model, sources, args):
 
 
 def _field(value):
-    """A target, or nothing, as it stands between two tabs."""
+    """A target, or None, as text between two tabs."""
     if value is None:
         return ""
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
     text = str(value)
     if re.search(r"[\t\n\r]", text):
-        raise ValueError(f"A target has a tab or a line break within it: {text!r:.60}.")
+        raise ValueError(f"A target contains a tab or a line break: {text!r:.60}.")
     return text
 
 
@@ -342,7 +342,7 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 @contextmanager
 def _lines_for_rows(start):
-    """In messages, call row 0 of what is read now line ``start + 1``."""
+    """In messages, replace row numbers by line numbers; row 0 is line start + 1."""
 
     def renamed(message):
         return re.sub(

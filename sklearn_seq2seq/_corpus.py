@@ -16,7 +16,7 @@ from sklearn_seq2seq._pairs._token_files import (
     read_tokens,
     smallest_dtype,
 )
-from sklearn_seq2seq._persistence._file import parse
+from sklearn_seq2seq._persistence._format import parse
 from sklearn_seq2seq._persistence._names import by_name
 from sklearn_seq2seq._persistence._values import Packer, Unpacker
 from sklearn_seq2seq._saved_transformer import VECTORIZERS
@@ -25,21 +25,21 @@ from sklearn_seq2seq._text._columns import ColumnVectorizer
 
 FORMAT = "sklearn_seq2seq corpus 1"
 
-# Written last: a folder without it holds no whole corpus.
+# Written last: without it a corpus is incomplete.
 MANIFEST = "corpus.json"
 
 
 class PairCorpus:
-    """Pairs of text in a folder, encoded once, to be fitted any number of times.
+    """Pairs of text in a folder, encoded once for any number of fits.
 
-    ``Seq2SeqTransformer.fit(corpus)`` trains on all pairs, in the same batches and to
-    the same bits as on the same pairs in memory, but keeps no more in memory than some
-    tens of bytes a pair: token ids are read from memory-mapped files, batch by batch.
+    ``Seq2SeqTransformer.fit(corpus)`` trains on all pairs, in the same batches and with
+    bitwise the same result as on pairs in memory, but needs only some tens of bytes of
+    memory a pair: token ids are read from memory-mapped files, batch by batch.
 
     Parameters
     ----------
     folder : str or path-like
-        Where `PairCorpus.write` wrote it.
+        The folder that `PairCorpus.write` wrote.
     trusted : iterable of str, functions or classes, default=()
         Analyzers that the corpus may name, as for `load`.
 
@@ -52,7 +52,7 @@ class PairCorpus:
     Raises
     ------
     ValueError
-        If the folder holds no whole corpus.
+        If the folder does not hold a complete corpus.
 
     See Also
     --------
@@ -60,10 +60,10 @@ class PairCorpus:
 
     Notes
     -----
-    A token takes one byte where the vocabulary has up to 256 ids, two up to 65,536 and
-    else four; a row takes 8 bytes for each side. Files hold numbers and JSON, nothing
-    that is executed, and the weights, groups or further columns of the pairs are not
-    in them: pass ``fit(corpus, sample_weight=...)``, in the order of the pairs.
+    A token takes one byte if the vocabulary has up to 256 ids, two bytes up to 65,536,
+    else four; a row takes 8 bytes for each side. The files hold numbers and JSON,
+    nothing that is executed. They do not hold weights, groups or further columns of the
+    pairs: pass ``fit(corpus, sample_weight=...)``, in the order of the pairs.
 
     Examples
     --------
@@ -84,12 +84,12 @@ class PairCorpus:
         self._manifest = _read_manifest(self.folder)
         try:
             self._reader = _unpack_reader(self._manifest, by_name(trusted))
-            self._open()  # so that what is wrong with the files is said here
+            self._open()  # to report what is wrong with the files here
         except ValueError as error:
             raise ValueError(f"{str(self.folder)!r}: {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{str(self.folder)!r} holds no valid corpus: "
+                f"{str(self.folder)!r} does not hold a valid corpus: "
                 f"{type(error).__name__}: {error}."
             ) from error
         self.source_vectorizer = self._reader.source.vectorizer
@@ -97,28 +97,27 @@ class PairCorpus:
 
     @classmethod
     def write(cls, folder, pieces, estimator, *, columns=(0, 1)):
-        """Encode pairs into a folder, one piece of them in memory at a time.
+        """Encode pairs into a folder, with one piece in memory at a time.
 
-        Vocabularies are learned in a first pass over the pieces, as `fit` learns them
-        from all pairs at once; only subwords are learned from 100,000 rows, drawn
-        evenly. A second pass encodes. Of a fitted `estimator` the vocabularies are
-        taken, in a single pass.
+        A first pass over the pieces learns the vocabularies, as `fit` does from all
+        pairs at once, but subwords from a uniform sample of 100,000 rows. A second pass
+        encodes. With a fitted `estimator`, a single pass uses its vocabularies.
 
         Parameters
         ----------
         folder : str or path-like
-            Where to write; made if it is not there. What an interrupted call has left
-            in it is overwritten.
+            The folder to write, which is created if necessary. The remains of an
+            interrupted call are overwritten.
         pieces : iterable, or callable that returns one
             The pairs in pieces: frames of pandas or polars, tables or record batches of
-            pyarrow, or lists of pairs. What can be gone through but once, such as a
-            reader of a file, comes as a function that opens it anew.
+            pyarrow, or lists of pairs. What can be iterated only once, such as the
+            reader of a file, must be given as a function that opens it anew.
         estimator : Seq2SeqTransformer
-            How to read: its `source_vectorizer`, `target_vectorizer`,
-            `share_embeddings`, `copy` and `pretrained` count.
+            Says how to read: by its `source_vectorizer`, `target_vectorizer`,
+            `share_embeddings`, `copy` and `pretrained`.
         columns : pair of str or int, default=(0, 1)
-            Where in a piece sources and targets are, by name or position. A
-            `ColumnVectorizer` takes its own columns from each frame.
+            The columns of sources and targets, by name or position. A
+            `ColumnVectorizer` selects its columns from each frame itself.
 
         Returns
         -------
@@ -128,10 +127,10 @@ class PairCorpus:
         Raises
         ------
         FileExistsError
-            If the folder holds a whole corpus already.
+            If the folder holds a complete corpus already.
         ValueError
-            If a row is not what it must be; the message names the piece and the row in
-            it. Nothing is left of what was written.
+            If a row is invalid; the message names the piece and the row in it. What was
+            written is removed.
         """
         if not isinstance(estimator, Seq2SeqTransformer):
             raise TypeError(
@@ -151,7 +150,7 @@ class PairCorpus:
         pieces = PairPieces(pieces, columns, given)
         with _removed_on_failure(folder):
             reader = estimator._reader if fitted else _learn(pieces, estimator)
-            # What cannot be saved is reported before anything is encoded.
+            # Packed first, to report what cannot be saved before encoding.
             sides = [_pack(side.vectorizer) for side in (reader.source, reader.target)]
             copies = reader.copies is not None
             manifest = {"format": FORMAT, "copy": copies, "sides": sides}
@@ -170,8 +169,9 @@ class PairCorpus:
 
     def __array__(self, *args, **kwargs):
         raise TypeError(
-            "A PairCorpus goes to Seq2SeqTransformer.fit, alone and as a whole. All "
-            "else, such as predict, a search or another estimator, takes text."
+            "Pass a PairCorpus to Seq2SeqTransformer.fit, alone and as a whole. "
+            "Everything else, such as predict, a search or another estimator, needs "
+            "text."
         )
 
     def _open(self):
@@ -188,7 +188,7 @@ class PairCorpus:
             arrays["source"], arrays["target"], arrays.get("copies")
         )
 
-    def _pairs_for(self, model, *, going_on):
+    def _pairs_for(self, model, *, resume):
         """The reader and the data set for an estimator's `fit`.
 
         Raises
@@ -202,9 +202,9 @@ class PairCorpus:
                 f"copy={model.copy}, but the corpus was written for copy="
                 f"{not model.copy}. Write it with an estimator like this one."
             )
-        if going_on:
-            own = model._reader.source, model._reader.target
-            for side, before in zip((source, target), own, strict=True):
+        if resume:
+            fitted = model._reader.source, model._reader.target
+            for side, before in zip((source, target), fitted, strict=True):
                 if _state(side.vectorizer) != _state(before.vectorizer):
                     raise ValueError(
                         "The corpus has other vocabularies than this fitted model. "
@@ -217,7 +217,7 @@ class PairCorpus:
                 raise ValueError(
                     f"{name}_vectorizer={given!r}, but the corpus was written with "
                     f"{side.vectorizer!r}. Write it with an estimator like this one, "
-                    f"or set {name}_vectorizer=None to take the corpus's."
+                    f"or set {name}_vectorizer=None to use that of the corpus."
                 )
         shared = source.vectorizer.vocabulary_ == target.vectorizer.vocabulary_
         if model.share_embeddings and not shared:
@@ -247,16 +247,16 @@ def _learn(pieces, estimator):
 
 
 def _encode(folder, pieces, reader, *, anew):
-    """Write the token arrays of all pieces; say what they are, for the manifest.
+    """Write the token arrays of all pieces; return their part of the manifest.
 
-    `anew`: the vocabularies have just been learned from these pieces.
+    `anew` says that the vocabularies were learned from these pieces.
     """
     sizes = {"source": reader.source.size, "target": reader.target.size}
     kinds = {name: smallest_dtype(size) for name, size in sizes.items()}
     if reader.copies is not None:
-        # Tokens that no vocabulary holds have numbers of their own.
+        # Tokens outside the vocabularies have ids too.
         kinds = dict.fromkeys(("source", "target", "copies"), "<i4")
-    quiet = _silent_of_what_was_left_out(reader) if anew else reader
+    quiet = _without_warnings(reader) if anew else reader
     n_rows = 0
     with ExitStack() as stack:
         writers = {
@@ -274,15 +274,16 @@ def _encode(folder, pieces, reader, *, anew):
             n_rows += len(dataset)
     if not n_rows:
         raise ValueError(
-            "pieces has no rows. A function must open the pieces anew at every call."
+            "pieces has no rows. If it is a function, it must open the pieces anew at "
+            "every call."
         )
     pieces.say_warnings()
     tokens = {name: writer.describe() for name, writer in writers.items()}
     return {"pairs": n_rows, "tokens": tokens}
 
 
-def _silent_of_what_was_left_out(reader):
-    """A reader that does not warn of tokens which `min_df` has left out."""
+def _without_warnings(reader):
+    """A reader that does not warn of tokens that `min_df` has left out."""
     quiet = copy.copy(reader)
     quiet.source, quiet.target = (
         replace(side, vectorizer=_silent(side.vectorizer))
@@ -295,8 +296,8 @@ def _silent(vectorizer):
     silent = copy.copy(vectorizer)
     if isinstance(vectorizer, ColumnVectorizer):
         silent.transformers_ = [
-            (name, _silent(own), column)
-            for name, own, column in vectorizer.transformers_
+            (name, _silent(part), column)
+            for name, part, column in vectorizer.transformers_
         ]
     elif vectorizer._learns:
         silent.handle_unknown = "silent"
@@ -305,7 +306,7 @@ def _silent(vectorizer):
 
 @contextmanager
 def _removed_on_failure(folder):
-    """A folder that is there; of a failure nothing is left in it."""
+    """Make a folder; after a failure, remove what was written into it."""
     new = not folder.exists()
     folder.mkdir(exist_ok=True)
     try:
@@ -325,18 +326,19 @@ def _read_manifest(folder):
     try:
         manifest = parse(read_whole(folder / MANIFEST))
     except FileNotFoundError:
-        what = "is not there"
+        what = "does not exist"
         if folder.is_dir():
             what = (
-                f"has no {MANIFEST}, which is written last: writing was broken off, or "
-                "this is no corpus. Write it again"
+                f"has no {MANIFEST}, which is written last: writing was interrupted, "
+                "or this is not a corpus. Write it again"
             )
         raise ValueError(f"{str(folder)!r} {what}.") from None
     except ValueError as error:
         raise ValueError(f"{str(folder / MANIFEST)!r} is damaged: {error}.") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(
-            f"{str(folder)!r} holds no corpus of this version of sklearn_seq2seq."
+            f"{str(folder)!r} does not hold a corpus of this version of "
+            "sklearn_seq2seq."
         )
     return manifest
 
@@ -347,7 +349,7 @@ def _unpack_reader(manifest, trusted):
     for node in manifest["sides"]:
         vectorizer = unpacker.estimator(node)
         if not isinstance(vectorizer, VECTORIZERS):
-            raise ValueError("a vectorizer is none of ours.")
+            raise ValueError("a vectorizer is of an unknown class.")
         sides.append(
             Side(vectorizer, vectorizer.vocabulary_size_, vectorizer.max_length_)
         )
@@ -369,7 +371,7 @@ def _state(vectorizer):
 
 
 def _analyzers(reader):
-    """The functions that a corpus names, which who wrote it trusts."""
+    """The functions that a corpus names; who writes a corpus trusts them."""
     found = []
     for side in (reader.source, reader.target):
         leaves = getattr(side.vectorizer, "transformers_", [("", side.vectorizer, 0)])

@@ -1,4 +1,4 @@
-"""How notebooks show estimators: where they are documented, parameters in groups."""
+"""How notebooks show estimators: a link to their page, and parameters in groups."""
 
 import inspect
 import re
@@ -14,12 +14,12 @@ class DocumentationMixin:
     )
 
     def _get_params_html(self, *args, **kwargs):
-        """Show parameters under the headings of the docstring, where it has any."""
+        """Show parameters under the headings of the docstring, if it has any."""
         params = super()._get_params_html(*args, **kwargs)
         groups = parameter_groups(type(self))
         if len(groups) > 1:
             names = [name for group in groups.values() for name in group]
-            # Subclasses may have other parameters than the docstring.
+            # A subclass may have other parameters than the docstring.
             known = [name for name in names if name in params]
             params.data = {name: params[name] for name in [*known, *params]}
             table = with_headings(params._html_repr(), list(params), groups)
@@ -28,10 +28,10 @@ class DocumentationMixin:
 
 
 def parameter_groups(estimator_class):
-    """Names of parameters by the heading that they have in the class's docstring.
+    """Names of parameters by their heading in the docstring of a class.
 
-    A heading is a capitalised word in a line of its own. The first parameters have
-    none, and are under "".
+    A heading is a line with one capitalised word. The first parameters have no heading
+    and are listed under "".
     """
     docstring = inspect.getdoc(estimator_class) or ""
     _, _, section = docstring.partition("Parameters\n----------\n")
@@ -48,7 +48,7 @@ def parameter_groups(estimator_class):
 
 
 def with_headings(table, names, groups):
-    """Put a row with its heading above the first parameter of each group."""
+    """Insert a row with the heading above the first parameter of each group."""
     start, *rows = re.split(r"(?=<tr\b)", table)
     above = {group[0]: heading for heading, group in groups.items() if heading}
     for k, name in enumerate(names):

@@ -33,9 +33,9 @@ _ONE_KIND = ("copy", "suffix", "closest")
 
 
 class DummySeq2Seq(DocumentationMixin, BaseEstimator):
-    """Predict sequences without learning anything about how they are made.
+    """Predict sequences by simple rules, as a baseline.
 
-    A model that does not beat every strategy has learnt nothing worth its cost.
+    A model that does not beat every strategy has learned nothing worth its cost.
 
     Parameters
     ----------
@@ -44,44 +44,44 @@ default="most_frequent"
         How to predict:
 
         * "most_frequent": the commonest training target, whatever the source.
-        * "copy": the source as it stands.
-        * "lookup": the commonest target of the same training source; for sources that
-          were not seen, the commonest of all.
-        * "nearest": the commonest target of the training source that is most similar,
-          by edit distance over the length of the longer of the two; among equally
-          similar ones the first. Needs the extra ``metrics``.
-        * "suffix": the source with its longest suffix that was seen in training
-          rewritten as it most often was there; of equally common rewritings that which
-          cuts least. What changes must lie within the suffix. Without such a suffix,
-          the source as it stands.
+        * "copy": the source itself.
+        * "lookup": the commonest target of the same training source; for unseen
+          sources, the commonest of all.
+        * "nearest": the commonest target of the most similar training source, by edit
+          distance over the length of the longer of the two; of equally similar ones,
+          the first. Needs the extra ``metrics``.
+        * "suffix": the source, with its longest suffix that was seen in training
+          rewritten in the commonest way; of equally common rewritings, the one that
+          cuts least. A rewriting must not reach beyond the suffix. Without such a
+          suffix, the source itself.
         * "closest": the member of `allowed_outputs` that is most similar to the source,
-          as for "nearest", but two neighbours that change places are one edit.
+          as for "nearest", but swapping two neighbours counts as one edit.
 
-        Of equally common targets the first in sorted order is taken. For "copy",
+        Of equally common targets, the first in sorted order is used. For "copy",
         "suffix" and "closest", source and target must be of one kind.
     allowed_outputs : array-like or set, default=None
-        Closed list of targets for "closest", of the kind of `y`; among equally similar
-        ones the first is taken. None means the training targets, commonest first.
+        Closed list of targets for "closest", of the kind of `y`; of equally similar
+        ones, the first is used. None means the training targets, commonest first.
 
     Attributes
     ----------
     kinds_ : tuple of two str
-        What sources and targets are: "strings", "token lists" or "token ids".
+        The kinds of sources and targets: "strings", "token lists" or "token ids".
     n_features_in_ : int
         Columns of X. Only for token ids.
     n_outputs_ : int
         Columns of y. Only for token ids.
     targets_ : ndarray of object, shape (n_targets,)
-        The different training targets in sorted order, or the closed list of "closest":
+        The distinct training targets in sorted order, or the closed list of "closest":
         str, or tuples of tokens. Not for "copy" and "suffix".
     most_frequent_ : int
-        Place in `targets_` of the commonest. Not for "copy", "suffix" and "closest".
+        Index in `targets_` of the commonest. Not for "copy", "suffix" and "closest".
     sources_ : dict
-        From each different training source, in order of appearance, to the place in
+        From each distinct training source, in order of appearance, to the index in
         `targets_` of its commonest target. Only for "lookup" and "nearest".
     rules_ : dict
         From suffixes of sources to pairs: how many tokens to cut off the end, and what
-        to put there. A suffix whose rule is that of a shorter one is left out. Only for
+        to append. Suffixes with the rule of a shorter one are left out. Only for
         "suffix".
 
     See Also
@@ -117,7 +117,7 @@ default="most_frequent"
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
-        """Remember the training pairs, as far as the strategy needs them.
+        """Store what the strategy needs of the training pairs.
 
         Parameters
         ----------
@@ -135,10 +135,9 @@ default="most_frequent"
         ------
         TypeError
             If the strategy is "copy", "suffix" or "closest" and sources, or the members
-            of `allowed_outputs`, are not of the targets' kind.
+            of `allowed_outputs`, are not of the kind of the targets.
         ValueError
-            If X, y or `allowed_outputs` cannot be read, or X and y are not equally
-            many.
+            If X, y or `allowed_outputs` is invalid, or X and y differ in length.
         """
         with unchanged_on_failure(self):
             for name in _LEARNED:
@@ -175,7 +174,7 @@ default="most_frequent"
         Returns
         -------
         ndarray of object, shape (n_samples,), or of int64, (n_samples, n_outputs)
-            Of the kind that targets had in `fit`: str, lists of tokens, or token ids.
+            Of the kind of targets in `fit`: str, lists of tokens, or token ids.
 
         Raises
         ------
@@ -197,7 +196,7 @@ default="most_frequent"
         return self._as_target(self.targets_[self._choose(sources)])
 
     def score(self, X, y, sample_weight=None):
-        """Share of rows whose whole target is predicted.
+        """Share of rows that are predicted exactly.
 
         Parameters
         ----------
@@ -252,7 +251,7 @@ default="most_frequent"
         return "token ids", list(map(tuple, as_lists(ids)))
 
     def _closed_list(self, targets):
-        """Members of the closed list as an array, the first of equals first."""
+        """The distinct members of the closed list as an array, in order."""
         if self.allowed_outputs is None:
             members = [target for target, _ in Counter(sorted(targets)).most_common()]
             return np.fromiter(members, object, len(members))
@@ -274,7 +273,7 @@ default="most_frequent"
         return np.fromiter(members, object, len(members))
 
     def _choose(self, sources):
-        """Place in `targets_` of the prediction for each source."""
+        """Index in `targets_` of the prediction for each source."""
         if self._strategy == "most_frequent":
             return np.full(len(sources), self.most_frequent_)
         if self._strategy == "closest":
@@ -327,7 +326,7 @@ def _dense(rows, width):
 
 
 def _encode(targets):
-    """The different targets in sorted order, and the place of each among them."""
+    """The distinct targets in sorted order, and the index of each row's among them."""
     distinct = sorted(set(targets))
     return np.fromiter(distinct, object, len(distinct)), _places(targets, distinct)
 
@@ -338,18 +337,18 @@ def _places(rows, distinct):
 
 
 def _commonest(sources, codes):
-    """Map each source to its most frequent code; of equally frequent ones the least."""
+    """Map each source to its commonest code; of equally common ones, the least."""
     distinct = list(dict.fromkeys(sources))
     pairs = np.stack([_places(sources, distinct), codes])
     (places, codes), counts = np.unique(pairs, axis=1, return_counts=True)
     order = np.lexsort((codes, -counts, places))
-    # Every source occurs, so the first of each is in the order of `distinct`.
+    # The first of each place; places are sorted, and so in the order of `distinct`.
     first = np.unique(places[order], return_index=True)[1]
     return dict(zip(distinct, codes[order[first]].tolist(), strict=True))
 
 
 def _nearest(queries, choices, distance="Levenshtein"):
-    """Place of the most similar choice of each query, the first of equals."""
+    """Index of the most similar choice for each query; of equal ones, the first."""
     process = import_optional("rapidfuzz.process", "metrics")
     distances = import_optional("rapidfuzz.distance", "metrics")
     step = max(1, _TABLE_BYTES // (8 * len(choices)))
@@ -369,7 +368,7 @@ def _nearest(queries, choices, distance="Levenshtein"):
 def _suffix_rules(sources, targets):
     """Map suffixes to their commonest rewriting: (tokens to cut, tokens to add).
 
-    It is one of those that cut no more than the suffix.
+    A rewriting cuts no more than the suffix.
     """
     rules, rewritings = {}, []
     for source, target in zip(sources, targets, strict=True):

@@ -23,8 +23,8 @@ from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._training._fingerprint import digest
 
-# Parameters of a vectorizer that leave the cutting into tokens as it is.
-# `tokenizer` does, but what was read from it stands in the fitted `tokenizer_`.
+# Parameters of a vectorizer that do not affect how it cuts text into tokens.
+# (`tokenizer` does, but the fitted `tokenizer_` holds what was read from it.)
 _NOT_CUTTING = {
     "min_df",
     "max_features",
@@ -39,60 +39,60 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
     """Several encoder-decoders that predict together.
 
     At every step of decoding the next-token probabilities of all members are averaged
-    [1]_, and one search runs over the averages. Members may differ in nothing but their
-    seed, or also in architecture, parameters and source vocabulary, but must have the
-    same target vocabulary, since it is its tokens whose probabilities are averaged.
+    [1]_, and one search runs over the averages. Members may differ in their seed only,
+    or also in architecture, parameters and source vocabulary. They must have the same
+    target vocabulary, over whose tokens probabilities are averaged.
 
     Parameters
     ----------
     estimator : Seq2SeqTransformer, default=None
-        Template of which `n_estimators` clones with different seeds are fitted; None
-        is ``Seq2SeqTransformer()``. Ignored where `estimators` are given.
+        Template of the members: `n_estimators` clones with different seeds are fitted.
+        None means ``Seq2SeqTransformer()``. Ignored if `estimators` are given.
     estimators : list of (str, Seq2SeqTransformer), default=None
         Named members; clones of them are fitted. Those without a `random_state` get
         one.
     n_estimators : int, default=5
-        Members made of `estimator`.
+        Number of clones of `estimator`.
     bootstrap : bool, default=False
-        Whether each member is trained on rows drawn with replacement, as many as there
-        are, rather than on every row. Vocabularies are those of all rows.
+        Whether each member is trained on a sample of the rows, drawn with replacement
+        and of the same size, rather than on every row. Vocabularies are learned from
+        all rows.
     prefit : bool, default=False
-        Whether `estimators` are fitted already, and taken as they are. Cloning makes
+        Whether `estimators` are fitted already, and used as they are. Cloning makes
         them unfitted, unless each is wrapped in `sklearn.frozen.FrozenEstimator`.
     n_jobs : int, default=None
-        Members fitted at the same time; the result is the same for any number. None is
-        1, -1 as many as there are processors.
+        Number of members to fit at the same time; the result does not depend on it.
+        None means 1, -1 the number of processors.
     random_state : int, RandomState instance or None, default=None
-        Determines the members' seeds and the rows that are drawn.
+        Determines the members' seeds and the rows of `bootstrap`.
     beam_width : int, default=1
-        As of `Seq2SeqTransformer`, like all that follow. Those of the members have no
-        effect here.
+        As for `Seq2SeqTransformer`, like all that follow. The members' own parameters
+        of decoding have no effect here.
     length_penalty : float, default=0.0
         Exponent of the length penalty.
     max_length : "auto", int or float, default="auto"
-        Most tokens of a prediction; "auto" is the largest of the members' own.
+        Most tokens of a prediction; "auto" is the largest of the members' limits.
     max_source_length : "auto" or int, default=None
         Most tokens of a source that is read at once; "auto" is the smallest of the
-        members' own. In `fit` those of the members count.
+        members' limits. In `fit` the parameters of the members apply.
     long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
-        What becomes of longer sources. "chunk" needs members that cut sources into
-        tokens alike.
+        What to do with longer sources. "chunk" needs members that cut sources into the
+        same tokens.
     min_length : int, default=0
         Fewest tokens of a prediction.
     no_repeat_ngram_size : int, default=None
-        No sequence of so many tokens occurs twice in a prediction, as it is before
-        `replace_unknown`.
+        No n-gram of this size occurs twice in a prediction, before `replace_unknown`.
     banned_tokens : iterable of str (or of int, or tuples), default=None
         Target tokens never to predict.
     allowed_outputs : iterable, default=None
         Closed set of targets; every prediction is one of them.
     replace_unknown : {"copy", "keep"}, default=None
-        What becomes of unknown tokens; "copy" follows the attention of the first
-        member that has one.
+        What to do with unknown tokens; "copy" uses the attention of the first member
+        that has it.
     min_confidence : float, default=0.0
-        Predictions of lower probability become `abstain`.
+        Predictions whose confidence, their probability, is lower become `abstain`.
     abstain : object, default=None
-        What stands for a prediction that is not made.
+        The value that replaces predictions with too little confidence.
     batch_size : int, default=32
         Four times as many rows are predicted at once.
 
@@ -103,7 +103,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
     source_vectorizer_, target_vectorizer_ : SequenceVectorizer or None
         Those of the first member; the target side is the same for all.
     n_features_in_ : int
-        Columns of `X`, where it was ids.
+        Number of columns of `X`, if it was ids.
 
     See Also
     --------
@@ -112,8 +112,8 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
 
     Notes
     -----
-    Fitting and predicting take the sum of the members' time. Nothing is voted on:
-    finished sequences of several members seldom agree.
+    Fitting and predicting take the sum of the members' times. There is no vote, since
+    complete sequences of several members seldom agree.
 
     References
     ----------
@@ -188,12 +188,12 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
         self.batch_size = batch_size
 
     def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
-        """Fit the members, or with `prefit` check that they go together.
+        """Fit the members, or with `prefit` check that they can decode together.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
-            The sources, as for `Seq2SeqTransformer.fit`. Not looked at with `prefit`.
+            The sources, as for `Seq2SeqTransformer.fit`. Ignored with `prefit`.
         y : iterable of str, of lists of str, or array of ids, default=None
             The targets; None makes every source its own target.
         sample_weight : array-like of float, shape (n_samples,), default=None
@@ -211,9 +211,9 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
         Raises
         ------
         ValueError
-            If members do not go together; the message names the one.
+            If members cannot decode together; the message names one.
         TypeError
-            If a member is no `Seq2SeqTransformer`.
+            If a member is not a `Seq2SeqTransformer`.
         """
         self._validate_params()
         names, members = self._named_members()
@@ -237,13 +237,13 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
         if self.estimators is None:
             if self.prefit:
                 raise ValueError(
-                    "prefit=True takes fitted members as they are; pass them as "
+                    "prefit=True needs fitted members; pass them as "
                     "estimators=[(name, estimator), ...]."
                 )
             template = Seq2SeqTransformer()
             if self.estimator is not None:
                 template = clone(self.estimator)
-            # Without a seed, so that each clone gets one of its own.
+            # Without a seed, so that each clone gets its own.
             if "random_state" in template.get_params(deep=False):
                 template.set_params(random_state=None)
             pairs = [(f"member_{k}", template) for k in range(self.n_estimators)]
@@ -327,7 +327,7 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
         Parameters
         ----------
         deep : bool, default=True
-            Whether to include those of `estimator` and of named members.
+            Whether to include the parameters of `estimator` and of named members.
 
         Returns
         -------
@@ -351,10 +351,10 @@ class Seq2SeqEnsemble(PredictionMixin, DocumentationMixin, _BaseComposition):
 
 
 def _draw_rows(n_samples, seed, sample_weight):
-    """Weights that say how often each row was drawn, times those given.
+    """Weights that say how often each row was drawn, times the given weights.
 
-    A weight of 2 is the same as a row twice, so no row is copied and all members learn
-    their vocabularies from all rows.
+    A weight of 2 equals a row twice. So no row is copied, and all members learn their
+    vocabularies from all rows.
     """
     rng = np.random.RandomState(seed)
     weight = np.ones(n_samples)
@@ -363,7 +363,7 @@ def _draw_rows(n_samples, seed, sample_weight):
     while True:
         rows = rng.randint(n_samples, size=n_samples)
         drawn = weight * np.bincount(rows, minlength=n_samples)
-        # Where few rows have a weight, none of them may have been drawn.
+        # If few rows have a weight, maybe none of them was drawn.
         if drawn.any() or not weight.any():
             return drawn
 
@@ -373,7 +373,7 @@ def _check_agreement(names, members):
     for name, member in zip(names, members, strict=True):
         check_is_fitted(
             member,
-            msg=f"Member {name!r} is not fitted, but prefit=True needs it to be.",
+            msg=f"Member {name!r} is not fitted, as prefit=True requires.",
         )
         reason = _disagreement(members[0]._reader, member._reader)
         if reason:
@@ -386,27 +386,27 @@ def _disagreement(first, other):
     """Why models with two readers cannot decode together; None if they can."""
     if first.source.is_text != other.source.is_text:
         return "one reads text and the other token ids"
-    ours, theirs = first.target, other.target
-    if ours.is_text != theirs.is_text:
+    a, b = first.target, other.target
+    if a.is_text != b.is_text:
         return "one predicts text and the other token ids"
-    if ours.is_text:
-        return _other_vocabulary(ours, theirs) or _other_copies(first, other)
-    if (ours.size, ours.width, ours.ndim) != (theirs.size, theirs.width, theirs.ndim):
+    if a.is_text:
+        return _other_vocabulary(a, b) or _other_copies(first, other)
+    if (a.size, a.width, a.ndim) != (b.size, b.width, b.ndim):
         return (
-            f"its targets have {theirs.size} ids in {theirs.width} columns, and those "
-            f"of the other {ours.size} in {ours.width}"
+            f"its targets have {b.size} ids in {b.width} columns, those of the other "
+            f"{a.size} in {a.width}"
         )
     return _other_copies(first, other)
 
 
-def _other_vocabulary(ours, theirs):
-    vectorizers = ours.vectorizer, theirs.vectorizer
-    ours, theirs = (vectorizer.vocabulary_ for vectorizer in vectorizers)
-    if ours == theirs:
+def _other_vocabulary(first, other):
+    vectorizers = first.vectorizer, other.vectorizer
+    a, b = (vectorizer.vocabulary_ for vectorizer in vectorizers)
+    if a == b:
         if _cutting(vectorizers[0]) != _cutting(vectorizers[1]):
             return "they cut targets into tokens differently"
         return None
-    tokens = sorted(map(str, ours.keys() ^ theirs.keys()))[:5]
+    tokens = sorted(map(str, a.keys() ^ b.keys()))[:5]
     if not tokens:
         return "it has another target vocabulary: the same tokens in another order"
     return (
@@ -427,7 +427,7 @@ def _other_copies(first, other):
 
 
 def _cutting(vectorizer):
-    """What decides into which tokens a vectorizer cuts."""
+    """What determines the tokens into which a vectorizer cuts text."""
     if hasattr(vectorizer, "transformers_"):
         parts = vectorizer.transformers_
         return [(name, column, _cutting(part)) for name, part, column in parts]

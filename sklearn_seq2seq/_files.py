@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read only where they are files."""
+"""Files that are written whole or not at all, and read only if they are regular."""
 
 import errno
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 def write_whole(path, data):
     """Write a file beside its final place and then move it there.
 
-    At any moment the file is the old one or the new one, whatever ends the process. One
-    that exists keeps its mode and, where that is allowed, its owner; where `path` is a
-    link, what it points to is replaced.
+    At any moment the file is the old one or the new one, whatever ends the process. An
+    existing file keeps its mode and, where permitted, its owner; if `path` is a link,
+    the file that it points to is replaced.
 
     Parameters
     ----------
@@ -24,8 +24,8 @@ def write_whole(path, data):
     Raises
     ------
     OSError
-        If it cannot be written, or something else than a file is there. The error names
-        `path`, and nothing is left of what was written.
+        If the file cannot be written, or `path` is not a regular file. The error names
+        `path`, and what was written is removed.
     """
     place = Path(os.path.realpath(path))
     if not place.parent.is_dir():
@@ -37,9 +37,9 @@ def write_whole(path, data):
             raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
         if not stat.S_ISREG(old.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
-    # Names of files have at most 255 bytes.
+    # File names have at most 255 bytes.
     part = place.with_name(f".{place.name[:50]}.{secrets.token_hex(8)}.part")
-    # At no moment is the new file readable by those who may not read the old one.
+    # Whoever may not read the old file can never read the new one.
     opener = partial(os.open, mode=0o666 if old is None else 0o600)
     try:
         with open(part, "xb", opener=opener) as file:
@@ -65,7 +65,7 @@ def _make_alike(path, old):
 
 
 def _sync_folder(folder):
-    """Flush a rename to the disk, where folders can be opened and flushed."""
+    """Flush a rename to the disk, if folders can be opened and flushed."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -83,12 +83,12 @@ def read_whole(path):
 
     with open(path, "rb", opener=at_once) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{os.fspath(path)!r} is no regular file.")
+            raise ValueError(f"{os.fspath(path)!r} is not a regular file.")
         return file.read()
 
 
 def is_lack_of_memory(error):
-    """Whether an error says so, be it of Python or of torch, on a CPU or a GPU."""
+    """Whether an error of Python or torch says that memory is lacking."""
     signs = ("not enough memory", "can't allocate memory", "out of memory")
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)

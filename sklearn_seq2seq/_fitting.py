@@ -1,4 +1,4 @@
-"""What holds for every `fit`: a failure, `random_state`, numbers as parameters."""
+"""What every `fit` needs: failures without effect, seeds, numbers as parameters."""
 
 from contextlib import contextmanager
 from numbers import Integral
@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 
 class Number(Interval):
-    """The numbers of an interval that a parameter may be; True is none."""
+    """Numbers of an interval as values of a parameter; True and False are none."""
 
     def is_satisfied_by(self, val):
         val = plain(val)
@@ -25,13 +25,13 @@ def non_negative(kind=Integral):
 
 
 def check_count(name, value):
-    """Refuse what is no count of at least one."""
+    """Refuse a value that is not a count of at least one."""
     if not positive().is_satisfied_by(value):
         raise ValueError(f"{name} must be a whole number from 1; got {value!r}.")
 
 
 def plain(value):
-    """A parameter with Python's numbers for numpy's, of which torch knows few."""
+    """A parameter with Python's numbers instead of numpy's, which torch may refuse."""
     for kind, python in (np.integer, int), (np.floating, float), (np.bool_, bool):
         if isinstance(value, kind):
             return python(value)
@@ -40,7 +40,7 @@ def plain(value):
 
 @contextmanager
 def naming(argument):
-    """Name an argument in the errors of libraries that do not."""
+    """Name an argument in errors of libraries that do not name it."""
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
@@ -52,7 +52,7 @@ def naming(argument):
 
 @contextmanager
 def unchanged_on_failure(estimator):
-    """Leave an estimator as it was, fitted or not, where its `fit` fails."""
+    """Restore an estimator, fitted or not, if its `fit` fails."""
     before = dict(vars(estimator))
     try:
         yield
@@ -65,11 +65,12 @@ def unchanged_on_failure(estimator):
 def generator_of(random_state):
     """The RandomState of a parameter `random_state`; None stands for fresh entropy.
 
-    scikit-learn's None draws from numpy's global state, and so moves it.
+    With scikit-learn, None draws from numpy's global state, and so changes it.
     """
     if random_state is None:
         return np.random.RandomState()
-    return check_random_state(random_state)
+    with naming("random_state"):
+        return check_random_state(random_state)
 
 
 def draw_seed(random_state):
@@ -78,7 +79,7 @@ def draw_seed(random_state):
 
 
 class NestedParametersMixin:
-    """Parameters of an estimator's parts, where a part is left at its default, None."""
+    """An estimator whose parts may be None: `set_params` then says what to pass."""
 
     def set_params(self, **params):
         """Set parameters, those of the parts included.
@@ -98,7 +99,7 @@ class NestedParametersMixin:
 
 
 def check_parts(estimator, params):
-    """Say what to pass where a parameter is of a part that is None."""
+    """Raise an error that says what to pass if a parameter's part is None."""
     for name in params:
         part, _, inner = name.partition("__")
         if inner and params.get(part, getattr(estimator, part, "")) is None:
@@ -106,15 +107,15 @@ def check_parts(estimator, params):
                 "SequenceVectorizer" if "vectorizer" in part else "Seq2SeqTransformer"
             )
             raise ValueError(
-                f"{name} is a parameter of {part}, which is None, the default. Pass "
+                f"{name} is a parameter of {part}, which is None by default. Pass "
                 f"{part}={kind}()."
             )
 
 
 class GroupedRows(np.ndarray):
-    """Rows with the groups they are of: a Pipeline hands on nothing else to `fit`.
+    """Rows that carry their groups: a Pipeline passes nothing else on to `fit`.
 
-    Parts and copies have none.
+    Parts and copies of them carry none.
     """
 
     groups = None
@@ -134,6 +135,7 @@ def with_groups(rows, groups):
 
 
 def groups_of(X, groups=None):
-    """The groups given, or else those that the rows have themselves."""
-    own = X.groups if isinstance(X, GroupedRows) else None
-    return own if groups is None else groups
+    """The given groups, or else those that the rows carry."""
+    if groups is None and isinstance(X, GroupedRows):
+        return X.groups
+    return groups

@@ -53,9 +53,9 @@ class LexiconSeq2Seq(
     MetaEstimatorMixin,
     BaseEstimator,
 ):
-    """A model with a lexicon whose entries overrule it.
+    """A model with a lexicon whose entries take precedence.
 
-    Sources of the lexicon get the targets that it gives them, word for word; the model
+    Sources in the lexicon get the targets listed there, word for word; the model
     predicts the others. So names, loanwords and corrections need no training.
 
     Parameters
@@ -64,16 +64,16 @@ class LexiconSeq2Seq(
         The model; a Pipeline must end in one. A clone of it is fitted. A fitted model
         can be used as it is, without `fit`; wrapped in
         `sklearn.frozen.FrozenEstimator` it stays fitted in clones, searches and `fit`
-        too. None is ``Seq2SeqTransformer()``.
+        too. None means ``Seq2SeqTransformer()``.
     lexicon : mapping, default=None
-        From each source to its target, or to a list of several, the best first. Keys
-        and targets are of the kinds of `X` and `y`, token lists as tuples, ids as
-        tuples without zeros. Sources that the vectorizer reads alike are the same key,
-        for instance in capitals or not with ``lowercase=True``. It is read when
-        predicting: another one needs no refit.
+        From each source to its target, or to a list of targets, the best first. Keys
+        and targets are of the kinds of `X` and `y`; token lists are given as tuples,
+        ids as tuples without zeros. Sources that the vectorizer reads alike are the
+        same key, for instance regardless of case with ``lowercase=True``. The lexicon
+        is read when predicting: a new one needs no refit.
     memorize : bool, default=False
-        Whether `fit` makes its pairs entries too, behind those of `lexicon`. Of several
-        targets of a source the commonest comes first.
+        Whether `fit` makes its pairs entries too, after those of `lexicon`. Of several
+        targets of a source, the commonest comes first.
 
     Attributes
     ----------
@@ -83,18 +83,18 @@ class LexiconSeq2Seq(
         From training sources, as the vectorizer reads them, to lists of their targets.
         Only with `memorize`.
     n_features_in_ : int
-        Columns of `X`, where it was ids.
+        Number of columns of `X`, if it was ids.
 
     See Also
     --------
-    DummySeq2Seq : With ``strategy="lookup"``, nothing but the training pairs.
+    DummySeq2Seq : With ``strategy="lookup"``, a model of the training pairs only.
 
     Notes
     -----
-    Entries are predicted whatever the model's `banned_tokens`, `allowed_outputs` and
-    `min_confidence` say. What is not here, such as samples, prefixes and vectors, can
-    be asked of `estimator_`, whose parameters of decoding are also set there. Messages
-    of the model number the rows that it is asked for.
+    Entries are predicted regardless of the model's `banned_tokens`, `allowed_outputs`
+    and `min_confidence`. Use `estimator_` for what this class lacks, such as samples,
+    prefixes and vectors, and to set parameters of decoding. Messages of the model count
+    only the rows that have no entry.
 
     Examples
     --------
@@ -120,7 +120,7 @@ class LexiconSeq2Seq(
         self.memorize = memorize
 
     def fit(self, X, y=None, **fit_params):
-        """Fit a clone of the model, and remember the pairs with `memorize`.
+        """Fit a clone of the model; with `memorize`, store the pairs.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class LexiconSeq2Seq(
             The targets, as for the model's `fit`.
         **fit_params : dict
             Passed to the model's `fit`, for instance `sample_weight` and `groups`.
-            Pairs of weight 0 are not remembered.
+            Pairs of weight 0 are not stored.
 
         Returns
         -------
@@ -140,7 +140,7 @@ class LexiconSeq2Seq(
         Raises
         ------
         TypeError
-            If the model is none of those that `estimator` can be.
+            If the model is of another class than `estimator` allows.
         ValueError
             As the model's `fit`.
         """
@@ -166,7 +166,7 @@ class LexiconSeq2Seq(
         return self
 
     def predict(self, X):
-        """Predict the target of each source: its first entry, or what the model says.
+        """Predict the target of each source: its first entry, else by the model.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class LexiconSeq2Seq(
         NotFittedError
             If the model is not fitted.
         ValueError
-            If a row of `X` or an entry of the lexicon is not what it must be.
+            If a row of `X` or an entry of the lexicon is invalid.
         """
         X = readable_twice(X)
         entries = self._look_up(X)
@@ -193,21 +193,21 @@ class LexiconSeq2Seq(
         return self._complete(X, known, values, "predict")
 
     def score(self, X, y=None, sample_weight=None):
-        """Share of rows whose whole sequence is right, as the model's `score`.
+        """Share of rows that are predicted exactly, as the model's `score`.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids, default=None
-            Their targets; None for those of an autoencoder, the sources.
+            Their targets; None stands for the sources, with an autoencoder.
         sample_weight : array-like of float, shape (n_samples,), default=None
             Weight of each row.
 
         Returns
         -------
         float
-            Between 0 and 1, the best.
+            Between 0 and 1; 1 is best.
 
         Raises
         ------
@@ -235,13 +235,13 @@ class LexiconSeq2Seq(
                 reads_as(entries[row][0], target, side) for row, target in pairs
             ]
         asked = np.setdiff1d(np.arange(len(weight)), known)
-        # Every other row gets their mean, which leaves the mean of all as it is.
+        # Every row without an entry gets the model's mean: the total mean is the same.
         if weight[asked].any() or not weight.any():
             score[asked] = self._ask("score", X, asked, take(y, asked), weight[asked])
         return float(np.average(score, weights=weight))
 
     def _as_read(self, X, y):
-        """Targets as they are read and written, or as the entry that reads alike."""
+        """Targets read and written again, or the equal entry as it is written."""
         side = target_of(self._model())
         rows = side.as_read(side.check(y, "y"))
         if side.is_text:
@@ -251,7 +251,7 @@ class LexiconSeq2Seq(
         return rows
 
     def predict_confidence(self, X):
-        """Probability of each prediction, as the model's; of an entry it is 1.
+        """Probability of each prediction by the model; 1 for an entry.
 
         Parameters
         ----------
@@ -275,21 +275,21 @@ class LexiconSeq2Seq(
         return self._complete(X, known, np.ones(len(known)), "predict_confidence")
 
     def predict_nbest(self, X, n_best=5):
-        """Give the n best targets of each source: its entries, then the model's.
+        """Return the n best targets of each source: its entries, then the model's.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         n_best : int, default=5
-            Targets of each source at most.
+            Most targets of each source.
 
         Returns
         -------
         table : DataFrame, or record array where pandas is not installed
-            As of `Seq2SeqTransformer.predict_nbest`, and with a column `entry`: whether
-            the target is an entry. The probability of an entry is 1; that of others is
-            what the model says, which knows of no entries.
+            The columns of `Seq2SeqTransformer.predict_nbest`, and `entry`: whether the
+            target is an entry. The probability of an entry is 1; that of others is the
+            model's, which ignores entries.
 
         Raises
         ------
@@ -316,21 +316,21 @@ class LexiconSeq2Seq(
         return as_table({name: column[kept] for name, column in table.items()})
 
     def log_likelihood(self, X, y=None, *, per_token=False):
-        """Log-probability of given targets by the model, which knows of no entries.
+        """Log-probability of given targets by the model, which ignores entries.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         y : iterable of str, of lists of str, or array of ids, default=None
-            One target for each; None means the sources themselves.
+            One target for each source; None means the sources themselves.
         per_token : bool, default=False
             Whether to return every position's log-probability.
 
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            As of the model.
+            As the model's `log_likelihood`.
 
         Raises
         ------
@@ -344,7 +344,7 @@ class LexiconSeq2Seq(
         return self._ask("log_likelihood", X, None, y, per_token=per_token)
 
     def get_metadata_routing(self):
-        """Get the routing of metadata: that of `fit` is the model's.
+        """Get the metadata routing: metadata of `fit` go to the model.
 
         Returns
         -------
@@ -359,12 +359,12 @@ class LexiconSeq2Seq(
         return Seq2SeqTransformer() if self.estimator is None else self.estimator
 
     def _model(self):
-        """The model to ask: the fitted clone, or the one given, if that is fitted."""
+        """The fitted clone of the model, or the given model, if that is fitted."""
         check_is_fitted(self)
         return getattr(self, "estimator_", self.estimator)
 
     def _ask(self, method, X, rows, *args, **options):
-        """Call a method of the model on some rows of `X`; None is all."""
+        """Call a method of the model on some rows of `X`; None means all."""
         before, network = parts_of(self._model())
         if rows is not None and len(rows) < _num_samples(X):
             X = take(X, rows)
@@ -373,7 +373,7 @@ class LexiconSeq2Seq(
         return getattr(network, method)(X, *args, **options)
 
     def _complete(self, X, known, values, method):
-        """Values of the known rows, and the model's answers for all others."""
+        """The values of known rows, and the model's results for all others."""
         n_rows = _num_samples(X)
         asked = np.setdiff1d(np.arange(n_rows), known)
         if not len(asked):
@@ -386,7 +386,7 @@ class LexiconSeq2Seq(
         return result
 
     def _look_up(self, X):
-        """The targets of each row that has entries: a dict in the order of rows."""
+        """The targets of each row with entries, as a dict in the order of rows."""
         model = self._model()
         self._validate_params()
         memory = getattr(self, "memory_", {})
@@ -405,7 +405,7 @@ class LexiconSeq2Seq(
         return found
 
     def _keys(self, model, lexicon):
-        """Keys of the lexicon by how they are read; read once, until they change."""
+        """Keys of the lexicon by their reading, which is kept until they change."""
         keys, vectorizer = list(lexicon), reader_of(model)[1]
         index = getattr(self, "_index", None)
         if index is None or index.vectorizer is not vectorizer or index.keys != keys:
@@ -432,20 +432,21 @@ class LexiconSeq2Seq(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        own = get_tags(self._template())
-        tags.input_tags, tags.target_tags = own.input_tags, own.target_tags
+        model_tags = get_tags(self._template())
+        tags.input_tags = model_tags.input_tags
+        tags.target_tags = model_tags.target_tags
         return tags
 
 
 class _Verbatim(str):
-    """Text that prints as it stands."""
+    """Text whose repr is the text itself."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 class _Index(NamedTuple):
-    """Keys of a lexicon by how a vectorizer (None for ids) reads them."""
+    """Keys of a lexicon by the reading of a vectorizer (None for ids)."""
 
     vectorizer: object
     keys: list

@@ -17,7 +17,7 @@ from sklearn_seq2seq._tokens import as_tokens
 
 
 def parts_of(model):
-    """The transformers before a model's network (or ensemble), and that."""
+    """The transformers before a model's network (or ensemble), and the network."""
     if isinstance(model, FrozenEstimator):
         return parts_of(model.estimator)
     if isinstance(model, Pipeline):
@@ -38,21 +38,21 @@ def target_of(model):
 
 
 def reader_of(model):
-    """The transformers before a model's first vectorizer, and that; None for ids."""
+    """The transformers before a model's first vectorizer, and it (None for ids)."""
     before, network = parts_of(model)
     for place, step in enumerate(before):
-        if hasattr(step, "_readings"):
+        if hasattr(step, "_row_keys"):
             return before[:place], step
     return before, network.source_vectorizer_
 
 
 def read_sources(model, X):
-    """What tells sources apart, hashable; of ids, the ids."""
+    """A hashable key for each source, equal for sources that are read alike."""
     before, vectorizer = reader_of(model)
     for step in before:
         X = step.transform(X)
     if vectorizer is not None:
-        return vectorizer._readings(vectorizer._check_rows(X))
+        return vectorizer._row_keys(vectorizer._check_rows(X))
     return _id_rows(check_array(X, accept_sparse="csr", dtype="numeric"))
 
 
@@ -78,14 +78,14 @@ def _id_rows(ids):
 
 
 def read_targets(y, side):
-    """Targets that a user passed as `y`, as they are written."""
+    """Targets passed as `y`, read and written again."""
     rows = side.check(y, "y")
     return side.as_read(rows).tolist() if side.is_text else _id_rows(rows)
 
 
 def reads_as(target, reading, side):
     """Whether a target of an entry is read as `reading`, a row of `read_targets`."""
-    # Where tokens are joined, entries are what no row of tokens could be.
+    # If predictions join token lists, entries are strings, which cannot be read.
     joined = side.joiner is not None and side.vectorizer.analyzer == "token"
     if target == reading or not side.is_text or joined:
         return target == reading
@@ -93,7 +93,7 @@ def reads_as(target, reading, side):
 
 
 def check_targets(value, key, side):
-    """The targets of an entry, one or several."""
+    """Check an entry's target or targets, and return them as a list."""
     value = value.tolist() if hasattr(value, "tolist") else value
     several = [value] if _is_target(value, side) else value
     if (
@@ -106,8 +106,8 @@ def check_targets(value, key, side):
             kind = "lists of strings" if side.joiner is None else "strings"
             kind = "tuples of the columns' cells" if side.has_columns else kind
         raise ValueError(
-            f"The targets of lexicon must be {kind}, of the kind of y, one or a list "
-            f"of several for each source; got {value!r:.80} for {key!r:.80}."
+            f"The targets of lexicon must be {kind}, as in y: one, or a list of "
+            f"several, for each source; got {value!r:.80} for {key!r:.80}."
         )
     if not side.is_text:
         several = [
@@ -150,7 +150,7 @@ def write(targets, side):
 
 
 def remember(model, X, y, sample_weight):
-    """Targets of each source as it is read, those of most weight first."""
+    """The targets of each source key, those with the largest weight first."""
     side = target_of(model)
     weight = np.ones(_num_samples(X)) if sample_weight is None else sample_weight
     totals = defaultdict(Counter)
@@ -167,7 +167,7 @@ def remember(model, X, y, sample_weight):
 
 
 def weight_of(fit_params):
-    """The weights among the parameters of `fit`, if any, also those of a step."""
+    """The `sample_weight` among the parameters of `fit`, maybe of a Pipeline's step."""
     names = [n for n in fit_params if n.split("__")[-1] == "sample_weight"]
     return fit_params[names[0]] if names else None
 
@@ -176,7 +176,7 @@ def weight_of(fit_params):
 
 
 def table_of(entries, side):
-    """All entries as columns of a table."""
+    """All entries, as columns of a table."""
     pairs = [(row, one) for row, targets in entries.items() for one in targets]
     sequences = np.empty(len(pairs), dtype=object)
     sequences[:] = list(write([one for _, one in pairs], side))
@@ -192,7 +192,7 @@ def table_of(entries, side):
 
 
 def append(table, answers, asked):
-    """Append the model's answers for the rows `asked`, but for what is there."""
+    """Append the model's answers for rows `asked`, except for those in the table."""
     answers = {name: np.asarray(answers[name]) for name in table if name != "entry"}
     answers["row"] = asked[answers["row"]]
     answers["entry"] = np.zeros(len(answers["row"]), dtype=bool)

@@ -1,15 +1,14 @@
-"""What a model file holds, in words, without loading it: nothing but JSON is read."""
+"""A description of a model file, which reads its JSON without loading the model."""
 
-import os
 from math import prod
 from typing import NamedTuple
 
-from sklearn_seq2seq._persistence._file import (
+from sklearn_seq2seq._persistence._format import (
     DOCUMENT,
-    ModelFileError,
     check_seal,
     parse,
     read,
+    reading,
 )
 
 _FIGURES = ("train_loss", "valid_loss", "valid_exact_match", "valid_score")
@@ -32,10 +31,10 @@ def describe(path, *, params=False):
     Raises
     ------
     ModelFileError
-        If the file is not one that `save` wrote.
+        If `save` has not written the file.
     """
     data = read(path)
-    try:
+    with reading(path):
         check_seal(data)
         size = 8 + int.from_bytes(data[:8], "little")
         tensors = parse(data[8:size])
@@ -44,15 +43,7 @@ def describe(path, *, params=False):
         versions = document["versions"]
         saved = ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
         lines = [f"file: {len(data):,} bytes", f"saved with: {saved}"]
-        lines += _estimator("", _plain(document["model"]), tensors, params)
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error
-    # A checksum is no signature: the document may be anything.
-    except Exception as error:
-        raise ModelFileError(
-            f"{os.fspath(path)!r} holds no valid model: {error!r:.200}"
-        ) from error
-    return lines
+        return lines + _estimator("", _plain(document["model"]), tensors, params)
 
 
 class _Estimator(NamedTuple):
@@ -63,7 +54,7 @@ class _Estimator(NamedTuple):
 
 
 def _plain(value):
-    """JSON values without the tags that `save` puts around what JSON has not."""
+    """JSON values without the tags with which `save` marks other types."""
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -81,14 +72,14 @@ def _items(values):
 
 
 def _estimator(role, node, tensors, params):
-    """Lines about an estimator, those about its parts indented."""
+    """Lines about an estimator; those about its parts are indented."""
     learned = "not fitted" if node.state is None else "fitted"
     # A Pipeline or FrozenEstimator has learned nothing itself.
     lines = [f"{role}{node.name}" + (f", {learned}" if node.state != {} else "")]
     facts = list(_facts(node, node.state or {}, tensors))
     if params:
         facts += [f"{name} = {_value(value)}" for name, value in node.params.items()]
-    # What was learned says more than the template that it was learned with.
+    # Fitted parts say more than the templates among the parameters.
     for name, part in [*_learned(node.state or {})] or _parts("", node.params):
         facts += _estimator(f"{name}: ", part, tensors, params)
     return lines + [f"  {fact}" for fact in facts]
@@ -122,7 +113,7 @@ def _facts(node, state, tensors):
 
 
 def _learned(state):
-    """Fitted estimators, with what they are called."""
+    """Fitted estimators and their names."""
     if "sides" not in state:
         yield from _parts("", state)
         return
@@ -131,7 +122,7 @@ def _learned(state):
 
 
 def _parts(name, value):
-    """Estimators among values, with what they are called."""
+    """Estimators among values, and their names."""
     if isinstance(value, _Estimator):
         yield name, value
     elif isinstance(value, list):

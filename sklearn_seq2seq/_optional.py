@@ -6,7 +6,7 @@ import numpy as np
 
 
 def import_optional(module, extra):
-    """Import `module`, or say which extra of this package brings it.
+    """Import a module, or say which extra of this package installs it.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def import_optional(module, extra):
 
 
 def as_table(columns):
-    """A DataFrame of columns by name, or a record array where there is no pandas."""
+    """A DataFrame of columns by name, or a record array if pandas is not installed."""
     try:
         import pandas as pd
     except ImportError:

@@ -1,4 +1,4 @@
-"""Parameters in groups, and which of `Seq2SeqTransformer`'s go together."""
+"""Groups of parameters, and checks of those of `Seq2SeqTransformer` together."""
 
 from dataclasses import fields
 from numbers import Real
@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from sklearn_seq2seq._fitting import Number, plain
 from sklearn_seq2seq.metrics._scorers import SCORERS, is_scorer_name
 
-# What people type for the names that parameters know.
+# Other libraries' names for choices of parameters.
 ALIASES = {
     "bahdanau": "additive",
     "concat": "additive",
@@ -26,7 +26,7 @@ ALIASES = {
 
 
 def check_names(model):
-    """Refuse another library's name for a choice, and give ours."""
+    """Refuse another library's name for a choice, and name this package's."""
     for name, constraints in model._parameter_constraints.items():
         value = getattr(model, name)
         known = {
@@ -36,9 +36,9 @@ def check_names(model):
             for option in constraint.options
         }
         if isinstance(value, str) and value not in known:
-            ours = ALIASES.get(value.lower(), value.lower())
-            if ours in known:
-                raise ValueError(f"{name}={value!r} is called {ours!r} here.")
+            alias = ALIASES.get(value.lower(), value.lower())
+            if alias in known:
+                raise ValueError(f"{name}={value!r} is called {alias!r} here.")
 
 
 def _check_scoring(scoring):
@@ -49,24 +49,24 @@ def _check_scoring(scoring):
     for name in [scoring] if alone or callable(scoring) else several:
         if isinstance(name, str) and name not in known and not is_scorer_name(name):
             raise ValueError(
-                f"scoring holds {name!r}, which is no score. Those of this package are "
-                f"{', '.join(SCORERS)}; sklearn.metrics.get_scorer_names() lists "
-                "scikit-learn's, and 'loss' alone is the cross-entropy."
+                f"scoring holds {name!r}, which is not a scorer. Those of this package "
+                f"are {', '.join(SCORERS)}; sklearn.metrics.get_scorer_names() lists "
+                "scikit-learn's; and scoring='loss' is the cross-entropy."
             )
 
 
 class ParameterGroup:
-    """Base of frozen dataclasses of parameters, called as an estimator calls them."""
+    """Base of frozen dataclasses of parameters, with the names of an estimator."""
 
     @classmethod
     def of(cls, estimator):
-        """Take the group from an estimator, as its parameters are now."""
+        """Take the current values of the parameters from an estimator."""
         names = [field.name for field in fields(cls)]
         return cls(**{name: plain(getattr(estimator, name)) for name in names})
 
 
 def check_combinations(model):
-    """Refuse settings that do not go together, with the reason."""
+    """Refuse parameters that cannot be combined, with the reason."""
     if model.attention is None:
         for name, what in (
             ("input_feeding", "feeds the attention's context back"),
@@ -78,9 +78,8 @@ def check_combinations(model):
                 )
     if model.attention == "hard" and model.input_feeding:
         raise ValueError(
-            "input_feeding=True feeds back where attention looked, which would make "
-            "the sum over all alignments inexact; attention='hard' needs "
-            "input_feeding=False."
+            "attention='hard' needs input_feeding=False: with the context fed back, "
+            "the sum over all alignments would not be exact."
         )
     if model.embedding_size is None:
         for name in ("share_embeddings", "tie_output"):
@@ -95,12 +94,12 @@ def check_combinations(model):
     both = model.source_vectors is not None and model.target_vectors is not None
     if model.share_embeddings and both:
         raise ValueError(
-            "share_embeddings=True has one table for both sides; give source_vectors "
-            "or target_vectors, not both."
+            "share_embeddings=True has one embedding table for both sides; give "
+            "source_vectors or target_vectors, not both."
         )
     if model.pretrained is not None and model.source_vectors is not None:
         raise ValueError(
-            "pretrained brings the source's token vectors; set source_vectors=None."
+            "pretrained provides the source's embeddings; set source_vectors=None."
         )
     _check_scoring(model.scoring)
     optimizer = model.optimizer

@@ -42,10 +42,10 @@ from sklearn_seq2seq._warnings import warn
 def _vectorizer_params(vectorizer):
     params = vectorizer.get_params(deep=False)
     if hasattr(vectorizer, "tokenizer_") and params["tokenizer"] is not None:
-        # The file that it was read from may be another one now, or gone.
+        # The file that it was read from may have changed or gone.
         params["tokenizer"] = vectorizer.tokenizer_
     elif params["tokenizer"] is not None:
-        with suppress(ValueError):  # a file that is not there: fit says so, if it comes
+        with suppress(ValueError):  # a missing file: `fit` would report it
             params["tokenizer"] = read_tokenizer(params["tokenizer"])
     return params
 
@@ -54,8 +54,9 @@ def _accept_vectorizer(params):
     tokenizer = params.get("tokenizer")
     if isinstance(tokenizer, str) and not tokenizer.lstrip().startswith("{"):
         warn(
-            f"The tokenizer {tokenizer!r:.80} is not in the model file, and a path is "
-            "not taken from one. Set the parameter tokenizer before you fit again.",
+            f"The tokenizer {tokenizer!r:.80} is not in the model file, and paths in "
+            "model files are not followed. Set the parameter tokenizer before you fit "
+            "again.",
         )
         params = params | {"tokenizer": None}
     return params
@@ -89,7 +90,7 @@ def _unpack_vectorizer(vectorizer, state, tensors):
             "its tokenizer has another vocabulary.",
         )
         vectorizer.tokenizer_ = tokenizer
-    # Files of before "auto" name no form but the parameter.
+    # Files from before normalize="auto" hold the form as the parameter only.
     given = vectorizer.normalize
     forms = (None, "NFD") if given == "auto" else (given,)
     vectorizer.normalize_ = state.get("normalize", forms[0])
@@ -150,7 +151,7 @@ def _unpack_ensemble(ensemble, state, tensors):
 def _wrapper_params(model):
     params = model.get_params(deep=False)
     if hasattr(model, "estimator_") and params["estimator"] is not None:
-        # The fitted model is stored too; of the given one the parameters are enough.
+        # The fitted model is stored too; the parameters of the given one suffice.
         params["estimator"] = clone(params["estimator"])
     return params
 
@@ -213,9 +214,9 @@ def _unpack_conformal(model, state, tensors):
 
 
 def _check_memory(memory, target):
-    require(isinstance(memory, dict), "its memory is no dict.")
+    require(isinstance(memory, dict), "its memory is not a dict.")
     for source, targets in memory.items():
-        require(type(source) in (str, tuple), "a key of its memory is no source.")
+        require(type(source) in (str, tuple), "a key of its memory is not a source.")
         require(
             type(targets) is list and check_targets(targets, source, target) == targets,
             "its memory does not hold lists of targets.",
@@ -276,7 +277,7 @@ def _unpack_dummy(model, state, tensors):
             places += sources.values()
         require(
             all(is_int(place, 0) and place < len(targets) for place in places),
-            "it points at no target.",
+            "an index of a target is out of range.",
         )
     vars(model).update(state)
 
@@ -329,7 +330,7 @@ def _unpack_frozen(frozen, state, tensors):
 
 
 def _pack_nothing(estimator, tensors):
-    # Its parameters are all it holds. A state, if empty, has `unpack` check them.
+    # An empty state, so that `unpack` is called and checks the parameters.
     return {}
 
 
@@ -354,7 +355,7 @@ def _pipeline_params(pipeline):
 
 
 def _accept_pipeline(params):
-    # A folder of the machine, in which every fit would write.
+    # `memory` is a folder of the machine, in which every fit would write.
     return {name: value for name, value in params.items() if name != "memory"}
 
 

@@ -18,7 +18,7 @@ from sklearn_seq2seq._warnings import warn
 
 VECTORIZERS = (SequenceVectorizer, ColumnVectorizer)
 
-# What a file says of a network; the last is no argument of the module.
+# What a file holds of a network; the last is not an argument of the module.
 _NETWORK = tuple(NetworkSettings.__dataclass_fields__)
 
 # Objects of the session or the machine, which only a further fit would use.
@@ -32,13 +32,13 @@ _NOT_SAVED = (
 
 
 def transformer_params(model):
-    """Parameters that are saved."""
+    """The parameters to save."""
     params = model.get_params(deep=False)
     return {name: value for name, value in params.items() if name not in _NOT_SAVED}
 
 
 def accept_transformer(params):
-    """Parameters of a file that are taken."""
+    """The parameters to load from those in a file."""
     for name in _NOT_SAVED:
         if name in params:
             raise ValueError(f"it sets {name}, which is never saved.")
@@ -55,8 +55,8 @@ def pack_transformer(model, tensors):
         # A copy, since a member may be in an ensemble twice.
         tensors[name] = weight.detach().cpu().contiguous().clone()
     network = {name: getattr(net, f"module__{name}") for name in _NETWORK[:-1]}
-    # Whether the network has a layer for it; training sets the weight afresh.
-    network["encoder_loss_weight"] = 0.5 if net.module__predict_words else 0.0
+    # It says whether the network has a layer for it; training sets the weight anew.
+    network["encoder_loss_weight"] = 0.5 if net.module__predict_bag else 0.0
     return {
         # The network as it was fitted, whatever set_params has changed since.
         "network": network,
@@ -72,7 +72,7 @@ def pack_transformer(model, tensors):
 
 
 def unpack_transformer(model, state, tensors):
-    """Give a model what `pack_transformer` wrote of another, all of it checked."""
+    """Set what `pack_transformer` returned for another model, after checking it."""
     model.device = _available_device(model.device)
     # Files from before hard attention do not name its parameters.
     network = {"attention_order": 1, "monotonic": False, **state["network"]}
@@ -140,19 +140,19 @@ def _trained_net(model, network, state, tensors):
 
 
 def _available_device(device):
-    """The saved device, or "auto" with a warning where it is not here."""
+    """The saved device, or "auto" with a warning if this machine lacks it."""
     if device == DISTRIBUTED:
-        return "auto"  # how it was trained, which is over
+        return "auto"  # the processes of the training are gone
     wanted = torch.device("cpu" if device == "auto" else device)
     if wanted.type == "cpu":
         return device
     backend = getattr(torch, wanted.type, None) or getattr(
         torch.backends, wanted.type, None
     )
-    here = backend is not None and backend.is_available()
-    if here and wanted.index is not None:
-        here = wanted.index < getattr(backend, "device_count", lambda: 1)()
-    if here:
+    found = backend is not None and backend.is_available()
+    if found and wanted.index is not None:
+        found = wanted.index < getattr(backend, "device_count", lambda: 1)()
+    if found:
         return device
     warn(
         f"The model was saved with device={str(device)!r}, which is not available "
@@ -162,8 +162,8 @@ def _available_device(device):
 
 
 def _side(saved):
-    """A side of the data, its parts consistent."""
-    # Older files do not say which strings ids stand for.
+    """A side of the data, checked."""
+    # Older files do not hold the strings of ids.
     saved = {"id_strings": None, **saved}
     require(set(saved) == set(Side.__annotations__), "a side has other parts.")
     side = Side(**saved)
@@ -188,10 +188,10 @@ def _side(saved):
 
 
 def _check_sizes(params, source_size, target_size, tensors):
-    """Refuse a network larger than its weights, before any memory is taken for it.
+    """Refuse a network larger than its weights before allocating memory for it.
 
-    What a network needs is within a small factor of the largest of these products, all
-    of which its weights have.
+    The size of a network is within a small factor of the largest of these products, and
+    its weights have at least that many numbers.
     """
     hidden, layers = params["hidden_size"], params["num_layers"]
     source_width = params["embedding_size"] or source_size

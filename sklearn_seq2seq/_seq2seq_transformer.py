@@ -61,9 +61,9 @@ from sklearn_seq2seq._training._settings import (
 
 
 class _WithoutAttention(_AvailableIfDescriptor):
-    """A method that is there where the decoder sees nothing but the vector.
+    """A method that exists only if the decoder sees nothing but the vector.
 
-    scikit-learn's ``available_if`` ends by saying that there is none; this says why.
+    Its AttributeError gives the reason, which scikit-learn's ``available_if`` does not.
     """
 
     def __init__(self, method):
@@ -95,11 +95,11 @@ class Seq2SeqTransformer(
     "Transformer" is meant in scikit-learn's sense, an estimator with `fit` and
     `transform`; the network is recurrent. An encoder (LSTM, GRU or plain RNN) reads a
     source into one fixed-length vector, and a decoder turns that into the target [1]_
-    [2]_; by default it also looks back at the source through attention. `predict` gives
-    targets, `transform` the vectors. It learns from pairs: words and their
+    [2]_; by default it also looks back at the source through attention. `predict`
+    returns targets, `transform` the vectors. It learns from pairs: words and their
     pronunciations, names and their spelling in another script, lemmas and inflections,
-    dates and their normal form, sentences and translations. Where a target has one
-    label for every source token, a sequence labeller is the better tool.
+    dates and their normal form, sentences and translations. If a target has one label
+    for every source token, a sequence labeller is the better tool.
 
     Parameters
     ----------
@@ -107,30 +107,31 @@ class Seq2SeqTransformer(
         Cuts sources into tokens; a clone of it is fitted. None cuts strings into
         characters, takes lists as tokens, and numbers as token ids.
     target_vectorizer : SequenceVectorizer, default=None
-        The same for targets. None without `y` means that of the source.
+        The same for targets. None without `y` means that of the sources.
     hidden_size : int, default=192
         Units of each layer and direction.
     attention : {"dot", "general", "additive", "hard"}, default="additive"
         How the decoder looks back at the source: at a weighted mean of its positions
-        [3]_ [4]_, or, "hard", at one position for each target token, summed exactly
-        over all alignments [10]_ [11]_. None leaves it the fixed-length vector alone.
+        [3]_ [4]_; or, with "hard", at one position for each target token, summed
+        exactly over all alignments [10]_ [11]_. With None it sees only the fixed-length
+        vector.
     copy : bool, default=False
-        Whether the decoder can copy source tokens, also those in no vocabulary [5]_.
-        Subwords must then be the same on both sides. Any token of a source can then
-        be read: the source vectorizer's `handle_unknown` has no say.
+        Whether the decoder can copy source tokens, also those outside the vocabularies
+        [5]_. Subwords must then be the same on both sides. The source vectorizer's
+        `handle_unknown` has no effect, since any source token can be read.
     learning_rate : float, default=0.002
-        Step size, the highest of the schedule.
+        Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"
-        Passes over the pairs. "auto" is 30, and as many more as make 1,000 training
+        Passes over the pairs. "auto" means 30, or more if needed for 1,000 training
         steps.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
-        `validation_data`) and stop when the score there no longer improves. With one
-        pair, or one group, there is no validation.
+        `validation_data`) and stop when their score no longer improves. With one pair,
+        or one group, there is no validation.
     beam_width : int, default=1
         Hypotheses kept in decoding; 1 is greedy.
     random_state : int, RandomState instance or None, default=None
-        Determines the first weights, the order of pairs, dropout and the validation
+        Determines the initial weights, the order of pairs, dropout and the validation
         split. Global random state is neither used nor changed.
 
     Text
@@ -139,46 +140,46 @@ class Seq2SeqTransformer(
         Most tokens of a source that is read at once. "auto" is the longest source of
         training, None sets no limit.
     long_source : {"error", "truncate_end", "truncate_start", "chunk"}, default="error"
-        What becomes of longer sources: a ValueError; the end or the start is left
-        unread; or `predict` reads them in pieces, cut at the end of a sentence or at
-        white space where there is any in the second half, and joins the predictions;
-        `max_length`, `min_length` and `no_repeat_ngram_size` are then about each piece.
-        A warning counts them. Pairs are never cut into chunks: `fit` then reads them
+        What to do with longer sources: raise a ValueError; leave out the end or the
+        start; or let `predict` read them in chunks, cut at the end of a sentence or at
+        white space where there is any in the second half, and join the predictions.
+        `max_length`, `min_length` and `no_repeat_ngram_size` then apply to each chunk.
+        A warning counts long sources. Pairs are never cut into chunks: `fit` reads them
         whole, other methods refuse them.
     share_embeddings : bool, default=False
         Whether both sides have one vocabulary, the union, and one embedding table.
     source_vectors : array-like or mapping, default=None
         Pretrained token vectors of length `embedding_size`: a mapping from token to
-        vector, or an array of one row for each id. Tokens without one keep their
-        random start; a warning says how many.
+        vector, or an array with one row for each id. Tokens without a vector keep a
+        random one; a warning counts them.
     target_vectors : array-like or mapping, default=None
         The same for targets.
     freeze_vectors : bool, default=False
-        Whether tables with pretrained vectors stay as they are, and a tied output too.
+        Whether embedding tables with pretrained vectors, and an output tied to one, are
+        not trained.
 
     Network
 
     cell : {"lstm", "gru", "rnn"}, default="lstm"
-        Recurrent unit of the encoder, and of the decoder unless `decoder_cell` says
-        otherwise.
+        Recurrent unit of the encoder, and of the decoder without `decoder_cell`.
     decoder_cell : {"lstm", "gru", "rnn"}, default=None
         Recurrent unit of the decoder; None means `cell`.
     num_layers : int, default=1
-        Layers of the encoder, and of the decoder.
+        Layers of the encoder and of the decoder.
     embedding_size : int, default=128
-        Length of the token vectors; None feeds one-hot vectors instead.
+        Length of the token vectors; None means one-hot vectors.
     bidirectional : bool, default=True
         Whether the encoder reads the source from both ends.
     reverse_source : bool, default=False
-        Whether the encoder reads the source from its end [1]_. Of no effect with
+        Whether the encoder reads the source from its end [1]_. It has no effect with
         `bidirectional`.
     attention_order : {0, 1}, default=1
         Whether the position of hard attention depends on the one before.
     monotonic : bool, default=False
         Whether hard attention never goes back.
     input_feeding : bool, default=False
-        Whether the attention's context goes into the decoder's next step. Steps are
-        then taken one by one, which is slower.
+        Whether the attention's context is an input of the decoder's next step. Steps
+        are then taken one by one, which is slower.
     tie_output : bool, default=False
         Whether the output layer's weights are the target embedding table [9]_.
     dropout : float, default=0.3
@@ -188,22 +189,24 @@ class Seq2SeqTransformer(
     Training
 
     pretrained : Seq2SeqTransformer or FrozenEstimator of one, default=None
-        A fitted model to start from, such as an autoencoder of sources that have no
-        targets. Its source vocabulary is kept and that of `X` added, its encoder and
-        the token vectors are taken, and of the decoder each part of the same shape;
-        token by token, as the tokens are called. What makes clones (searches,
-        cross-validation, ensembles) needs ``sklearn.frozen.FrozenEstimator(model)``.
+        A fitted model to start from, such as an autoencoder of sources without targets.
+        Its source vocabulary is extended by that of `X`. Its encoder, the vectors of
+        tokens with the same strings, and each part of its decoder with the same shape
+        are taken. Pass ``sklearn.frozen.FrozenEstimator(model)`` to what makes clones
+        (searches, cross-validation, ensembles).
     unknown_dropout : float, default=0.0
-        Share of source tokens made unknown in training, so that the network learns what
-        to do with unknown ones.
+        Share of source tokens that training replaces by the unknown token, so that the
+        network learns to handle it.
     encoder_loss_weight : float, default=0.0
-        The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc asks
-        the fixed-length vector which tokens the target has [6]_.
+        The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc is
+        the loss of predicting the target's bag of tokens from the fixed-length vector
+        [6]_.
     label_smoothing : float, default=0.1
         Share of each reference token's probability that is spread over all tokens.
     teacher_forcing : float or tuple of two floats, default=1.0
         Probability that a training step is fed the reference rather than a sample of
-        the model's own [7]_. A pair goes from the first to the second over the epochs.
+        the model [7]_. With a pair, it moves from the first to the second value over
+        the epochs.
     optimizer : str or torch optimiser class, default="adam"
         "adam", "adamw", "nadam", "radam", "rmsprop", "adagrad", "adadelta" or "sgd".
     lr_schedule : str, torch scheduler class or skorch LRScheduler, default="cosine"
@@ -211,7 +214,7 @@ class Seq2SeqTransformer(
         "inverse_sqrt" (the same warm-up) or "plateau" (halved when the validation score
         has not improved for a third of `n_iter_no_change` epochs).
     weight_decay : float, default=0.0
-        The optimiser's penalty on weights.
+        The optimiser's penalty on large weights.
     batch_size : int, default=32
         Pairs of a training step. Four times as many rows are predicted at once.
     max_tokens : int, default=None
@@ -220,26 +223,26 @@ class Seq2SeqTransformer(
     gradient_clip : float, default=5.0
         Largest norm of a step's gradient; None does not clip.
     gradient_accumulation_steps : int, default=1
-        Batches whose gradients make one training step: that of a batch so many times
-        as large, in the memory of one.
+        Batches whose gradients add up to one training step: the step of a larger batch,
+        in the memory of one.
     warm_start : bool, default=False
-        Whether `fit` goes on training what the last `fit` made, for `max_epochs` more.
+        Whether `fit` continues the training of the last `fit`, for `max_epochs` more.
 
     Stopping
 
     max_time : float, default=None
-        Seconds after which training ends, within an epoch if need be.
+        Seconds after which training ends, also within an epoch.
     validation_fraction : float, default=0.1
-        Share of pairs, or groups, held out, at least one.
+        Share of pairs, or groups, to hold out; at least one.
     n_iter_no_change : int, default=10
         Epochs without improvement after which to stop.
     tol : float, default=1e-4
         Improvement that counts.
     scoring : str, callable, list or dict, default="loss"
-        What is validated: "loss", "exact_match" (of greedy decoding, at no cost), or
-        any of scikit-learn's `scoring` on decoded targets, names of
-        `sklearn_seq2seq.metrics.get_scorer_names` among them; of several the first
-        decides. After `fit` the model is that of the best epoch.
+        The validation score: "loss", "exact_match" (of greedy decoding, at no cost), or
+        any `scoring` of scikit-learn on decoded targets, including names of
+        `sklearn_seq2seq.metrics.get_scorer_names`. The first of several decides. After
+        `fit` the model is that of the best epoch.
 
     Decoding
 
@@ -247,53 +250,52 @@ class Seq2SeqTransformer(
         Exponent a of the length penalty: hypotheses of n positions are ranked by
         log-probability over ``((5 + n) / 6) ** a`` [8]_.
     max_length : "auto", int or float, default="auto"
-        Most tokens of a prediction. "auto" is 1.25 times the longest training target,
-        and for sources longer than any in training proportionally more, for sources
-        without tokens none unless training had some; a float is a multiple of the
-        source's tokens. Predictions that it ends are counted in a warning.
+        Most tokens of a prediction. "auto" means 1.25 times the longest training
+        target, proportionally more for sources longer than any in training, and 0 for
+        empty sources unless training had some. A float is a multiple of the source's
+        tokens. A warning counts the predictions that are cut.
     min_length : int, default=0
         Fewest tokens of a prediction, as far as `max_length` allows.
     no_repeat_ngram_size : int, default=None
-        No sequence of so many tokens occurs twice in a prediction, as it is before
-        `replace_unknown`.
+        No n-gram of this size occurs twice in a prediction, before `replace_unknown`.
     banned_tokens : iterable of str (or of int, or tuples), default=None
-        Target tokens never to predict; of a `ColumnVectorizer`'s targets in any column,
-        or as ``(column, token)`` in one.
+        Target tokens never to predict; with a `ColumnVectorizer`, in every column, or
+        given as ``(column, token)`` in one.
     allowed_outputs : iterable, default=None
-        Closed set of targets, of the kind of `y`; every prediction is one of them,
-        whatever `max_length` and `no_repeat_ngram_size`. Those shorter than
-        `min_length` are left out, if that leaves any.
+        Closed set of targets, of the kind of `y`. Every prediction is one of them,
+        regardless of `max_length` and `no_repeat_ngram_size`. Those shorter than
+        `min_length` are left out, unless all are.
     replace_unknown : {"copy", "keep"}, default=None
-        None never predicts the unknown token. "keep" may, and "copy" puts the source
-        token most attended to in its place, as typed.
+        None never predicts the unknown token. "keep" allows it, and "copy" replaces it
+        by the source token with most attention, as typed.
     min_confidence : float, default=0.0
-        Predictions of lower probability become `abstain`.
+        Predictions whose confidence, their probability, is lower become `abstain`.
     abstain : object, default=None
-        What stands for a prediction that is not made.
+        The value that replaces predictions with too little confidence.
 
     Running
 
     device : str or torch.device, default="auto"
-        "auto" takes CUDA, else MPS, else the CPU. "distributed" trains in all processes
+        "auto" uses CUDA, else MPS, else the CPU. "distributed" trains in all processes
         of `torch.distributed` together, each of which calls `fit` with the same pairs
         and takes its share of every batch.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
-        Of the arithmetic in training, where the device has it.
+        Precision of the arithmetic in training, if the device supports it.
     checkpoint : str or path, default=None
-        File in which the state of training is kept, or a folder, in which each fit has
-        a file of its own. The same call of `fit` again, after whatever ended it, goes
-        on from there and ends as if it had never stopped; a finished one returns at
-        once. The file of another fit, or a broken one, is left alone: a ValueError.
-        Your own `callbacks` begin afresh.
+        File for the state of training, or a folder, in which each fit has its own file.
+        The same call of `fit` again, whatever ended it, resumes there and ends as if it
+        had never stopped; a finished fit returns at once. The file of another fit, or a
+        damaged file, is left unchanged, with a ValueError. Your own `callbacks` start
+        anew.
     checkpoint_interval : int, default=1
-        Epochs between two writings.
+        Epochs between two writes.
     checkpoint_minutes : float, default=None
-        The state is also written when the last writing was so many minutes ago, in the
-        middle of an epoch too.
+        The state is also written if the last write was this many minutes ago, also
+        within an epoch.
     callbacks : list of skorch callbacks, default=None
         Called in training, for instance ``skorch.callbacks.TensorBoard(writer)``. Each
-        fit works on shallow copies: what is passed stays as it is, but a writer or a
-        list that it holds is the same.
+        fit uses shallow copies: the given callbacks do not change, but share a writer
+        or a list that they hold.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -302,31 +304,31 @@ class Seq2SeqTransformer(
     net_ : skorch.NeuralNet
         The trained net; ``net_.module_`` is the torch module.
     history_ : skorch.history.History
-        One record an epoch: train_loss (what is minimised; nats a target position),
-        with validation valid_loss (the plain cross-entropy, without dropout or
-        smoothing, so that the two are not to be compared) and valid_exact_match, dur
+        One record an epoch: train_loss (the training objective, in nats a target
+        position); with validation, valid_loss (the plain cross-entropy, without dropout
+        and smoothing, so that the two cannot be compared) and valid_exact_match; dur
         (seconds) and more.
     source_vectorizer_, target_vectorizer_ : SequenceVectorizer or None
-        Fitted; None where ids were given.
+        The fitted vectorizers; None for ids.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     max_epochs_ : int
-        Epochs that the last training was to take at most: what "auto" stood for.
+        Most epochs of the last training: the value of "auto".
     n_parameters_ : int
-        Weights of the network.
+        Number of weights of the network.
     n_features_in_ : int
-        Columns of `X`, where it was ids.
+        Number of columns of `X`, if it was ids.
 
     See Also
     --------
     SequenceVectorizer : Text to token ids and back.
     ColumnVectorizer : Several columns as one source.
-    DummySeq2Seq : The floor that a model must beat.
+    DummySeq2Seq : Baselines that a model must beat.
 
     Notes
     -----
     Training takes time linear in the number of tokens; without `input_feeding` each
-    layer runs over whole sequences in one call. Decoding takes one step a target token
+    layer runs over whole sequences in one call. Decoding takes one step a target token,
     for all rows of a batch at once. A row's result does not depend on the other rows.
 
     References
@@ -561,17 +563,17 @@ class Seq2SeqTransformer(
         X : iterable of str, of lists of str, or array of ids
             The sources, or a `PairCorpus` of both sides. Text: a list, 1-D array,
             pandas or polars column, or, with a `ColumnVectorizer`, a frame. Ids: a
-            dense or sparse array of shape (n_samples, width); zeros are no tokens.
+            dense or sparse array of shape (n_samples, width); 0 is not a token.
         y : iterable of str, of lists of str, or array of ids, default=None
             The targets, ids of shape (n_samples,) or (n_samples, width). None makes
             every source its own target: an autoencoder.
         sample_weight : array-like of float, shape (n_samples,), default=None
-            How much each pair counts in the loss: 2 is the same as repeating it, 0 as
-            leaving it out, but that its tokens are in the vocabularies all the same.
+            How much each pair counts in the loss: 2 equals repeating it, 0 leaving it
+            out, except that its tokens are still in the vocabularies.
         groups : array-like, shape (n_samples,) or (n_samples, k), default=None
             Pairs of one group stay on one side of the internal validation split. Pairs
-            of several groups, some of which are held out, are left out. None means
-            those that `PairAugmenter` has given `X`, if any.
+            of several groups are left out if only some of these are held out. None
+            means the groups that `PairAugmenter` gave to `X`, if any.
         validation_data : tuple (X, y), default=None
             Pairs to validate on after every epoch, instead of a part of `X` and `y`.
 
@@ -583,27 +585,27 @@ class Seq2SeqTransformer(
         Raises
         ------
         ValueError
-            If a row is not what it must be (the message names it), lengths differ, or
-            parameters do not go together.
+            If a row is invalid (the message names it), lengths differ, or parameters
+            cannot be combined.
 
         Warns
         -----
         ConvergenceWarning
-            If training was not enough to reproduce the training pairs.
+            If training was too short to reproduce the training pairs.
         """
-        going_on = hasattr(self, "net_") and self.warm_start
+        resume = hasattr(self, "net_") and self.warm_start
         extras = {
             "groups": groups_of(X, groups),
             "validation_data": validation_data,
         }
-        return self._learn_and_train(going_on, X, y, sample_weight, **extras)
+        return self._learn_and_train(resume, X, y, sample_weight, **extras)
 
     @with_callbacks
     def partial_fit(self, X, y=None, *, sample_weight=None):
-        """Train `max_epochs` more on these pairs; "auto" is 30 here.
+        """Train `max_epochs` more on these pairs; "auto" means 30 here.
 
-        The first call learns the vocabularies; tokens that come later are unknown, with
-        a warning that counts them. The optimiser's state is kept between calls and
+        The first call learns the vocabularies; new tokens in later calls are unknown,
+        and a warning counts them. The optimiser's state is kept between calls, and
         changed parameters of training apply.
 
         Parameters
@@ -625,18 +627,18 @@ class Seq2SeqTransformer(
         ValueError
             As `fit`.
         """
-        going_on = hasattr(self, "net_")
-        return self._learn_and_train(going_on, X, y, sample_weight, partial=True)
+        resume = hasattr(self, "net_")
+        return self._learn_and_train(resume, X, y, sample_weight, partial=True)
 
-    def _learn_and_train(self, going_on, X, y, sample_weight, **extras):
+    def _learn_and_train(self, resume, X, y, sample_weight, **extras):
         self._check_parameters()
         with unchanged_on_failure(self):
-            # Rows are read twice where some are validated on by a scorer.
+            # Rows are read twice if a scorer validates on some of them.
             X, y = readable_twice(X), readable_twice(y)
             if hasattr(X, "_pairs_for"):
                 rows, targets = None, None
-                dataset = self._take_corpus(X, y, going_on)
-            elif going_on:
+                dataset = self._take_corpus(X, y, resume)
+            elif resume:
                 rows = self._reader.check_sources(X, self)
                 targets = self._reader.check_targets(X if y is None else y)
                 dataset = self._reader.pairs(rows, targets)
@@ -648,13 +650,13 @@ class Seq2SeqTransformer(
         return self
 
     def _check_parameters(self):
-        """Validate each parameter, then how they go together."""
+        """Validate each parameter, then their combinations."""
         check_names(self)
         self._validate_params()
         check_combinations(self)
 
     def _learn(self, X, y):
-        """Learn how pairs are read; return them, checked, and their data set."""
+        """Learn how to read pairs; return them, checked, and their data set."""
         start = self._start()
         self._reader, rows, targets, dataset = learn_pairs(
             X,
@@ -671,14 +673,14 @@ class Seq2SeqTransformer(
         vars(self).pop("net_", None)
         return rows, targets, dataset
 
-    def _take_corpus(self, corpus, y, going_on):
-        """Learn how a `PairCorpus` is read, or check it; return its data set."""
+    def _take_corpus(self, corpus, y, resume):
+        """Learn how to read a `PairCorpus`, or check it; return its data set."""
         if y is not None:
-            raise ValueError("A PairCorpus has the targets too: call fit(corpus).")
-        self._reader, dataset = corpus._pairs_for(self, going_on=going_on)
+            raise ValueError("A PairCorpus holds the targets too: call fit(corpus).")
+        self._reader, dataset = corpus._pairs_for(self, resume=resume)
         self.source_vectorizer_ = self._reader.source.vectorizer
         self.target_vectorizer_ = self._reader.target.vectorizer
-        if not going_on:
+        if not resume:
             for name in ("net_", "n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
         return dataset
@@ -700,16 +702,16 @@ class Seq2SeqTransformer(
         validation_data=None,
         partial=False,
     ):
-        """Train `net_`, made if there is none yet.
+        """Train `net_`, which is made if there is none.
 
         `pairs` are the sources and the targets, each as the user passed them and
-        checked; `dataset` has the same.
+        checked; `dataset` holds the same pairs.
         """
         net = getattr(self, "net_", None)
         start = self._start() if net is None else None
         if self.max_source_length != "auto":
             dataset = self._shorten_pairs(pairs[0][1], dataset)
-        # What "auto" means follows from the training data, which are read first.
+        # The training data determine what "auto" means, and so are read first.
         self._reader = self._reader.having_seen(dataset)
         valid = None
         if validation_data is not None:
@@ -744,7 +746,7 @@ class Seq2SeqTransformer(
                     for data, side in zip(pairs, sides, strict=True)
                 ]
             decoded = DecodedScore(self.scoring, self._with_net, *validation_data)
-        # A deep copy, so that a failure leaves the fitted one as it was.
+        # A deep copy, so that a failure leaves the fitted net as it was.
         net = self._new_net(training, start) if net is None else copy.deepcopy(net)
         context = self._init_callback_context(
             max_subtasks=int(training.stopping.max_epochs)
@@ -773,8 +775,8 @@ class Seq2SeqTransformer(
         return (X, X if y is None else y), valid
 
     def _shorten_pairs(self, rows, dataset):
-        """Training pairs with what is to be read of long sources."""
-        # Which part of a target belongs to which chunk is not known.
+        """Training pairs with long sources shortened."""
+        # Not cut into chunks: which part of a target belongs to which is unknown.
         if self.long_source == "chunk":
             return dataset
         limits = {"limit": self.max_source_length, "long_source": self.long_source}
@@ -782,10 +784,10 @@ class Seq2SeqTransformer(
         return dataset
 
     def _identity(self, start):
-        """By name, what determines a training beside its rows and first weights."""
+        """What determines a training beside its rows and initial weights, by name."""
         beside = {*RunningSettings.__dataclass_fields__, "pretrained"}
         params = self.get_params(deep=False)
-        # Without a seed, or with numpy's global state, each fit draws another one.
+        # Without a seed, or with numpy's global state, each fit draws a new one.
         if any(self.random_state is x for x in (None, np.random.mtrand._rand)):
             params["random_state"] = "drawn"
         models = [model for model in (self, start) if model is not None]
@@ -810,7 +812,7 @@ class Seq2SeqTransformer(
         self.history_ = net.history
         self.n_iter_ = len(net.history)
         last = net.history[-1] if net.history else {"max_epochs": net.max_epochs}
-        self.max_epochs_ = last.get("max_epochs", self.n_iter_)  # of an older file
+        self.max_epochs_ = last.get("max_epochs", self.n_iter_)  # absent in old files
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
     def _new_net(self, training, start):
@@ -848,7 +850,7 @@ class Seq2SeqTransformer(
                 load_vectors(net, name, ids, matrix, self.freeze_vectors)
 
     def _with_net(self, net):
-        """Make a fitted estimator of a net in training, for a scorer."""
+        """Make a fitted estimator from a net in training, for a scorer."""
         fitted = copy.copy(self)
         fitted.net_ = net
         fitted._in_training = True
@@ -862,7 +864,7 @@ class Seq2SeqTransformer(
     # Predicting
 
     def transform(self, X):
-        """Encode each source into the fixed-length vector that the decoder is handed.
+        """Encode each source into the fixed-length vector that the decoder starts from.
 
         Parameters
         ----------
@@ -880,7 +882,7 @@ class Seq2SeqTransformer(
         NotFittedError
             Before `fit`.
         ValueError
-            If a row is not what it must be, or would have to be read in chunks.
+            If a row is invalid, or would be read in chunks.
         """
         model, params = self._to_decode()
         rows = self._reader.check_sources(X, self)
@@ -892,12 +894,12 @@ class Seq2SeqTransformer(
 
     @_WithoutAttention
     def inverse_transform(self, X):
-        """Decode fixed-length vectors greedily; only there for ``attention=None``.
+        """Decode fixed-length vectors greedily; exists only with ``attention=None``.
 
         Parameters
         ----------
         X : array-like of float, shape (n_samples, n_features_out)
-            Vectors as `transform` gives them, or made from such.
+            Vectors of `transform`, or made from them.
 
         Returns
         -------
@@ -909,7 +911,7 @@ class Seq2SeqTransformer(
         NotFittedError
             Before `fit`.
         ValueError
-            If the vectors are not of the length of those of `transform`, or not finite.
+            If the vectors are not of the length of `transform`'s, or not finite.
         """
         check_is_fitted(self)
         X = check_array(X, dtype=np.float32)
@@ -931,7 +933,7 @@ class Seq2SeqTransformer(
         return self._reader.target.write(tokens)
 
     def attention_weights(self, X, y=None):
-        """Where the decoder looks in the source, for each position of the target.
+        """Attention weights over the source, for each position of the target.
 
         Parameters
         ----------
@@ -944,7 +946,7 @@ class Seq2SeqTransformer(
         -------
         list of ndarray of float32, shape (n_target_tokens + 1, n_source_tokens + 1)
             In the order of `X`. Rows sum to 1; the last row and column are the ends.
-            Source tokens are those that are read, where `long_source` truncates.
+            If `long_source` truncates, only the source tokens that are read count.
 
         Raises
         ------
@@ -977,7 +979,7 @@ class Seq2SeqTransformer(
         return hasattr(self, "net_")
 
     def _sk_visual_block_(self):
-        """What a notebook shows: the vectorizers, and the sizes of what was learned."""
+        """What a notebook shows: the vectorizers and the sizes of what was learned."""
         parts = {
             "source_vectorizer": self.source_vectorizer,
             "target_vectorizer": self.target_vectorizer,

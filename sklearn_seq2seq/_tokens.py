@@ -1,17 +1,17 @@
 """The token array: sequences of token ids as a ``scipy.sparse.csr_array``.
 
-A set of sequences is an int32 CSR array of shape (n_samples, max_length): the padded
-matrix of every tutorial with its padding left out. Two ids are reserved:
+A set of sequences is an int32 CSR array of shape (n_samples, max_length): the usual
+padded matrix, without storing the padding. Two ids are reserved:
 
 0
     the boundary. It is never stored: the first unstored position after a row's tokens
-    *is* the end of the sequence; decoding starts from it and padding looks like it.
+    is the end of the sequence; decoding starts from it, and padding looks like it.
 1
     the unknown token.
 
-So a row's sequence is its non-zero entries in column order, every row, the empty one
-included, has one position more to read (and to predict) than it has tokens, and no
-begin or end symbol ever enters the array. Mask by length, never by value.
+So a row's sequence is its non-zero entries in column order. Every row, even an empty
+one, has one position more to read (and to predict) than it has tokens, and there are no
+begin and end symbols in the array. Mask by length, never by value.
 """
 
 from itertools import pairwise
@@ -19,11 +19,8 @@ from itertools import pairwise
 import numpy as np
 
 BOUNDARY = 0
-
 UNKNOWN = 1
-
 UNKNOWN_STRING = "\ufffd"
-
 FIRST_TOKEN = 2
 
 
@@ -55,19 +52,19 @@ def from_flat(ids, lengths, width):
 
 
 def row_ends(lengths):
-    """CSR ``indptr``: where each row begins and ends in the concatenated rows."""
+    """The CSR ``indptr``: where each row begins and ends in the concatenated rows."""
     indptr = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=indptr[1:])
     return indptr
 
 
 class TokenRows:
-    """A token array without scipy: what this package reads of a ``csr_array``.
+    """A token array without scipy, with what this package uses of a ``csr_array``.
 
     Parameters
     ----------
     ids, lengths, width
-        As of `from_flat`.
+        As for `from_flat`.
     """
 
     def __init__(self, ids, lengths, width):
@@ -92,16 +89,16 @@ class TokenRows:
 
 
 class RowViews:
-    """Rows that lie anywhere in one flat array of ids, such as a file's.
+    """Rows of a token array as views of one flat array of ids, such as that of a file.
 
-    Any selection of rows, and any part of each, is again such an object: ids are read
-    where they are padded and nowhere else.
+    Selections of rows, and parts of rows, are views too: ids are read only when they
+    are padded.
 
     Parameters
     ----------
     ids : ndarray of int, shape (n_ids,)
     starts, counts : ndarray of int, shape (n_samples,)
-        Where each row begins in `ids`, and how many it has.
+        Where each row begins in `ids`, and its number of tokens.
     width : int
         Number of columns.
     key : str
@@ -119,29 +116,29 @@ class RowViews:
         return self.part(rows, 0, self.counts[rows])
 
     def part(self, rows, first, counts):
-        """So many tokens of each of some rows, from the token `first` on."""
+        """Parts of some rows: `counts` tokens of each, from the token `first` on."""
         starts = self.starts[rows] + first
         return RowViews(self.ids, starts, counts, self.shape[1], self.key)
 
 
 def like(tokens, ids, lengths, width):
-    """`from_flat`, as an array of the same kind as `tokens`."""
+    """`from_flat`, for an array of the same class as `tokens`."""
     make = TokenRows if isinstance(tokens, TokenRows) else from_flat
     return make(ids, lengths, width)
 
 
 def as_tokens(X, name=None):
-    """Bring a validated array of ids into the canonical form of this module.
+    """Convert a validated array of ids to the canonical form of this module.
 
-    Explicit zeros and holes vanish and indices are sorted; the input is never written.
+    Explicit zeros and gaps are removed and indices sorted; the input is not changed.
 
     Parameters
     ----------
     X : ndarray or sparse array of numbers, shape (n_samples,) or (n_samples, width)
-        Non-negative, finite; checked beforehand by scikit-learn's ``validate_data``.
-        One dimension is one token a row, or none.
+        Non-negative and finite, as scikit-learn's ``validate_data`` has checked. One
+        dimension holds one token a row, or none.
     name : str, default=None
-        How messages call the data.
+        The name of the data in messages.
 
     Returns
     -------
@@ -169,7 +166,7 @@ def as_tokens(X, name=None):
 
 
 def check_whole_numbers(data, rows, name=None):
-    """Check the ids of tokens; `rows` are those that messages name."""
+    """Check that ids are whole numbers of 32 bits; `rows` are those of each id."""
     of_name = f" of {name}" if name else ""
     wrong = data != np.floor(data)
     if wrong.any():
@@ -188,19 +185,19 @@ def check_whole_numbers(data, rows, name=None):
 
 
 def with_strings(tokens, strings):
-    """Give a token array what its ids stand for: one string each, from id 0.
+    """Attach the strings of ids, from id 0 on, to a token array.
 
-    Whoever is handed ids alone, as the step of a Pipeline is, sees there whether they
-    still mean the same. Parts and copies of the array have none.
+    The next step of a Pipeline, which gets only ids, uses them to check that ids still
+    mean the same. Parts and copies of the array have none.
     """
     tokens.id_strings = strings
     return tokens
 
 
 def strings_of(data):
-    """What the ids of an array stand for, or None where it does not say."""
+    """The strings of an array's ids, or None if it has none attached."""
     strings = getattr(data, "id_strings", None)
-    return strings if isinstance(strings, list) else None  # and no column of a frame
+    return strings if isinstance(strings, list) else None  # not a frame's column
 
 
 def as_lists(tokens):
@@ -215,14 +212,14 @@ def positions(indptr):
 
 
 def lengths(tokens):
-    """Tokens per row, int64 of shape (n_samples,); int32 of `RowViews`."""
+    """Tokens per row: int64 of shape (n_samples,), int32 for `RowViews`."""
     if isinstance(tokens, RowViews):
         return tokens.counts
     return np.diff(tokens.indptr).astype(np.int64, copy=False)
 
 
 def pad(tokens, rows=None):
-    """Make rows dense, with their boundary.
+    """Pad rows to one length, with a boundary after each.
 
     Parameters
     ----------
@@ -233,9 +230,9 @@ def pad(tokens, rows=None):
     Returns
     -------
     padded : ndarray of int64, shape (n_rows, longest + 1)
-        Zero-filled; at least one boundary closes every row.
+        Zero-filled; every row ends in at least one boundary.
     n_positions : ndarray of int64, shape (n_rows,)
-        Positions that count, the boundary included: tokens + 1.
+        Positions of each row without padding: tokens + 1.
     """
     rows = np.arange(tokens.shape[0]) if rows is None else np.asarray(rows)
     ids, counts = gather(tokens, rows)
@@ -246,8 +243,8 @@ def pad(tokens, rows=None):
 
 
 def gather(tokens, rows):
-    """The ids of some rows, one row after the other, and how many each has."""
-    # Only these rows: the array may have a million.
+    """The ids of some rows, one row after the other, and the number in each row."""
+    # Only these rows are touched: the array may have a million.
     if isinstance(tokens, RowViews):
         data, starts, counts = tokens.ids, tokens.starts[rows], tokens.counts[rows]
     else:
@@ -260,42 +257,24 @@ def gather(tokens, rows):
     return data[flat], counts
 
 
-def unpad(padded, width):
-    """Token array of width `width` from zero-terminated rows.
-
-    Parameters
-    ----------
-    padded : ndarray of int, shape (n_samples, n_steps)
-        What follows a row's first zero is ignored.
-    width : int
-        Columns of the result; at least the longest row.
-
-    Returns
-    -------
-    csr_array of int32, shape (n_samples, width)
-    """
-    ids, counts = flatten(padded)
-    return from_flat(ids, counts, width)
-
-
 def flatten(padded):
-    """Ids before each row's first zero, one row after the other, and their number."""
+    """The ids before each row's first zero, concatenated, and their number in each."""
     live = np.logical_and.accumulate(padded != BOUNDARY, axis=-1)
     return padded[live].astype(np.int32), live.sum(axis=-1)
 
 
 def from_parts(parts, shape, width, make=from_flat):
-    """Token array of sequences that were made in parts, never padded to one length.
+    """Token array of sequences that come in parts, without padding to one length.
 
     Parameters
     ----------
     parts : list of (ndarray of int, ndarray of int32, ndarray of int)
-        Samples of the part, shape (n_rows,), and of `flatten` the ids and the number of
-        tokens, shape (n_rows, k), of the first k sequences of each.
+        The samples of a part, shape (n_rows,), and the result of `flatten` for the
+        first k sequences of each: ids, and numbers of tokens of shape (n_rows, k).
     shape : (int, int)
-        Samples, and sequences of each.
+        Number of samples, and of sequences of each.
     width : int
-        Columns of the result, at least.
+        Least number of columns of the result.
     make : callable, default=from_flat
 
     Returns
@@ -303,18 +282,20 @@ def from_parts(parts, shape, width, make=from_flat):
     token array, shape (n_samples * n_sequences, width)
     """
     counts = np.zeros(shape, dtype=np.int64)
-    for rows, _, some in parts:
-        counts[rows, : some.shape[1]] = some
+    for rows, _, n_tokens in parts:
+        counts[rows, : n_tokens.shape[1]] = n_tokens
     starts = row_ends(counts.ravel())[:-1].reshape(shape)
     ids = np.empty(counts.sum(), dtype=np.int32)
-    for rows, flat, some in parts:
-        shift = starts[rows, : some.shape[1]].ravel() - row_ends(some.ravel())[:-1]
-        ids[np.arange(len(flat)) + np.repeat(shift, some.ravel())] = flat
+    for rows, flat, n_tokens in parts:
+        # From a sequence's place in the part to its place in the result.
+        shift = starts[rows, : n_tokens.shape[1]].ravel()
+        shift = shift - row_ends(n_tokens.ravel())[:-1]
+        ids[np.arange(len(flat)) + np.repeat(shift, n_tokens.ravel())] = flat
     return make(ids, counts.ravel(), max(width, int(counts.max(initial=0))))
 
 
 def equal_rows(tokens, others):
-    """Whether each row has the same tokens as its counterpart, bool of (n_samples,)."""
+    """Whether each row has the same tokens in both arrays: bool, (n_samples,)."""
     counts = lengths(tokens)
     same = counts == lengths(others)
     data, other_data = (x.data[np.repeat(same, lengths(x))] for x in (tokens, others))
@@ -325,8 +306,8 @@ def equal_rows(tokens, others):
 def canonical_order(tokens):
     """Order the rows by length, then by content.
 
-    The same set of rows gets the same batches however it was shuffled, so that results
-    do not depend on the order of the input to the last bit.
+    A set of rows gets the same batches in any order, so that results do not depend on
+    the order of the rows, to the last bit.
 
     Returns
     -------
@@ -334,8 +315,8 @@ def canonical_order(tokens):
     """
     counts = lengths(tokens)
     place = positions(tokens.indptr).astype(np.uint64)
-    # A 64-bit hash of each row: cheaper than comparing rows, and a clash of two rows
-    # of one length would cost no more than their canonical order.
+    # A 64-bit hash of each row is cheaper than comparing rows. A collision of two rows
+    # of one length would only affect their canonical order.
     mixed = (tokens.data.astype(np.uint64) + np.uint64(1)) * _scramble(place)
     totals = np.zeros(len(mixed) + 1, dtype=np.uint64)
     np.cumsum(mixed, out=totals[1:])

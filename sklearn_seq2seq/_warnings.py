@@ -6,21 +6,21 @@ import time
 import warnings
 from weakref import WeakKeyDictionary
 
-# What may lie between that line and the warning.
+# Packages whose frames may lie between that line and the warning.
 _LIBRARIES = {"sklearn_seq2seq", "sklearn", "skorch", "torch", "joblib", "contextlib"}
 
-# Seconds for which a worker of joblib does not repeat itself.
+# Seconds for which a worker of joblib does not repeat a warning.
 _PAUSE = 60
 
-# What was said in which search (a ``joblib.Parallel``), and by this worker when.
+# The warnings of each search (a ``joblib.Parallel``), and the times of this worker's.
 _said_in_search: WeakKeyDictionary = WeakKeyDictionary()
 _said_by_worker: dict[str, float] = {}
 
 
 def warn(message, category=UserWarning):
-    """Warn as from the innermost line that is neither ours nor a library's.
+    """Warn from the innermost line outside this package and its libraries.
 
-    As `pandas` does; Python itself can from 3.12 on (`skip_file_prefixes`).
+    `pandas` does the same; Python can from 3.12 on (`skip_file_prefixes`).
     """
     frame, level = sys._getframe(1), 2
     while frame is not None and _library(frame) in _LIBRARIES:
@@ -29,10 +29,10 @@ def warn(message, category=UserWarning):
 
 
 def warn_of_data(message, category=UserWarning):
-    """Warn of a fold's rows, once a search, since its other folds hold the like.
+    """Warn of rows once a search, since all folds would give the same warning.
 
-    Messages are alike up to their first colon, numbers aside. A worker process or
-    thread (``n_jobs``) does not know which search it works for; so each says the same
+    Messages are the same if they agree up to the first colon, numbers aside. A worker
+    process or thread (``n_jobs``) does not know its search, and so repeats a warning
     at most once a minute.
     """
     topic = re.sub(r"\d+", "", message.partition(":")[0])
@@ -51,7 +51,7 @@ def warn_of_data(message, category=UserWarning):
 
 
 def _search(frame):
-    """The outermost call of joblib that a frame is part of, and whether in a worker."""
+    """The outermost call of joblib around a frame, and whether it is in a worker."""
     search, in_worker = None, False
     while frame is not None:
         if frame.f_globals.get("__name__") == "joblib.parallel":

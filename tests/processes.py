@@ -95,12 +95,39 @@ class SignalAt(Callback):
             os.kill(os.getpid(), self.number)
 
 
+class RaiseAt(Callback):
+    """Raises an error in one process of the group."""
+
+    def __init__(self, place, rank):
+        self.place = place
+        self.rank = rank
+
+    def on_batch_end(self, net, training=False, **kwargs):
+        self._raise("step" if training else "validation")
+
+    def on_train_end(self, net, **kwargs):
+        self._raise("end")
+
+    def _raise(self, place):
+        if (place, distributed.get_rank()) == (self.place, self.rank):
+            raise OSError("no space left")
+
+
 class StopAt(Callback):
     """Asks for the end of training, in process 1 alone."""
 
     def on_epoch_end(self, net, **kwargs):
         if distributed.get_rank() == 1 and len(net.history) == 2:
             net.stop_training = True
+
+
+def fit_and_stay(X, y, params, seconds):
+    """Return the error of `fit`; where a callback raised it, some seconds later."""
+    try:
+        fit(X, y, params)
+    except OSError as error:
+        time.sleep(seconds)
+        return error
 
 
 def fit_own(X, y, params, own):

@@ -332,7 +332,7 @@ def test_pipeline_is_the_model_on_augmented_pairs(words, shouted):
 
 
 def test_copied_sources_need_a_tag():
-    with pytest.raises(ValueError, match="a tag tells the copies apart"):
+    with pytest.raises(ValueError, match="Mark the copies with a tag"):
         PairAugmenter(copy="source").fit_resample(["ab"], ["AB"])
 
 

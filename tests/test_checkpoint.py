@@ -455,7 +455,7 @@ def test_a_state_that_could_not_be_read_ends_the_fit_at_once(words, shouted, tmp
 
     schedule = partial(Odd, lr_lambda=lambda step: 1.0)
     model = small(checkpoint=tmp_path / "state.pt", lr_schedule=schedule)
-    with pytest.raises(ValueError, match="not one that checkpoint can keep"):
+    with pytest.raises(ValueError, match="checkpoint cannot keep the state"):
         model.fit(words, shouted)
     assert not list(tmp_path.iterdir())
 
@@ -677,7 +677,7 @@ def test_the_loser_of_a_race_is_told_and_the_file_is_the_winner_s(tmp_path):
 def test_the_same_fit_twice_at_a_time_ends_twice(tmp_path):
     ends = race(tmp_path, 0, 0)
     assert [end for end, _ in ends] == ["whole", "whole"]
-    assert any("same fit is under way elsewhere" in str(told) for _, told in ends)
+    assert any("same fit is running elsewhere" in str(told) for _, told in ends)
     assert torch.load(tmp_path / "state.pt", weights_only=True)["finished"]
     assert sorted(os.listdir(tmp_path)) == ["ready0", "ready1", "state.pt"]
 

@@ -189,31 +189,31 @@ def test_unknown_tokens_read_with_the_column_of_their_neighbour():
     ]
 
 
-def test_transform_open_numbers_what_is_unknown_across_columns():
+def test_transform_with_extras_numbers_what_is_unknown_across_columns():
     vectorizer = make().fit(ROWS)
     rows = [("gx", "V X"), ("yg", "x N"), ("g", "V"), ("n", "N y")]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tokens, extras = vectorizer._transform_open(vectorizer._check_rows(rows))
+        tokens, extras = vectorizer._transform_with_extras(vectorizer._check_rows(rows))
     assert extras == ["x", "y", "X"]
     strings = [*vectorizer._token_strings(), *extras]
     read = [[strings[i] for i in row] for row in ids(tokens)]
     assert read == [[*lemma, *tags.split()] for lemma, tags in rows]
     size = vectorizer.vocabulary_size_
     assert ids(tokens)[0] == [2, size, 9, size + 2]
-    back = vectorizer._inverse_open(tokens, extras).tolist()
+    back = vectorizer._inverse_with_extras(tokens, extras).tolist()
     assert [a + b.replace(" ", "") for a, b in back] == [
         a + b.replace(" ", "") for a, b in rows
     ]
     assert back[2:] == rows[2:]
 
 
-def test_transform_open_without_unknown_tokens_is_transform():
+def test_transform_with_extras_without_unknown_tokens_is_transform():
     vectorizer = make().fit(ROWS)
-    tokens, extras = vectorizer._transform_open(vectorizer._check_rows(ROWS))
+    tokens, extras = vectorizer._transform_with_extras(vectorizer._check_rows(ROWS))
     assert extras == []
     assert ids(tokens) == ids(vectorizer.transform(ROWS))
-    assert vectorizer._inverse_open(tokens, extras).tolist() == ROWS
+    assert vectorizer._inverse_with_extras(tokens, extras).tolist() == ROWS
 
 
 def test_long_cells_are_cut_by_column():

@@ -88,7 +88,7 @@ def test_fit_is_the_fit_of_the_estimator(run, folder, words, shouted, tmp_path):
         (["absent.tsv", "m"], "No such file .*: 'absent.tsv'"),
         (["wrong.tsv", "m"], "Line 2 of wrong.tsv must be two fields"),
         (["latin.tsv", "m"], "Line 1 of latin.tsv is not UTF-8"),
-        (["pairs.tsv", "no/m"], "'no/m' cannot be written: 'no' is no writable folder"),
+        (["pairs.tsv", "no/m"], "'no/m' cannot be written: 'no' is not writable"),
         (["pairs.tsv", "m", "--param", "hidden"], "must be NAME=VALUE; got 'hidden'"),
         (
             ["pairs.tsv", "m", "--param", "hiddensize=3"],
@@ -123,6 +123,8 @@ def test_interrupted_fit_keeps_the_best_weights(folder, words, shouted, tmp_path
         [*COMMAND, "fit", "pairs.tsv", path, *options],
         cwd=folder,
         stderr=subprocess.PIPE,
+        # A shell's background jobs ignore SIGINT, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     seen = b""
     while b"epoch 4/" not in seen:
@@ -242,14 +244,14 @@ def test_predict_of_other_estimators(run, folder, words, shouted):
     ("args", "message"),
     [
         (["absent"], "No such file"),
-        (["pairs.tsv"], "'pairs.tsv': this is no whole model file"),
-        (["letters.s2s"], "holds a SequenceVectorizer, which predicts nothing"),
+        (["pairs.tsv"], "'pairs.tsv': this is not a whole model file"),
+        (["letters.s2s"], "holds a SequenceVectorizer, which cannot predict"),
         (["unfitted.s2s"], "not fitted yet"),
         (
             ["copy.s2s", "--confidence"],
             "A DummySeq2Seq gives one answer and no confidence",
         ),
-        (["tab.s2s"], "A target has a tab or a line break within it: 'a.tb'"),
+        (["tab.s2s"], "A target contains a tab or a line break: 'a.tb'"),
         (["named.s2s"], "names 'builtins.str.split', which is not trusted"),
         (["model.s2s", "--lexicon", "model.s2s"], "Line . of model.s2s is not UTF-8"),
     ],

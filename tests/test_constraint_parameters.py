@@ -80,5 +80,5 @@ def test_what_is_banned_is_one_token_or_an_error(analyzer, text):
     if lengths(tokens)[0] == 1:
         assert read_banned([text], side) == ([tokens.data[0]], set())
     elif text not in side.vectorizer.vocabulary_:
-        with pytest.raises(ValueError, match="must be one token"):
+        with pytest.raises(ValueError, match="one token of the targets"):
             read_banned([text], side)

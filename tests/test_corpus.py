@@ -235,7 +235,7 @@ def test_what_min_df_leaves_out_is_no_news(pairs, tmp_path):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), estimator)
-    assert all("Reading loses something" in str(w.message) for w in said)
+    assert all("Reading changes something" in str(w.message) for w in said)
 
 
 def test_what_a_tokenizer_loses_is_said_once(pairs, tmp_path):
@@ -245,7 +245,7 @@ def test_what_a_tokenizer_loses_is_said_once(pairs, tmp_path):
     given.normalizer = lower
     vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=given)
     estimator = model(target_vectorizer=vectorizer)
-    with pytest.warns(UserWarning, match=r"does not give back.*4 more pieces") as said:
+    with pytest.warns(UserWarning, match=r"does not restore.*4 more pieces") as said:
         PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), estimator)
     assert len(said) == 1
 
@@ -324,7 +324,7 @@ def test_fit_refuses(params, fit, message, pairs, tmp_path):
     ("pieces", "error", "message"),
     [
         ("pairs.csv", TypeError, "pieces must be an iterable of tables"),
-        (iter([[("a", "b")]]), ValueError, "can be gone through but once"),
+        (iter([[("a", "b")]]), ValueError, "can be iterated only once"),
         ([("ab", "cd")], ValueError, "In piece 0, .*: Row 0 of X must be a tuple"),
         (
             [[("a", "b")], [("b", "c"), ("c", None)]],
@@ -436,12 +436,12 @@ def test_half_a_corpus_is_recognised(damage, pairs, tmp_path):
         "cut": "has 100 bytes rather than",
         "gone": "has 0 bytes rather than",
         "text": "is damaged",
-        "format": "no corpus of this version",
-        "type": "is no type of ids",
+        "format": "not hold a corpus of this version",
+        "type": "is not a type of ids",
     }[damage]
     with pytest.raises(ValueError, match=message):
         PairCorpus(folder)
-    with pytest.raises(ValueError, match="is not there"):
+    with pytest.raises(ValueError, match="does not exist"):
         PairCorpus(tmp_path / "elsewhere")
 
 
@@ -479,7 +479,7 @@ def test_killed_while_writing(pairs, tmp_path):
     run = subprocess.run([sys.executable, "-c", script])
     assert run.returncode == -signal.SIGKILL
     assert (folder / "source.ids").stat().st_size > 0
-    with pytest.raises(ValueError, match="writing was broken off"):
+    with pytest.raises(ValueError, match="writing was interrupted"):
         PairCorpus(folder)
     corpus = PairCorpus.write(folder, pieces_of(*pairs), model())
     check_same(model().fit(corpus), model().fit(*pairs))

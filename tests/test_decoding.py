@@ -559,6 +559,11 @@ def test_samples_are_determined_by_their_seed(fitted):
     assert not model.sample(NEW, 4, random_state=generator).equals(first)
 
 
+def test_sample_names_random_state_in_errors(fitted):
+    with pytest.raises(ValueError, match="random_state cannot be used: Seed must be"):
+        fitted().sample(NEW, random_state=-1)
+
+
 @pytest.mark.parametrize("name", ["lstm", "copy", "no attention", "hard copy"])
 def test_samples_are_a_table_with_the_models_own_probabilities(fitted, name):
     model = fitted(name)

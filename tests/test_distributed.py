@@ -14,7 +14,7 @@ import torch
 from sklearn_seq2seq import PairCorpus, Seq2SeqTransformer, load
 from sklearn_seq2seq.metrics import get_scorer
 from tests import processes
-from tests.processes import SignalAt, StopAt, together
+from tests.processes import RaiseAt, SignalAt, StopAt, together
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*ended by max_length"),
@@ -169,6 +169,28 @@ def test_process_that_does_not_answer_ends_the_others(words, shouted, tmp_path):
     assert "has not answered in time" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("place", "rank", "seconds"),
+    [("step", 1, 0), ("validation", 0, 0), ("end", 1, 0), ("step", 0, 20)],
+)
+def test_error_in_one_process_ends_the_other(
+    words, shouted, tmp_path, place, rank, seconds
+):
+    """At once if the process ends, else when the patience of the group is over."""
+    params = SMALL | {"callbacks": [RaiseAt(place, rank)], "early_stopping": True}
+    params |= {"max_epochs": 1}
+    arguments = processes.fit_and_stay, tmp_path, words, shouted, params, seconds
+    patience = 5 if seconds else 600
+    group = processes.start(*arguments, patience=patience)
+    other = processes.results([group[1 - rank]], tmp_path, seconds=90)[0]
+    if seconds:
+        assert group[rank].is_alive()
+    assert isinstance(other, RuntimeError)
+    assert "has lost the others" in str(other)
+    (error,) = processes.results([group[rank]], tmp_path)
+    assert str(error) == "no space left"
+
+
 def test_other_number_of_processes_goes_on_too(words, shouted, tmp_path):
     params = SMALL | {"checkpoint_minutes": 1e-9, "early_stopping": True}
     one = Seq2SeqTransformer(**params).fit(words, shouted)
@@ -217,13 +239,13 @@ def test_wish_of_one_process_stops_all(words, shouted, tmp_path):
 def test_other_rows_or_parameters_are_refused(words, shouted, tmp_path):
     arguments = processes.fit_rows, tmp_path, words, shouted, SMALL
     errors = processes.results(processes.start(*arguments), tmp_path)
-    assert "1 of 2 have something else" in str(errors[0])
-    assert "number 1, has other rows" in str(errors[1])
+    assert "1 of 2 processes differ" in str(errors[0])
+    assert "process 1 has other rows" in str(errors[1])
     (tmp_path / "group").unlink(missing_ok=True)
     own = [{"learning_rate": 0.1}, {"learning_rate": 0.2}]
     arguments = processes.fit_own, tmp_path, words, shouted, SMALL | {}, own
     errors = processes.results(processes.start(*arguments), tmp_path)
-    assert "number 1, has other parameter learning_rate" in str(errors[1])
+    assert "process 1 has other parameter learning_rate" in str(errors[1])
 
 
 @pytest.mark.slow

@@ -90,10 +90,10 @@ def test_a_pipe_is_refused_at_once(written_to, path):
     ended = []
 
     def read():
-        with pytest.raises(ModelFileError, match="no regular file"):
+        with pytest.raises(ModelFileError, match="not a regular file"):
             load(path)
         vectorizer = SequenceVectorizer(analyzer="subword", tokenizer=path)
-        with pytest.raises(ValueError, match="no regular file"):
+        with pytest.raises(ValueError, match="not a regular file"):
             vectorizer.fit(["ab"])
         ended.append(True)
 

@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq._decoding._beam_and_sampling import BeamSearch
 from sklearn_seq2seq._decoding._search import search
-from sklearn_seq2seq._decoding._strategies import BeamSearch
 from sklearn_seq2seq._network import _hard_decoder
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._network._hard_attention import WINDOW

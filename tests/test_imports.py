@@ -228,12 +228,14 @@ def test_unpickled_estimators_can_be_saved(tmp_path):
     [
         "_decoding._bounds",
         "_decoding._constraint_parameters",
+        "_decoding._max_length",
+        "_decoding._nbest_table",
         "_pairs._batches",
         "_pairs._copying",
         "_pairs._long_sources",
         "_files",
         "_pairs._side",
-        "_persistence._file",
+        "_persistence._format",
         "_text._codec",
     ],
 )

@@ -525,9 +525,9 @@ def test_log_likelihood_refuses_chunks(fitted):
 @pytest.mark.filterwarnings(f"ignore:.*{CUT}")
 def test_chunks_refuse_what_is_said_of_whole_targets(fitted):
     model = fitted(max_source_length=9, long_source="chunk")
-    with pytest.raises(ValueError, match="prefix is about whole targets"):
+    with pytest.raises(ValueError, match="prefix needs whole sources"):
         model.predict(NEW, prefix=[""] * len(NEW))
-    with pytest.raises(ValueError, match="allowed_outputs is about whole targets"):
+    with pytest.raises(ValueError, match="allowed_outputs needs whole sources"):
         model.set_params(allowed_outputs=["AB"]).predict(NEW)
 
 
@@ -550,7 +550,7 @@ def test_chunks_refuse_targets_of_one_token_and_several_columns():
 
 
 def test_fit_refuses_long_sources_and_names_the_first():
-    with pytest.raises(ValueError, match=r"Row 1 of X has 9 tokens.*so have 1 more"):
+    with pytest.raises(ValueError, match=r"Row 1 of X has 9 tokens.*; 1 more rows are"):
         make(max_source_length=5).fit(["ab", "a" * 9, "b" * 6], ["a", "b", "a"])
     model = make(max_source_length=5)
     with pytest.raises(ValueError, match="Row 0 of X has 9 tokens"):

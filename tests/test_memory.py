@@ -68,6 +68,14 @@ def test_lack_of_memory_says_what_to_lower(model, monkeypatch, method):
         getattr(model, method)(["ab"], *targets)
 
 
+@pytest.mark.parametrize("name", ["hidden_size", "embedding_size"])
+@pytest.mark.parametrize("size", [10**12, 10**18, 10**19])
+def test_network_that_does_not_fit_into_memory(name, size):
+    model = Seq2SeqTransformer(**{name: size})
+    with pytest.raises(MemoryError, match=rf"{name}={size} .*Lower hidden_size"):
+        model.fit(["ab", "ba"], ["a", "b"])
+
+
 def test_other_errors_stay_what_they_are(model, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

@@ -427,7 +427,7 @@ def test_perplexity_matches_hand_worked_table():
     ("log_likelihoods", "n_tokens", "message"),
     [
         ([0, np.nan], [1, 1], "NaN, first in row 1"),
-        ([0, 0], [1], "equally long"),
+        ([0, 0], [1], "of one length"),
         ([0], [0], "n_tokens"),
         ([0, 0], [2, -1], "n_tokens"),
     ],

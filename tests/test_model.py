@@ -143,7 +143,7 @@ every_network = pytest.mark.parametrize(
 
 
 def make(params, **more):
-    size = {"embedding_size": 5, "hidden_size": 6, "predict_words": True}
+    size = {"embedding_size": 5, "hidden_size": 6, "predict_bag": True}
     shared = params.get("share_embeddings", False)
     return EncoderDecoder(
         V_SOURCE, V_SOURCE if shared else V, **{**size, **params, **more}
@@ -236,7 +236,7 @@ def test_padding_changes_nothing(params):
     mask = counted(batch)
     width = n_words + (batch.source.shape[1] if network.copies else 0)
     close(wide.logits[:, :n_steps, :width][mask], output.logits[mask])
-    close(wide.word_logits, output.word_logits)
+    close(wide.bag_logits, output.bag_logits)
     close(wide_state.to_vector(), state.to_vector())
     if output.weights is not None:
         close(
@@ -259,7 +259,7 @@ def test_each_row_alone_gives_the_same(params):
             alone = network(**only(batch, row).inputs())
             width = network.decoder.vocabulary_size + (n if network.copies else 0)
             close(alone.logits[0], whole.logits[row, :m, :width])
-            close(alone.word_logits[0], whole.word_logits[row])
+            close(alone.bag_logits[0], whole.bag_logits[row])
 
 
 @every_network
@@ -422,7 +422,7 @@ def test_teacher_forcing_feeds_the_reference_or_its_own_samples(copy):
     inputs = torch.cat((torch.zeros(5, 1).long(), batch.target[:, :-1]), dim=1)
 
     network.teacher_forcing = 1.0
-    assert network._mix_own_guesses(inputs, state).equal(inputs)
+    assert network._mix_samples(inputs, state).equal(inputs)
 
     network.teacher_forcing = 0.0
     with torch.no_grad():
@@ -430,13 +430,13 @@ def test_teacher_forcing_feeds_the_reference_or_its_own_samples(copy):
         network.decoder.output.bias[3] = 100
         if copy:
             network.decoder.copy_gate.bias.fill_(100)
-    mixed = network._mix_own_guesses(inputs, state)
+    mixed = network._mix_samples(inputs, state)
     assert (mixed[:, 0] == BOUNDARY).all()
     assert (mixed[:, 1:] == 3).all()
 
     network.teacher_forcing = 0.7
     wide = torch.full((5, 2000), 2)
-    share = (network._mix_own_guesses(wide, state)[:, 1:] == 2).double().mean()
+    share = (network._mix_samples(wide, state)[:, 1:] == 2).double().mean()
     # Four standard deviations of a share of 0.7 among 9,995 draws.
     assert abs(share.item() - 0.7) < 4 * (0.7 * 0.3 / 9995) ** 0.5
 
@@ -455,7 +455,7 @@ def test_teacher_forcing_below_one_still_reaches_every_parameter():
     network.teacher_forcing = 0.0
     output = network(**random_batch(copy=False).inputs())
 
-    (output.logits.square().mean() + output.word_logits.square().mean()).backward()
+    (output.logits.square().mean() + output.bag_logits.square().mean()).backward()
 
     assert all((p.grad != 0).any() for p in network.parameters())
 

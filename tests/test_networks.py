@@ -325,10 +325,10 @@ def test_pieces_are_copied_to_the_same_pieces_only(params):
     pieces = SequenceVectorizer(analyzer="subword", max_features=270)
     shared = pieces.fit([*X, *y]).tokenizer_
     own = {"source_vectorizer": pieces, "target_vectorizer": pieces}
-    with pytest.raises(ValueError, match=r"copy.*needs the same tokens on both sides"):
+    with pytest.raises(ValueError, match=r"copy.*needs the same tokenizer"):
         tiny(**own, **params).fit(X, y).predict(X)
     words = SequenceVectorizer(analyzer="word")
-    with pytest.raises(ValueError, match=r"copy.*needs the same tokens on both sides"):
+    with pytest.raises(ValueError, match=r"copy.*needs the same tokenizer"):
         tiny(**own | {"target_vectorizer": words}, **params).fit(X, y).predict(X)
     same = SequenceVectorizer(analyzer="subword", tokenizer=shared)
     model = tiny(source_vectorizer=same, target_vectorizer=same, **params).fit(X, y)

@@ -4,7 +4,7 @@ import torch
 
 from sklearn_seq2seq import Seq2SeqTransformer
 from sklearn_seq2seq._decoding import _search
-from sklearn_seq2seq._decoding._strategies import Greedy
+from sklearn_seq2seq._decoding._beam_and_sampling import Greedy
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder, Output
 from sklearn_seq2seq._network._losses import (
     SequenceLoss,
@@ -84,39 +84,39 @@ def test_decoder_loss_ignores_padding_whatever_it_holds(copies):
     assert logits.grad.isfinite().all()
 
 
-def slow_encoder_loss(word_logits, target):
+def slow_encoder_loss(bag_logits, target):
     """-sum_t [y_t log p_t + (1 - y_t) log(1 - p_t)], one row, the boundary apart."""
     occurring = {min(t, V) if t < V else UNKNOWN for t in target}
     total = 0.0
     for token in range(1, V):
-        p = 1 / (1 + np.exp(-word_logits[token]))
+        p = 1 / (1 + np.exp(-bag_logits[token]))
         y = float(token in occurring)
         total -= y * np.log(p) + (1 - y) * np.log(1 - p)
     return total
 
 
 def test_encoder_loss_equals_a_loop():
-    word_logits = torch.randn(B, V, generator=torch.Generator().manual_seed(1)).double()
+    bag_logits = torch.randn(B, V, generator=torch.Generator().manual_seed(1)).double()
     target = torch.tensor(
         [[2, 3, 2, 0, 0], [0, 0, 0, 0, 0], [1, 5, 4, 3, 0], [V + 2, 2, 0, 0, 0]]
     )
 
-    losses = encoder_loss(word_logits, target)
+    losses = encoder_loss(bag_logits, target)
 
     for row in range(B):
-        expected = slow_encoder_loss(word_logits[row].numpy(), target[row].tolist())
+        expected = slow_encoder_loss(bag_logits[row].numpy(), target[row].tolist())
         assert losses[row].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_encoder_loss_takes_extreme_scores():
-    word_logits = torch.full((1, V), 200.0, requires_grad=True)
+    bag_logits = torch.full((1, V), 200.0, requires_grad=True)
 
-    loss = encoder_loss(word_logits, torch.tensor([[2, 0]]))
+    loss = encoder_loss(bag_logits, torch.tensor([[2, 0]]))
     loss.backward()
 
     # All V - 1 tokens are thought certain, and one occurs.
     assert loss.item() == pytest.approx((V - 2) * 200)
-    assert word_logits.grad.isfinite().all()
+    assert bag_logits.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9])

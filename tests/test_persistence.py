@@ -32,7 +32,7 @@ from sklearn_seq2seq import (
     load,
     save,
 )
-from sklearn_seq2seq._persistence._file import NO_DIGEST, SEAL, digest
+from sklearn_seq2seq._persistence._format import NO_DIGEST, SEAL, digest
 from sklearn_seq2seq.metrics import get_scorer, scorers
 
 WORDS = ["ab", "ba", "abb", "", "bab", "cab"]
@@ -483,7 +483,7 @@ class Odd(SequenceVectorizer):
     ("estimator", "message"),
     [
         (SequenceVectorizer(analyzer=lambda text: [text]), "with def at the top"),
-        (SequenceVectorizer(analyzer=partial(str.split, sep=",")), "no name"),
+        (SequenceVectorizer(analyzer=partial(str.split, sep=",")), "without a name"),
         (tiny(random_state=np.random.RandomState(0)), "random_state=0"),
         (tiny(scoring={"a": len, "b": lambda e, X, y: 0}), "scoring is .*lambda"),
         (tiny(abstain=object()), "abstain is a builtins.object"),
@@ -509,7 +509,7 @@ def test_save_of_a_local_or_main_function_fails(path, monkeypatch):
     monkeypatch.setattr(main, "local", local, raising=False)
     monkeypatch.setattr(local, "__module__", "__main__")
     for function in (inner, local):
-        with pytest.raises(ValueError, match="no other session could import"):
+        with pytest.raises(ValueError, match="cannot be imported elsewhere"):
             save(SequenceVectorizer(analyzer=function), path)
 
 
@@ -618,7 +618,7 @@ def test_file_of_another_kind(make, message, path):
 def test_file_that_is_none(tmp_path):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "missing")
-    with pytest.raises(ModelFileError, match="no regular file"):
+    with pytest.raises(ModelFileError, match="not a regular file"):
         load(os.devnull)
 
 
@@ -646,14 +646,14 @@ DEEP = 200_000
     ("text", "message"),
     [
         ("[" * DEEP + "]" * DEEP, "Recursion"),
-        ('{"model": ' * 900 + "0" + "}" * 900, "not in order"),
+        ('{"model": ' * 900 + "0" + "}" * 900, "malformed"),
         ('{"model": 1, "model": 2}', "twice"),
         ('{"model": NaN}', "NaN"),
         ('{"model": 1' + "0" * 5000 + "}", "limit"),
         ("{", "Expecting"),
         ("[]", "TypeError"),
         ("{}", "model"),
-        ('{"model": {"type": "estimator"}}', "not in order"),
+        ('{"model": {"type": "estimator"}}', "malformed"),
     ],
 )
 def test_hostile_document(text, message, path):
@@ -680,8 +680,8 @@ def put(document, place, value):
         ("params.pretrained", None, "sets pretrained"),
         ("params.source_vectors", "/tmp/planted", "sets source_vectors"),
         ("params.hidden_size", "8", "hidden_size"),
-        ("params.cell", {"type": "estimator"}, "not in order"),
-        ("params.cell", {"type": "code", "value": "1"}, "no known type"),
+        ("params.cell", {"type": "estimator"}, "malformed"),
+        ("params.cell", {"type": "code", "value": "1"}, "unknown type"),
         ("params.tol", {"type": "float", "value": "x"}, "ValueError"),
         ("params.abstain", {"type": "tuple", "value": 3}, "list of items"),
         ("params.abstain", {"type": "set", "value": [[]]}, "unhashable"),

@@ -21,14 +21,14 @@ from sklearn_seq2seq import (
     export_onnx,
     runtime,
 )
+from sklearn_seq2seq._decoding import _beam_and_sampling as torch_strategies
 from sklearn_seq2seq._decoding import _constraints as torch_constraints
 from sklearn_seq2seq._decoding import _search as torch_search
-from sklearn_seq2seq._decoding import _strategies as torch_strategies
 from sklearn_seq2seq._decoding._constraint_parameters import trie_edges
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._onnx import _networks
 from sklearn_seq2seq._onnx._quantize import quantize
-from sklearn_seq2seq._tokens import unpad
+from sklearn_seq2seq._tokens import flatten, from_flat
 from sklearn_seq2seq.runtime import _constraints, _search
 from sklearn_seq2seq.runtime._network import Network
 
@@ -422,7 +422,8 @@ def test_search_is_that_of_the_package(name, seed):
         constraints.append(("Copies", (copy_ids, 3)))
     if name == "closed":
         members = rng.integers(2, size, (9, 3)) * (rng.random((9, 3)) < 0.8)
-        constraints.append(("Trie", (trie_edges(unpad(members, 3)), n_sources)))
+        edges = trie_edges(from_flat(*flatten(members), 3))
+        constraints.append(("Trie", (edges, n_sources)))
     if name in ("prefix", "all"):
         prefixes = rng.integers(2, size, (n_sources, 3))
         prefixes *= np.arange(3) < rng.integers(0, 4, n_sources)[:, None]

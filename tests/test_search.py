@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from sklearn_seq2seq._decoding import _search
+from sklearn_seq2seq._decoding._beam_and_sampling import BeamSearch, Greedy, Sampler
 from sklearn_seq2seq._decoding._constraint_parameters import trie_edges
 from sklearn_seq2seq._decoding._constraints import (
     Ban,
@@ -17,7 +18,6 @@ from sklearn_seq2seq._decoding._constraints import (
     Prefix,
     Trie,
 )
-from sklearn_seq2seq._decoding._strategies import BeamSearch, Greedy, Sampler
 from sklearn_seq2seq._tokens import BOUNDARY, FIRST_TOKEN, UNKNOWN, from_flat
 
 NEVER = -np.inf

@@ -14,12 +14,12 @@ from sklearn_seq2seq._tokens import (
     TokenRows,
     as_tokens,
     canonical_order,
+    flatten,
     from_flat,
     lengths,
     like,
     pad,
     positions,
-    unpad,
 )
 from sklearn_seq2seq.metrics import exact_match_score
 from sklearn_seq2seq.metrics._pairs import check_pair
@@ -185,7 +185,7 @@ def test_positions_and_lengths_equal_loops(rows):
 
 
 @given(ROWS, st.integers(0, 3))
-def test_pad_and_unpad_are_inverse(rows, room):
+def test_pad_and_flatten_are_inverse(rows, room):
     width = max(map(len, rows), default=0) + room
     tokens = token_array(rows, width)
 
@@ -194,7 +194,7 @@ def test_pad_and_unpad_are_inverse(rows, room):
     longest = max(map(len, rows), default=0)
     assert padded.tolist() == [row + [0] * (longest + 1 - len(row)) for row in rows]
     assert n_positions.tolist() == [len(row) + 1 for row in rows]
-    back = unpad(padded, width)
+    back = from_flat(*flatten(padded), width)
     assert row_lists(back) == rows
     assert back.shape == (len(rows), width)
     assert is_canonical(back)
@@ -208,7 +208,9 @@ def test_pad_takes_rows_in_any_order_and_number(rows, data):
 
     padded, n_positions = pad(tokens, np.array(chosen, dtype=np.int64))
 
-    assert row_lists(unpad(padded, tokens.shape[1])) == [rows[k] for k in chosen]
+    assert row_lists(from_flat(*flatten(padded), tokens.shape[1])) == [
+        rows[k] for k in chosen
+    ]
     assert n_positions.tolist() == [len(rows[k]) + 1 for k in chosen]
     assert padded.shape[1] == max((len(rows[k]) for k in chosen), default=0) + 1
 
@@ -228,10 +230,10 @@ def test_pad_reads_a_row_slice_of_a_token_array():
     assert padded.tolist() == [[4, 0, 0], [2, 3, 0]]
 
 
-def test_unpad_ignores_what_follows_the_first_zero():
+def test_flatten_ignores_what_follows_the_first_zero():
     padded = np.array([[3, 0, 4], [0, 5, 6], [7, 8, 9]])
 
-    assert row_lists(unpad(padded, 3)) == [[3], [], [7, 8, 9]]
+    assert row_lists(from_flat(*flatten(padded), 3)) == [[3], [], [7, 8, 9]]
 
 
 @given(ROWS, st.randoms())

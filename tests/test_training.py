@@ -848,7 +848,7 @@ def test_validation_data_are_named_in_errors(words, shouted):
 
 def test_scores_do_not_take_the_names_of_other_figures(words, shouted):
     scoring = {"loss": make_scorer(accuracy_score)}
-    with pytest.raises(ValueError, match="scoring cannot call a score 'loss'"):
+    with pytest.raises(ValueError, match="scoring cannot name a score 'loss'"):
         small(scoring=scoring, early_stopping=True).fit(words, shouted)
 
 

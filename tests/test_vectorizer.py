@@ -300,12 +300,12 @@ def test_unknown_tokens_in_fit_of_a_given_vocabulary():
 
 
 @pytest.mark.parametrize("analyzer", ["char", "word", "token", str.split])
-def test_transform_open_numbers_what_is_unknown(analyzer):
+def test_transform_with_extras_numbers_what_is_unknown(analyzer):
     known, new = rows_for(analyzer, ["a b"]), rows_for(analyzer, ["z a", "y z", ""])
     vectorizer = SequenceVectorizer(analyzer=analyzer).fit(known)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tokens, extras = vectorizer._transform_open(new)
+        tokens, extras = vectorizer._transform_with_extras(new)
     assert extras == ["z", "y"]
     size = vectorizer.vocabulary_size_
     strings = [*vectorizer._token_strings(), *extras]
@@ -314,22 +314,22 @@ def test_transform_open_numbers_what_is_unknown(analyzer):
     assert pieces == [
         list(row) if analyzer == "char" else row.split() for row in ["z a", "y z", ""]
     ]
-    assert vectorizer._inverse_open(tokens, extras).tolist() == new
+    assert vectorizer._inverse_with_extras(tokens, extras).tolist() == new
 
 
-def test_transform_open_leaves_out_what_was_cut():
+def test_transform_with_extras_leaves_out_what_was_cut():
     vectorizer = SequenceVectorizer(max_length=2).fit(["ab"])
     with pytest.warns(UserWarning, match="cut"):
-        tokens, extras = vectorizer._transform_open(["axyz"])
+        tokens, extras = vectorizer._transform_with_extras(["axyz"])
     assert extras == ["x"]
     assert ids(tokens) == [[2, 4]]
 
 
 def test_subword_has_no_unknown_tokens():
     vectorizer = vectorizer_for("subword").fit(WORDS)
-    tokens, extras = vectorizer._transform_open(STRANGE)
+    tokens, extras = vectorizer._transform_with_extras(STRANGE)
     assert extras == []
-    assert vectorizer._inverse_open(tokens, extras).tolist() == STRANGE
+    assert vectorizer._inverse_with_extras(tokens, extras).tolist() == STRANGE
 
 
 # Parameters
@@ -835,7 +835,7 @@ def test_what_a_given_tokenizer_does_not_know_is_unknown(kind):
         vectorizer.set_params(handle_unknown="silent").fit_transform(rows)
     vectorizer.set_params(handle_unknown="error").fit(rows[:1])
     for call in (vectorizer.fit, vectorizer.fit_transform, vectorizer.transform):
-        with pytest.raises(ValueError, match="Row 1 of X holds text that is no known"):
+        with pytest.raises(ValueError, match="Row 1 of X holds text without a known"):
             call(rows)
 
 

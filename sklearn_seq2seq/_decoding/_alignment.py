@@ -58,7 +58,7 @@ def check_same_positions(datasets):
 
 
 def named_tokens(side, rows, tokens):
-    """Tokens of one side, those of no vocabulary apart, and what their ids stand for.
+    """Tokens of one side, unknown ones kept, and the names of their ids.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ def named_tokens(side, rows, tokens):
     rows : data
         Checked.
     tokens : csr_array of int32
-        The same as ids, which say all where the side is ids.
+        The tokens of the rows, which are used if the side is ids.
     """
     if not side.is_text:
         return tokens, range(int(tokens.data.max(initial=0)) + 1)
-    tokens, extras = side.read(rows, "rows", open_vocabulary=True)
+    tokens, extras = side.read(rows, "rows", keep_unknown=True)
     return tokens, side.strings(extras)
 
 
@@ -80,14 +80,15 @@ def alignment_columns(found, sources, targets, first):
     Parameters
     ----------
     found : list of (ndarray, ndarray)
-        Of each pair the probabilities ``(target positions, source positions)`` and the
-        source position of each target position.
+        For each pair, the probabilities ``(target positions, source positions)`` and
+        the source position of each target position.
     sources, targets : (csr_array of int32, list)
-        Tokens and what their ids stand for.
+        Tokens and the names of their ids.
     first : ndarray of int64, shape (n_pairs,)
-        The first source token that was read.
+        The first source token that was read: truncation may skip some.
     """
     (source, source_names), (target, target_names) = sources, targets
+    # One entry for each target token, of all pairs one after the other.
     sizes = lengths(target)
     n_read = np.array([weights.shape[1] - 1 for weights, _ in found])
     row = np.repeat(np.arange(len(sizes)), sizes)
@@ -99,9 +100,9 @@ def alignment_columns(found, sources, targets, first):
     ]
     at = np.where(at < n_read[row], at + first[row], -1)
     source_token = np.full(len(row), GAP, dtype=object)
-    some = at >= 0
-    ids = source.data[source.indptr[row[some]] + at[some]]
-    source_token[some] = _names(source_names, ids)
+    aligned = at >= 0
+    ids = source.data[source.indptr[row[aligned]] + at[aligned]]
+    source_token[aligned] = _names(source_names, ids)
     return {
         "row": row,
         "source_position": at,
@@ -119,7 +120,7 @@ def _names(names, ids):
 
 
 def align_by_edits(source, target):
-    """Alignments by a memoryless edit model of these very pairs.
+    """Alignments by an edit model that is learned from the pairs themselves.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def align_by_edits(source, target):
     Returns
     -------
     list of (ndarray of float64, ndarray of int64)
-        As `_inference.alignments`; the last source position stands for none.
+        As `_inference.alignments`; the last source position stands for no source.
     """
     rows_of, batches, n_edits = _edit_batches(source, target)
     log_probs = fit_edits(batches, n_edits)
@@ -146,13 +147,13 @@ def align_by_edits(source, target):
 
 
 def _edit_batches(source, target):
-    """Pairs of like length together: ``(rows, Edits)`` of each, and how many edits."""
+    """Batches of pairs of similar length: their rows, their `Edits`, and `n_edits`."""
     n_source, n_target = lengths(source), lengths(target)
     order = np.lexsort((n_source, n_target))
     cells = (n_source + 1) * (n_target + 1)
     cuts = np.flatnonzero(np.diff(np.cumsum(cells[order]) // CELLS)) + 1
     rows_of = np.split(order, cuts)
-    # Only substitutions that some pair allows have a number.
+    # Substitutions are numbered only if they are possible in some pair.
     span, keys, tables = int(target.data.max(initial=0)) + 1, [], []
     for rows in rows_of:
         s, t = (pad(x, rows)[0][:, :-1] for x in (source, target))
@@ -165,6 +166,7 @@ def _edit_batches(source, target):
         pairs = np.searchsorted(
             known, s[:, :, None].astype(np.int64) * span + t[:, None]
         )
+        # Substitutions come first, then deletions, then insertions.
         numbers = pairs, s + len(known), t + len(known) + n_deletions
         parts = [*numbers, n_source[rows], n_target[rows]]
         batches.append(Edits(*(torch.from_numpy(x.astype(np.int64)) for x in parts)))

@@ -1,11 +1,11 @@
-"""Constraints as users pass them, read into ids."""
+"""Constraints: from what users pass to ids."""
 
 from collections.abc import Set
 from numbers import Real
 
 import numpy as np
 
-from sklearn_seq2seq._text._analyzer import few
+from sklearn_seq2seq._text._analyzer import preview
 from sklearn_seq2seq._text._check_input import list_rows
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths
 from sklearn_seq2seq._warnings import warn, warn_of_data
@@ -17,9 +17,9 @@ def read_banned(tokens, target):
     Returns
     -------
     ids : list of int
-        Of those in the target vocabulary.
+        The ids of those in the target vocabulary.
     others : set of str, of (str, str) or of int
-        The others, which could only be copied.
+        The others, which can only be copied.
 
     Raises
     ------
@@ -40,23 +40,24 @@ def read_banned(tokens, target):
         alike = target.vectorizer._tokens_like(token)
         if not alike:
             raise ValueError(
-                "Each of banned_tokens must be one token, and a string, as the targets "
-                f"are text; got {token!r}."
+                "Each of banned_tokens must be a string that is one token of the "
+                f"targets, which are text; got {token!r}."
             )
         found.update(alike)
     known = found & vocabulary.keys()
     return sorted(vocabulary[token] for token in known), found - known
 
 
-def warn_of_idle(barred):
-    """Warn of banned tokens that cannot be predicted at all, so that banning is idle.
+def warn_of_idle(banned_copies):
+    """Warn of banned tokens without effect, since they cannot be predicted anyway.
 
-    `barred` are the others of `read_banned`, where nothing is copied.
+    `banned_copies` are the others of `read_banned`, if nothing is copied.
     """
-    if barred:
+    if banned_copies:
         warn_of_data(
-            f"{len(barred)} of banned_tokens are not in the target vocabulary, and so "
-            f"never predicted: {few(sorted(barred))}. Is their spelling right?"
+            f"{len(banned_copies)} of banned_tokens are not in the target vocabulary, "
+            f"and so never predicted: {preview(sorted(banned_copies))}. Check their "
+            "spelling."
         )
 
 
@@ -70,14 +71,14 @@ def _check_banned_id(token):
 
 
 def allowed_copies(copies, strings, banned, target):
-    """Make copies of banned tokens that are in no vocabulary unknown.
+    """Copy banned tokens outside the target vocabulary as the unknown token.
 
     Parameters
     ----------
     copies : token array
-        As of `CopyTable`.
+        Copy ids, as of `CopyTable`.
     strings : list of str
-        What the ids beyond the target vocabulary stand for; none where they are ids.
+        The strings of ids beyond the target vocabulary; none if sides are ids.
     banned : set
         The others of `read_banned`.
     target : Side
@@ -98,22 +99,22 @@ def allowed_copies(copies, strings, banned, target):
 
 
 def check_chunks_are_free(prefix, allowed_outputs):
-    """Refuse options about whole targets, where sources are decoded in pieces."""
+    """Refuse constraints on whole targets if sources are decoded in chunks."""
     for name, value in (("prefix", prefix), ("allowed_outputs", allowed_outputs)):
         if value is not None:
             raise ValueError(
-                f"{name} is about whole targets, but long_source='chunk' decodes some "
-                "sources in pieces. Use another long_source, or max_source_length=None."
+                f"{name} needs whole sources, but long_source='chunk' decodes some in "
+                "pieces. Use another long_source, or max_source_length=None."
             )
 
 
 def read_prefix(prefix, target, n_rows):
-    """Read what predictions begin with.
+    """Read the tokens that predictions begin with.
 
     Returns
     -------
     tokens : token array
-    joining : ndarray of bool, shape (n_samples, size), or None
+    combining : ndarray of bool, shape (n_samples, size), or None
         The tokens that cannot follow, since they would change the last character.
     """
     rows = target.check(prefix, "prefix")
@@ -132,14 +133,13 @@ def read_prefix(prefix, target, n_rows):
             f"{row}: {extras[token - target.size] if extras else token!r}."
         )
     simple = target.is_text and not target.has_columns
-    return tokens, target.vectorizer._joining(rows) if simple else None
+    return tokens, target.vectorizer._combining(rows) if simple else None
 
 
 def check_begins_member(prefixes, members):
-    """Refuse a prefix with which none of the allowed outputs begins."""
+    """Refuse a prefix with which no allowed output begins."""
     sizes = lengths(prefixes)
     for size in np.unique(sizes):
-        # Only members that are long enough, whole up to there.
         long_enough = np.flatnonzero(lengths(members) >= size)
         starts = {row.tobytes() for row in _starts(members, long_enough, size)}
         rows = np.flatnonzero(sizes == size)
@@ -151,28 +151,28 @@ def check_begins_member(prefixes, members):
 
 
 def _starts(tokens, rows, size):
-    """The first `size` tokens of rows that have so many, shape (n_rows, size)."""
+    """The first `size` tokens of rows that have as many: shape (n_rows, size)."""
     return tokens.data[tokens.indptr[rows][:, None] + np.arange(size)]
 
 
 def read_closed_set(outputs, target, banned):
     """Token array of the allowed outputs that can be predicted."""
-    if not hasattr(outputs, "shape"):  # a set has no order that could be read twice
+    if not hasattr(outputs, "shape"):  # a list, since a set may have another order
         outputs = list(outputs)
     if not (outputs.shape[0] if hasattr(outputs, "shape") else len(outputs)):
         raise ValueError("allowed_outputs is empty: there is nothing to predict.")
     tokens, _ = target.read_any(outputs, "allowed_outputs")
     rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
-    # Where targets are ids, id 1 is a token like any other.
+    # If targets are ids, id 1 is a token like any other.
     first = FIRST_TOKEN if target.is_text else UNKNOWN
     unknown = (tokens.data >= target.size) | (tokens.data < first)
     unknown = np.unique(rows[unknown])
-    barred = np.unique(rows[np.isin(tokens.data, banned)])
-    kept = np.setdiff1d(np.arange(tokens.shape[0]), np.union1d(unknown, barred))
+    forbidden = np.unique(rows[np.isin(tokens.data, banned)])
+    kept = np.setdiff1d(np.arange(tokens.shape[0]), np.union1d(unknown, forbidden))
     if not len(kept):
         raise ValueError(
-            "None of allowed_outputs can be predicted: every one holds a token that is "
-            "not in the target vocabulary, or a banned one."
+            "None of allowed_outputs can be predicted: each holds a token that is not "
+            "in the target vocabulary, or a banned one."
         )
     if len(unknown):
         warn(
@@ -192,13 +192,14 @@ def trie_edges(tokens):
     Returns
     -------
     ndarray of int64, shape (n_edges, 3)
-        Node, token and child, sorted; node 0 is the root, token 0 an end.
+        Node, token and child, sorted; node 0 is the root, token 0 the end.
     """
     data, counts = np.append(tokens.data, 0), lengths(tokens)
     alive = np.arange(tokens.shape[0])
-    nodes = np.zeros(len(alive), dtype=np.int64)  # the node of each row still alive
+    nodes = np.zeros(len(alive), dtype=np.int64)  # the node of each row in `alive`
     edges, n_nodes, depth = [], 1, 0
     while len(alive):
+        # The token of each row at this depth; 0 where the row ends.
         more = counts[alive] > depth
         column = np.where(more, data[tokens.indptr[alive] + depth * more], 0)
         found, index = np.unique(

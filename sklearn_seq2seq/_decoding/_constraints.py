@@ -1,4 +1,8 @@
-"""What may not come next in a search: bans, prefixes, closed sets, repetition."""
+"""Constraints of a search: bans, prefixes, closed sets, repetition.
+
+Shapes: N sources of the search, B sources still in the batch, K hypotheses of each, W
+tokens to choose from, V of them in the vocabulary, S source positions.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,19 @@ class Constraint(ABC):
 
     @abstractmethod
     def forbid(self, log_probs: Tensor, free: Tensor, beam: Beam) -> None:
-        """Set what must not come next to minus infinity.
+        """Set forbidden next tokens to minus infinity.
 
         Parameters
         ----------
         log_probs : Tensor ``(B, K, W)``
-            As the constraints before left them; written to.
+            As the constraints before left them; changed in place.
         free : Tensor ``(B, K, W)``
-            The model's own.
+            The model's log-probabilities, without any constraint.
         beam : Beam
         """
 
     def select(self, hypotheses: Tensor | None, tokens: Tensor | None) -> None:  # noqa: B027 (most remember nothing)
-        """Follow the search: it went on with these hypotheses and these tokens."""
+        """Follow the search, which continued with these hypotheses and tokens."""
 
 
 class Ban(Constraint):
@@ -42,12 +46,12 @@ class Ban(Constraint):
 
 
 class Copies(Constraint):
-    """Forbids copying from positions that hold no token of their own.
+    """Forbids ids V + s that no source position is copied as.
 
     Parameters
     ----------
     copy_ids : Tensor of int64 ``(N, S)``
-        What the copying of each source position yields.
+        The target id that each source position is copied as.
     vocabulary_size : int
     """
 
@@ -71,13 +75,13 @@ class Prefix(Constraint):
     ----------
     tokens : Tensor of int64 ``(N, P)``
         Zero-padded prefixes, one a source; a row may be empty.
-    joining : Tensor of bool ``(N, V)``, default=None
+    combining : Tensor of bool ``(N, V)``, default=None
         Tokens that must not follow each prefix.
     """
 
-    def __init__(self, tokens: Tensor, joining: Tensor | None = None):
+    def __init__(self, tokens: Tensor, combining: Tensor | None = None):
         self.tokens = tokens
-        self.joining = joining
+        self.combining = combining
         self.sizes = (tokens != BOUNDARY).sum(dim=1)
         self.longest = int(self.sizes.max())
 
@@ -85,18 +89,18 @@ class Prefix(Constraint):
         t = beam.history.shape[2]
         if t > self.longest:
             return
-        if self.joining is not None:
+        if self.combining is not None:
             ended = self.sizes[beam.sources] == t
-            joining = self.joining[beam.sources] & ended[:, None]
-            known = log_probs[..., : joining.shape[1]]
-            known.masked_fill_(joining[:, None], NEVER)
+            combining = self.combining[beam.sources] & ended[:, None]
+            known = log_probs[..., : combining.shape[1]]
+            known.masked_fill_(combining[:, None], NEVER)
         if t == self.longest:
             return
-        bound = self.sizes[beam.sources] > t
-        wanted = self.tokens[beam.sources[bound], t]
+        inside = self.sizes[beam.sources] > t  # (B,)
+        wanted = self.tokens[beam.sources[inside], t]
         wanted = wanted[:, None, None].expand(-1, log_probs.shape[1], 1)
-        rows = free[bound]
-        log_probs[bound] = torch.full_like(rows, NEVER).scatter(
+        rows = free[inside]
+        log_probs[inside] = torch.full_like(rows, NEVER).scatter(
             2, wanted, rows.gather(2, wanted)
         )
 
@@ -104,7 +108,7 @@ class Prefix(Constraint):
 class NoRepeat(Constraint):
     """Forbids repeating any n consecutive tokens within one target.
 
-    The end is always allowed, so there is always a way to go on.
+    The end is always allowed, so that there is always a next token.
     """
 
     def __init__(self, size: int):
@@ -114,12 +118,12 @@ class NoRepeat(Constraint):
         n, history = self.size, beam.history
         if history.shape[2] < n:
             return
-        windows = history.unfold(2, n, 1)
-        recent = history[:, :, history.shape[2] - n + 1 :]
+        windows = history.unfold(2, n, 1)  # all n-grams so far: (B, K, t - n + 1, n)
+        recent = history[:, :, history.shape[2] - n + 1 :]  # (B, K, n - 1)
         repeats = (windows[..., :-1] == recent[:, :, None]).all(dim=3)
         last = windows[..., -1]
         penalty = torch.zeros_like(log_probs)
-        # Column 0 takes what is not a repeat; it is the end, and is never forbidden.
+        # What is not a repeat is scattered to column 0, the end, which stays allowed.
         penalty.scatter_(2, last.masked_fill(~repeats, BOUNDARY), NEVER)
         penalty[..., BOUNDARY] = 0
         log_probs += penalty
@@ -132,7 +136,7 @@ class Trie(Constraint):
     ----------
     edges : Tensor of int64 ``(n_edges, 3)``
         Node, token and child, sorted by node, then token; node 0 is the root and the
-        token 0 says that a member ends there.
+        token 0 ends a member of the set.
     n_sources : int
     """
 
@@ -140,12 +144,14 @@ class Trie(Constraint):
         nodes, self.tokens, self.children = edges.unbind(1)
         n_nodes = int(edges[:, [0, 2]].max()) + 1
         counts = torch.bincount(nodes, minlength=n_nodes)
+        # The first edge of each node, the number of its edges, and the node that each
+        # hypothesis has reached.
         self.starts = torch.cumsum(counts, 0) - counts
         self.counts = counts
         self.at = torch.zeros(n_sources, dtype=torch.int64, device=edges.device)
 
     def forbid(self, log_probs, free, beam):
-        flat = log_probs.view(len(self.at), -1)
+        flat = log_probs.view(len(self.at), -1)  # (B * K, W)
         rows, edges = self._edges()
         allowed = torch.zeros_like(flat, dtype=torch.bool)
         allowed[rows, self.tokens[edges]] = True
@@ -162,7 +168,7 @@ class Trie(Constraint):
         self.at[rows[taken]] = self.children[edges[taken]]
 
     def _edges(self):
-        """Every hypothesis with every edge that leaves its node, as index pairs."""
+        """Pairs of a hypothesis and an edge that leaves its node, as two indices."""
         counts = self.counts[self.at]
         rows = torch.repeat_interleave(counts)
         first = torch.cumsum(counts, 0) - counts

@@ -6,19 +6,16 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
-from sklearn_seq2seq._decoding import _constraints, _inference, _strategies
-from sklearn_seq2seq._decoding._bounds import (
-    longest_targets,
-    read_bounds,
-    warn_capped,
-)
+from sklearn_seq2seq._decoding import _beam_and_sampling, _constraints, _inference
+from sklearn_seq2seq._decoding._bounds import read_bounds
 from sklearn_seq2seq._decoding._constraint_parameters import (
     allowed_copies,
     check_chunks_are_free,
     read_banned,
     warn_of_idle,
 )
-from sklearn_seq2seq._decoding._unknown_tokens import replace_unknown
+from sklearn_seq2seq._decoding._max_length import longest_targets, warn_capped
+from sklearn_seq2seq._decoding._replace_unknown import replace_unknown
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._long_sources import Pieces, join_pieces, shorten
@@ -30,12 +27,12 @@ from sklearn_seq2seq._tokens import lengths
 
 @dataclass(frozen=True)
 class Member:
-    """One network, and how its rows are read.
+    """One network, and the reader of its rows.
 
     Attributes
     ----------
     estimator : estimator
-        Whose columns of ids are counted.
+        Knows the number of columns of ids.
     network : EncoderDecoder
     reader : PairReader
     """
@@ -45,7 +42,7 @@ class Member:
     reader: PairReader
 
     def check_sources(self, X):
-        """Sources as a user passed them, checked."""
+        """Check sources as a user passed them."""
         return self.reader.check_sources(X, self.estimator)
 
 
@@ -58,8 +55,8 @@ class FittedModel:
     members : list of Member
         They decode together and have the same target side.
     quiet : bool
-        Whether nothing is said of what was cut: a network that learns is decoded after
-        every epoch, and early on its predictions never end.
+        Whether not to warn of what was cut. During training, validation decodes after
+        every epoch, and early predictions do not end.
     """
 
     members: list[Member]
@@ -93,7 +90,7 @@ class FittedModel:
 
 @dataclass(frozen=True)
 class DecodingParameters(ParameterGroup):
-    """The parameters of decoding, as they are when it begins."""
+    """The parameters of decoding, as they are when decoding begins."""
 
     beam_width: int
     length_penalty: float
@@ -111,11 +108,11 @@ class DecodingParameters(ParameterGroup):
         """Return a function that makes the strategy of a batch's search."""
         width = max(self.beam_width, n_best)
         if width == 1:
-            return _strategies.Greedy
-        return lambda: _strategies.BeamSearch(width, n_best, self.length_penalty)
+            return _beam_and_sampling.Greedy
+        return lambda: _beam_and_sampling.BeamSearch(width, n_best, self.length_penalty)
 
     def limits(self, model, n_source):
-        """Most target tokens of each row; see `_bounds.longest_targets`."""
+        """The most target tokens of each row; see `_max_length.longest_targets`."""
         limits = {"max_length": self.max_length, "min_length": self.min_length}
         return longest_targets(model.readers, model.target, n_source, **limits)
 
@@ -127,22 +124,22 @@ class DecodingParameters(ParameterGroup):
 
 @dataclass
 class Found:
-    """What a search found, and in what.
+    """The result of a search, and what it read.
 
     Attributes
     ----------
     decoded : Decoded
-        Of each piece, where sources are read in chunks.
+        The result for each source, or for each piece of sources read in chunks.
     strings : list of str
-        What the ids beyond the target vocabulary stand for.
+        The strings of ids beyond the target vocabulary.
     rows : list
-        The sources, checked, as each member takes them.
+        The sources, as each member has checked them.
     datasets : list of PairDataset
         The sources, or their pieces, as each member reads them.
     pieces : list of Pieces, or None
         As of `_long_sources.shorten`.
     banned : set of str
-        Source tokens that are not to be copied.
+        Source tokens that must not be copied.
     """
 
     decoded: _inference.Decoded
@@ -161,7 +158,7 @@ class Found:
         return join_pieces(self.pieces[0], tokens, strings, model.target)
 
     def without_unknown(self, model, params, rows, tokens):
-        """Targets as `replace_unknown` has them: ``(tokens, strings)``."""
+        """Targets after `replace_unknown`: ``(tokens, strings)``."""
         if params.replace_unknown != "copy":
             return tokens, self.strings
         return replace_unknown(model, self, rows, tokens, batch_size=params.batch_size)
@@ -170,7 +167,7 @@ class Found:
     @np.errstate(under="ignore")
     def probability(self):
         """Probability of each source's best target: the product over its pieces."""
-        log_probs = self.decoded.log_probs[:, 0]
+        log_probs = self.decoded.log_probs[:, 0]  # (n_samples,) or (n_pieces,)
         if self.pieces is not None:
             log_probs = np.add.reduceat(log_probs, self.pieces[0].first)
         return np.exp(log_probs)
@@ -191,9 +188,9 @@ def decode(
         What each target begins with.
     n_best : int, default=1
     strategy : callable, default=None
-        Makes the strategy of a batch's search; None makes that of the parameters.
+        Makes the strategy of a batch's search; None takes that of the parameters.
     whole : str, default=None
-        The method that cannot read sources in chunks.
+        The name of the calling method, if it cannot read sources in chunks.
     quiet : bool, default=False
 
     Returns
@@ -202,12 +199,12 @@ def decode(
     """
     target = model.target
     quiet = quiet or model.quiet
-    banned, barred = read_banned(params.banned_tokens, target)
+    banned, banned_copies = read_banned(params.banned_tokens, target)
     banned = sorted({*banned, *model.readers[0].never_read})
     copied = any(reader.copies is not None for reader in model.readers)
     if not (quiet or copied or params.replace_unknown == "copy"):
-        warn_of_idle(barred)
-    rows, datasets, strings = _read_sources(model, X, barred)
+        warn_of_idle(banned_copies)
+    rows, datasets, strings = _read_sources(model, X, banned_copies)
     datasets, pieces = params.shorten(
         model, rows[0], datasets, whole=whole, quiet=quiet
     )
@@ -218,7 +215,7 @@ def decode(
         target,
         len(limits),
         banned=banned,
-        barred=barred,
+        banned_copies=banned_copies,
         prefix=prefix,
         allowed_outputs=params.allowed_outputs,
         min_length=params.min_length,
@@ -248,18 +245,18 @@ def decode(
         warn_capped(capped & (limits > 0) & (limits < widest), limits, pieces)
     if params.replace_unknown == "copy" and target.is_text:
         names = target.vectorizer._token_strings()
-        barred = barred | {names[id_] for id_ in banned}
-    return Found(decoded, strings, rows, datasets, pieces, barred)
+        banned_copies = banned_copies | {names[id_] for id_ in banned}
+    return Found(decoded, strings, rows, datasets, pieces, banned_copies)
 
 
-def _read_sources(model, X, barred):
-    """Sources checked, as data sets, and what new ids stand for; of each member."""
+def _read_sources(model, X, banned_copies):
+    """Check and read sources by each member: rows, data sets, strings of new ids."""
     rows, datasets, strings = [], [], []
     for member in model.members:
         rows.append(member.check_sources(X))
         tokens, copies, names = member.reader.read_sources(rows[-1])
         if copies is not None:
-            copies = allowed_copies(copies, names, barred, model.target)
+            copies = allowed_copies(copies, names, banned_copies, model.target)
         datasets.append(member.reader.dataset(tokens, copies=copies))
         strings.append(names)
     return rows, datasets, strings[0]

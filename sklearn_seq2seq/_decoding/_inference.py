@@ -1,7 +1,7 @@
-"""Running a trained network over a data set: numpy in, numpy out, batch by batch.
+"""Running a trained network over a data set, batch by batch: numpy in, numpy out.
 
-Batches are formed in an order that depends on the rows alone and results are scattered
-back, so that a row's result is the same in any order and company.
+Batches depend on the set of rows, not on their order, and results are scattered back:
+the order of the rows does not change the result of any.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from sklearn_seq2seq._decoding import _constraints, _search, _strategies
+from sklearn_seq2seq._decoding import _beam_and_sampling, _constraints, _search
 from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._network._losses import log_probabilities, position_mask
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
@@ -27,12 +27,12 @@ ROWS_FACTOR = 4
 # A GPU takes as long for a few rows as for this many.
 ROWS_ON_GPU = 512
 
-# Most source positions of such a batch, padding included, for each of its rows.
+# Most source positions of a batch, padding included, are this times its rows.
 ROW_POSITIONS = 64
 
 
 def enough_memory(function):
-    """Say what to lower where a batch needs more memory than there is."""
+    """Explain a lack of memory by what to lower."""
 
     @wraps(function)
     def checked(*args, batch_size, **kwargs):
@@ -60,7 +60,7 @@ class Decoded:
     log_probs : ndarray of float, shape (n_samples, n_best)
         Minus infinity where a row has fewer hypotheses.
     capped : ndarray of bool, shape (n_samples, n_best)
-        Whether the limit, not the model, ended the sequence.
+        Whether the length limit, not the model, ended the sequence.
     """
 
     tokens: sparse.csr_array
@@ -69,7 +69,7 @@ class Decoded:
 
     @property
     def best(self):
-        """Token array of every row's best hypothesis."""
+        """The token array of every row's best hypothesis."""
         n_best = self.log_probs.shape[1]
         return self.tokens if n_best == 1 else self.tokens[::n_best]
 
@@ -92,23 +92,23 @@ def decode(
     Parameters
     ----------
     networks : list of EncoderDecoder
-        Decode together, by the mean of their next-token probabilities.
+        They decode together, by the mean of their next-token probabilities.
     dataset : list of PairDataset
-        One for each network, of the same rows.
+        The same rows for each network.
     limits : ndarray of int, shape (n_samples,)
         Most tokens of each target.
     strategy : callable
-        Makes the search's strategy, a fresh one for each batch.
+        Makes the strategy of each batch's search.
     n_best : int
         Hypotheses to return.
     batch_size : int
-        Training rows of a batch; some times as many are decoded at once.
+        Rows of a training batch; `ROWS_FACTOR` times as many are decoded at once.
     beam_width : int, default=1
         Hypotheses of each row.
     width : int, default=1
-        Columns of the token array, at least.
+        Least number of columns of the token array.
     options : callable, default=None
-        From rows to further keyword arguments of `_search.search`.
+        Returns further keyword arguments of `_search.search` for rows.
 
     Returns
     -------
@@ -158,11 +158,11 @@ def _scatter(parts, n_samples, width):
 
 
 def _name_copies(tokens, dataset, rows):
-    """Replace V + s, a source position, by the number of the token there."""
+    """Replace V + s by the number of the token at source position s."""
     if dataset.copies is None:
         return tokens
-    copies, _ = pad(dataset.copies, rows)
-    copied = tokens >= dataset.target_size
+    copies, _ = pad(dataset.copies, rows)  # (B, S)
+    copied = tokens >= dataset.target_size  # (B, K, T)
     place = np.where(copied, tokens - dataset.target_size, 0)
     named = np.take_along_axis(copies[:, None], place, axis=2)
     return np.where(copied, named, tokens)
@@ -179,14 +179,16 @@ class MemberStates:
 
 
 def _mean_step(networks):
-    """One step of several networks: the mean of their probabilities."""
+    """A step of several networks: the mean of their probabilities."""
 
     def step(state, previous):
         steps = [
             network.step(member, previous)
             for network, member in zip(networks, state.states, strict=True)
         ]
-        log_probs = torch.stack([log_prob for log_prob, _ in steps])
+        log_probs = torch.stack(
+            [log_prob for log_prob, _ in steps]
+        )  # (members, B*K, W)
         mean = torch.logsumexp(log_probs, dim=0) - np.log(len(networks))
         return mean, MemberStates([member for _, member in steps])
 
@@ -200,11 +202,11 @@ def decode_vectors(network, vectors, *, limit, batch_size, width):
     device = device_of(network)
     for rows in cut(np.arange(len(vectors)), None, rows_at_once(batch_size, device)):
         # torch.from_numpy would share read-only memory, and warn of it.
-        some = torch.tensor(vectors[rows], dtype=torch.float32, device=device)
+        batch = torch.tensor(vectors[rows], dtype=torch.float32, device=device)
         with torch.inference_mode():
-            state = network.start_from_vector(some)
+            state = network.start_from_vector(batch)
         limits = torch.full((len(rows),), limit, device=device)
-        found = _search.search(network.step, state, limits, _strategies.Greedy())
+        found = _search.search(network.step, state, limits, _beam_and_sampling.Greedy())
         parts.append((rows, *flatten(found.tokens.cpu().numpy())))
     return from_parts(parts, (len(vectors), 1), width)
 
@@ -217,10 +219,10 @@ def encode(network, dataset, *, batch_size):
     for rows in _source_batches(dataset, rows_at_once(batch_size, device)):
         batch = to_device(dataset.sources(rows), device)
         _, state = network.encode(batch["source"], batch["source_positions"])
-        some = state.to_vector().float().cpu().numpy()
+        part = state.to_vector().float().cpu().numpy()
         if vectors is None:
-            vectors = np.empty((len(dataset), some.shape[1]), dtype=np.float32)
-        vectors[rows] = some
+            vectors = np.empty((len(dataset), part.shape[1]), dtype=np.float32)
+        vectors[rows] = part
     return vectors
 
 
@@ -233,13 +235,13 @@ def token_log_probs(networks, dataset, *, batch_size):
     ----------
     networks : list of EncoderDecoder
     dataset : list of PairDataset
-        With targets; one for each network.
+        The same rows, with targets, for each network.
     batch_size : int
 
     Returns
     -------
     ndarray of float64, shape (n_positions,)
-        All rows' positions one after the other, each row's end included.
+        The positions of all rows one after the other, ends included.
     """
     n_positions = dataset[0].target_positions
     starts = np.cumsum(n_positions) - n_positions
@@ -251,22 +253,23 @@ def token_log_probs(networks, dataset, *, batch_size):
             inputs, outputs = data.__getitems__(rows)
             inputs = to_device(inputs, device)
             logits = network(**inputs).logits
-            log_probs = log_probabilities(logits.float(), network.copies)
+            log_probs = log_probabilities(logits.float(), network.copies)  # (B, T, V)
             members.append(log_probs.gather(2, inputs["target"][:, :, None])[..., 0])
         mean = torch.logsumexp(torch.stack(members), dim=0) - np.log(len(members))
         mask = position_mask(outputs["positions"], mean.shape[1]).numpy()
+        # Where each position (B, T) belongs in the result.
         place = starts[rows][:, None] + np.arange(mask.shape[1])
         result[place[mask]] = mean.cpu().numpy()[mask]
     return result
 
 
 def attention_weights(network, dataset, *, batch_size):
-    """Where the decoder looks for each position of given targets.
+    """Attention weights for each position of given targets.
 
     Returns
     -------
     list of ndarray of float32, shape (target positions, source positions)
-        Boundaries included; rows sum to 1. Of hard attention the posterior.
+        Boundaries included; rows sum to 1. With hard attention, the posterior.
     """
     return [
         weights for weights, _ in alignments(network, dataset, batch_size=batch_size)
@@ -275,12 +278,12 @@ def attention_weights(network, dataset, *, batch_size):
 
 @enough_memory
 def alignments(network, dataset, *, batch_size):
-    """Weights of each pair, as of `attention_weights`, and the best alignment.
+    """The `attention_weights` of each pair, and its best alignment.
 
     Returns
     -------
     list of (ndarray of float32, ndarray of int64)
-        The second of shape (target positions,): a source position each.
+        The second has a source position for each target position.
     """
     found, device = [None] * len(dataset), device_of(network)
     for rows in _pair_batches(dataset, batch_size):
@@ -301,7 +304,7 @@ def alignments(network, dataset, *, batch_size):
 
 
 def rows_at_once(batch_size, device):
-    """Rows that are decoded at once, by those of a training batch."""
+    """Rows to decode at once, given the rows of a training batch."""
     n_rows = ROWS_FACTOR * batch_size
     return n_rows if device.type == "cpu" else max(n_rows, ROWS_ON_GPU)
 
@@ -314,7 +317,7 @@ def _source_batches(dataset, n_rows, beam_width=1):
 def _pair_batches(dataset, batch_size):
     n_rows = ROWS_FACTOR * batch_size
     sizes = np.column_stack((dataset.source_positions, dataset.target_positions))
-    # Content breaks ties of length, so that the order of the rows does not matter.
+    # Content breaks ties of length, so that the order of rows does not matter.
     ties = (
         np.argsort(canonical_order(side)) for side in (dataset.target, dataset.source)
     )

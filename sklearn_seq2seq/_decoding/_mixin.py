@@ -1,7 +1,6 @@
-"""What fitted estimators do with new sources: predict, score, rank, sample.
+"""The public methods of decoding: predict, score, rank, sample.
 
-`PredictionMixin` serves `Seq2SeqTransformer`, a model of one network, and
-`Seq2SeqEnsemble`.
+`Seq2SeqTransformer` and `Seq2SeqEnsemble` inherit them from `PredictionMixin`.
 """
 
 import copy
@@ -15,7 +14,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._decoding import _inference, _strategies
+from sklearn_seq2seq._decoding import _beam_and_sampling, _inference
 from sklearn_seq2seq._decoding._alignment import (
     align_by_attention,
     align_by_edits,
@@ -24,7 +23,7 @@ from sklearn_seq2seq._decoding._alignment import (
     named_tokens,
 )
 from sklearn_seq2seq._decoding._decode import DecodingParameters, decode
-from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
+from sklearn_seq2seq._decoding._nbest_table import nbest_columns
 from sklearn_seq2seq._fitting import (
     Number,
     check_count,
@@ -35,10 +34,10 @@ from sklearn_seq2seq._fitting import (
 )
 from sklearn_seq2seq._optional import as_table
 from sklearn_seq2seq._text._check_input import readable_twice
-from sklearn_seq2seq._tokens import as_tokens, equal_rows, lengths
+from sklearn_seq2seq._tokens import as_tokens, equal_rows
 from sklearn_seq2seq.metrics._pairs import check_weight
 
-# What each parameter of decoding may be.
+# The valid values of the parameters of decoding.
 DECODING_CONSTRAINTS = {
     "beam_width": [positive()],
     "length_penalty": [non_negative(Real)],
@@ -65,14 +64,14 @@ DECODING_CONSTRAINTS = {
 
 
 def _explaining(method):
-    """Say how parameters of decoding are set, where one is passed to a method."""
+    """Explain how to set a parameter of decoding that is passed to a method."""
 
     @wraps(method)
     def explained(self, *args, **kwargs):
         for name in DECODING_CONSTRAINTS.keys() & kwargs:
             raise TypeError(
                 f"{method.__name__} takes no {name}, which is a parameter of the "
-                f"model: set_params({name}={kwargs[name]!r}), which needs no refit."
+                f"model. Use set_params({name}={kwargs[name]!r}); it needs no refit."
             )
         return method(self, *args, **kwargs)
 
@@ -82,39 +81,39 @@ def _explaining(method):
 class PredictionMixin:
     """Predictions of the networks of a fitted estimator.
 
-    Its host has the parameters of `DecodingParameters`, `min_confidence` and `abstain`,
-    and a method ``_fitted_model()`` that returns a `FittedModel`.
+    A subclass has the parameters of `DecodingParameters`, `min_confidence` and
+    `abstain`, and a method ``_fitted_model()`` that returns a `FittedModel`.
     """
 
     @_explaining
     def predict(self, X, *, prefix=None):
         """Decode the best target of each source.
 
-        The parameters of decoding are read now: ``set_params(beam_width=5)`` needs no
-        refit.
+        The current parameters of decoding are used: ``set_params(beam_width=5)`` needs
+        no refit.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         prefix : iterable, default=None
-            What each target must begin with, one for each row and of the kind of `y`;
-            "" or [], or zeros for ids, leaves a row free.
+            What each target must begin with, one prefix for each row and of the kind of
+            `y`; "", [], or zeros for ids, allow any target.
 
         Returns
         -------
         y : ndarray, shape (n_samples,) or (n_samples, width)
             Of the kind given to `fit`: an object array of str or of lists of str, or an
-            integer array of ids. Rows of less than `min_confidence` are `abstain`.
+            integer array of ids. Rows with a confidence below `min_confidence` are
+            `abstain`.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError
-            If a row of `X` is not what it must be or too long for
-            ``long_source="error"`` (the message names it), or a prefix cannot be
-            written.
+            If a row of `X` is invalid, or too long with ``long_source="error"`` (the
+            message names it), or a prefix cannot be predicted.
         """
         result, unsure = self._predict(X, prefix)
         if self.min_confidence > 0:
@@ -124,39 +123,39 @@ class PredictionMixin:
         return result
 
     def _predict(self, X, prefix=None, *, quiet=False):
-        """Predictions, and which of them are to be abstained from."""
+        """Predictions, and which of them have too little confidence."""
         model, params = self._to_decode()
         found = decode(model, params, X, prefix=prefix, quiet=quiet)
         result = model.target.write(*found.best(model, params))
         return result, found.probability < self.min_confidence
 
     def _to_decode(self):
-        """The fitted model, and the parameters of decoding, checked."""
+        """The fitted model and the checked parameters of decoding."""
         check_is_fitted(self)
         self._validate_params()
         return self._fitted_model(), DecodingParameters.of(self)
 
     def score(self, X, y=None, sample_weight=None):
-        """Share of rows whose whole sequence is right; abstentions are not.
+        """Share of rows that are predicted exactly; abstentions count as wrong.
 
         Targets are compared as the target vectorizer reads and writes them: a second
-        space between two words is no difference, and with ``lowercase=True`` neither
-        are capitals.
+        space between two words makes no difference, nor do capitals with
+        ``lowercase=True``.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids, default=None
-            Their targets; None, and of a `Seq2SeqAutoencoder` anything, stands for the
-            sources.
+            Their targets. None stands for the sources; so does anything for a
+            `Seq2SeqAutoencoder`.
         sample_weight : array-like of float, shape (n_samples,), default=None
             Weight of each row.
 
         Returns
         -------
         float
-            Between 0 and 1, the best.
+            Between 0 and 1; 1 is best.
 
         Raises
         ------
@@ -179,7 +178,7 @@ class PredictionMixin:
         return float(np.average(right & ~unsure, weights=weight))
 
     def _as_read(self, X, y=None):
-        """Targets as they are read and written: what right predictions equal."""
+        """Targets read and written again: what correct predictions equal."""
         target = self._fitted_model().target
         return target.as_read(target.check(self._targets(X, y), "y"))
 
@@ -196,7 +195,7 @@ class PredictionMixin:
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         n_best : int, default=5
-            Targets of each source at most; there may be fewer. The beam is at least
+            The most targets of each source; there may be fewer. The beam is at least
             that wide.
         prefix : iterable, default=None
             As for `predict`.
@@ -210,8 +209,8 @@ class PredictionMixin:
             - rank: from 0, the best;
             - sequence: the target, of the kind given to `fit`;
             - log_probability: of the whole sequence with its end, in nats;
-            - probability: its exponential, at most 1 in sum over a source's targets;
-              that of the best is what `predict_confidence` returns;
+            - probability: its exponential; those of a source's targets add up to at
+              most 1, and that of the best is what `predict_confidence` returns;
             - mean_probability: the geometric mean of the positions' probabilities,
               which does not fall with length.
 
@@ -226,7 +225,7 @@ class PredictionMixin:
 
     @_explaining
     def predict_confidence(self, X, *, prefix=None):
-        """Probability of each prediction: of the whole sequence, its end included.
+        """Probability of each prediction: of its whole sequence, with its end.
 
         Parameters
         ----------
@@ -238,8 +237,8 @@ class PredictionMixin:
         Returns
         -------
         confidence : ndarray of float64, shape (n_samples,)
-            In [0, 1]; what `min_confidence` is compared with. Of a source that is
-            read in chunks, the product of theirs.
+            In [0, 1]; compared with `min_confidence`. For a source that is read in
+            chunks, the product of their probabilities.
 
         Raises
         ------
@@ -261,7 +260,7 @@ class PredictionMixin:
         top_p=None,
         random_state=None,
     ):
-        """Draw targets at random from the model.
+        """Draw random targets from the model.
 
         Parameters
         ----------
@@ -270,19 +269,19 @@ class PredictionMixin:
         n_samples : int, default=1
             Targets to draw for each source.
         temperature : float, default=1.0
-            Below 1 likely tokens get likelier; 0 is greedy decoding.
+            Below 1 it makes likely tokens likelier; 0 is greedy decoding.
         top_k : int, default=None
-            Draw each token among the k likeliest only.
+            Draw each token from the k likeliest only.
         top_p : float, default=None
-            Draw each token among the fewest that together have this probability.
+            Draw each token from the fewest that together have this probability.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
+            Seed of the draws, at least 0.
 
         Returns
         -------
         table : DataFrame, or record array where pandas is not installed
-            As of `predict_nbest`, `rank` being the number of the draw. Probabilities
-            are the model's own, whatever the temperature.
+            The columns of `predict_nbest`; `rank` is the number of the draw.
+            Probabilities are those of the model, whatever the temperature.
 
         Raises
         ------
@@ -297,7 +296,7 @@ class PredictionMixin:
         generator = torch.Generator(device).manual_seed(draw_seed(random_state))
 
         def strategy():
-            return _strategies.Sampler(n_samples, generator, *shape)
+            return _beam_and_sampling.Sampler(n_samples, generator, *shape)
 
         options = {"n_best": n_samples, "strategy": strategy, "whole": "sample"}
         return self._table(X, distinct=False, **options)
@@ -305,33 +304,32 @@ class PredictionMixin:
     def log_likelihood(self, X, y=None, *, per_token=False):
         """Log-probability of given targets.
 
-        The same number that `predict_nbest` reports for a target that it finds, unless
+        It is the number that `predict_nbest` reports for a target that it finds, unless
         `replace_unknown` has put known tokens in it. Use it to rank candidates, to
         compute perplexity (`sklearn_seq2seq.metrics.perplexity`), or to find the
-        training pairs that the model believes least.
+        training pairs that the model finds least likely.
 
         Parameters
         ----------
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         y : iterable of str, of lists of str, or array of ids, default=None
-            One target for each; None means the sources themselves.
+            One target for each source; None means the sources themselves.
         per_token : bool, default=False
             Whether to return every position's log-probability.
 
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            In nats, the end included. With `per_token` an object array of one float64
-            array for each row, of the target's tokens and its end.
+            In nats, with the end. With `per_token`, an object array of one float64
+            array for each row, with an entry for each target token and the end.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError
-            If a row is not what it must be, lengths differ, or a source would have to
-            be read in chunks.
+            If a row is invalid, lengths differ, or a source would be read in chunks.
         """
         model, params = self._to_decode()
         rows, _, datasets = model.read_pairs(X, y)
@@ -340,6 +338,7 @@ class PredictionMixin:
             model.networks, datasets, batch_size=params.batch_size
         )
         ends = np.cumsum(datasets[0].target_positions)
+        # `flat` holds the positions of all rows one after the other.
         if not per_token:
             return np.add.reduceat(flat, ends - datasets[0].target_positions)
         rows = np.empty(len(ends), dtype=object)
@@ -347,13 +346,12 @@ class PredictionMixin:
         return rows
 
     def align(self, X, y=None):
-        """Say which source token each target token comes from.
+        """Align target tokens with source tokens.
 
-        With hard attention that is the best alignment of the pair as a whole, exactly;
-        with other attention the position of most weight, and of several networks that
-        of most weight on average, over those with attention. Without attention a
-        memoryless model of edits [1]_ is fitted to these very pairs, which takes some
-        hundreds of them to tell what belongs together.
+        With hard attention the result is the best alignment of each pair as a whole;
+        with other attention, the position of the largest weight, averaged over the
+        networks with attention. Without attention, a memoryless edit model [1]_ is
+        fitted to the given pairs, which needs some hundreds of them.
 
         Parameters
         ----------
@@ -368,23 +366,23 @@ class PredictionMixin:
             One row for each target token, with the columns
 
             - row: the pair's place in `X`, from 0;
-            - source_position, target_position: places of the tokens, from 0; -1 where
-              the target token comes from the end of the source, or from nowhere;
+            - source_position, target_position: places of the tokens, from 0; -1 if the
+              target token comes from the end of the source, or from no token;
             - source_token, target_token: `sklearn_seq2seq.metrics.GAP` for -1;
-            - probability: that the target token comes from there, given the pair; of
-              attention the weight.
+            - probability: of this source token, given the pair; the attention weight
+              unless attention is hard.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError
-            If a row is not what it must be, lengths differ, a source would have to be
-            read in chunks, or several networks cut sources into tokens differently.
+            If a row is invalid, lengths differ, a source would be read in chunks, or
+            several networks cut sources into different tokens.
 
         See Also
         --------
-        log_likelihood : How probable a target is, token by token.
+        log_likelihood : The probability of a target, token by token.
 
         References
         ----------
@@ -409,40 +407,30 @@ class PredictionMixin:
         ) or align_by_edits(read, target[0])
         return as_table(alignment_columns(found, source, target, first))
 
-    @np.errstate(under="ignore")
     def _table(self, X, *, distinct, **options):
-        """Decode, and lay the hypotheses out as `predict_nbest` describes.
-
-        Where hypotheses of one source read alike, `distinct` keeps the likeliest.
-        """
+        """Decode, and return the table that `predict_nbest` describes."""
         model, params = self._to_decode()
         found = decode(model, params, X, **options)
         decoded = found.decoded
-        there = decoded.log_probs > -np.inf
-        row, rank = np.nonzero(there)
-        tokens = decoded.tokens[np.flatnonzero(there)]
+        present = decoded.log_probs > -np.inf  # (n_samples, n_best)
+        row, rank = np.nonzero(present)
+        tokens = decoded.tokens[np.flatnonzero(present)]
         tokens, strings = found.without_unknown(model, params, row, tokens)
-        log_probability = decoded.log_probs[there]
-        columns = {
-            "row": row,
-            "rank": rank,
-            "sequence": as_column(model.target.write(tokens, strings)),
-            "log_probability": log_probability,
-            "probability": np.exp(log_probability),
-            "mean_probability": np.exp(log_probability / (lengths(tokens) + 1)),
-        }
-        if distinct and model.target.is_text:
-            kept = first_of_alike(row, columns["sequence"])
-            columns = {name: column[kept] for name, column in columns.items()}
-            row = columns["row"]
-            columns["rank"] = np.arange(len(row)) - np.searchsorted(row, row)
+        columns = nbest_columns(
+            row,
+            rank,
+            decoded.log_probs[present],
+            tokens,
+            model.target.write(tokens, strings),
+            distinct=distinct and model.target.is_text,
+        )
         return as_table(columns)
 
     def _sentinel(self):
         if self._fitted_model().target.is_text or isinstance(self.abstain, Integral):
             return self.abstain
         raise ValueError(
-            "abstain must be a whole number where targets are token ids; "
+            "abstain must be a whole number if targets are token ids; "
             f"got {self.abstain!r}."
         )
 

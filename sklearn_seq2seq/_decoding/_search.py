@@ -1,11 +1,10 @@
 """Search: from a model's next-token probabilities to whole sequences.
 
-Everything here sees a model as one function, ``step(state, previous) -> (log_probs,
-state)``, and a state with ``select(hypotheses, sources)``: a single network, an
-ensemble or a table in a test.
+To a search, a model is a function ``step(state, previous) -> (log_probs, state)`` and a
+state with ``select(hypotheses, sources)``: a network, an ensemble or a table in a test.
 
-Shapes: B sources still in the batch, K hypotheses of each, W tokens to choose from
-(the vocabulary, and source positions to copy from), t steps taken.
+Shapes: N sources, B of them still in the batch, K hypotheses of each, W tokens to
+choose from (the vocabulary, and source positions to copy from), t steps taken.
 
 References
 ----------
@@ -27,27 +26,26 @@ from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 NEVER = float("-inf")
 
-# Share of a batch that must be done before it leaves, which takes some copying. On a
+# Share of a batch that must be done before it is removed, which copies the rest. On a
 # GPU that takes dozens of kernels, and a step is as fast with hundreds of rows as with
 # a few.
 LEAST_SHARE = 1 / 4
-
 LEAST_SHARE_ON_GPU = 3 / 4
 
 
 class Hypotheses(NamedTuple):
-    """What a search found, best first.
+    """The result of a search, best first.
 
     Attributes
     ----------
     tokens : Tensor of int64 ``(N, K, T)``
         Zero-terminated rows.
     log_probs : Tensor ``(N, K)``
-        The model's log-probability of the whole sequence, its end included, in nats;
-        minus infinity where a source has fewer than K hypotheses.
+        The model's log-probability of the whole sequence with its end, in nats; minus
+        infinity where a source has fewer than K hypotheses.
     capped : Tensor of bool ``(N, K)``
-        Whether the limit, or constraints that left no way to go on, ended the sequence
-        rather than the model.
+        Whether the length limit, or constraints that left no next token, ended the
+        sequence rather than the model.
     """
 
     tokens: Tensor
@@ -63,7 +61,7 @@ class Beam:
     ----------
     sources : Tensor of int64 ``(B,)``
     totals : Tensor ``(B, K)``
-        Log-probability so far.
+        Log-probability of the tokens so far.
     finished : Tensor of bool ``(B, K)``
     capped : Tensor of bool ``(B, K)``
     history : Tensor of int64 ``(B, K, t)``
@@ -79,22 +77,22 @@ class Beam:
     def of(cls, n_sources: int, like: Tensor) -> Beam:
         """One empty hypothesis for each source."""
         device = like.device
-        whole = torch.zeros((n_sources, 1), dtype=torch.int64, device=device)
+        zeros = torch.zeros((n_sources, 1), dtype=torch.int64, device=device)
         return cls(
             torch.arange(n_sources, device=device),
             torch.zeros((n_sources, 1), device=device),
-            whole > 0,
-            whole > 0,
-            whole[:, :, None][:, :, :0],
+            zeros > 0,
+            zeros > 0,
+            zeros[:, :, None][:, :, :0],
         )
 
     @property
     def sizes(self) -> Tensor:
-        """Positions taken, the end included: int64 ``(B, K)``."""
+        """Positions so far, with the end: int64 ``(B, K)``."""
         return (self.history != BOUNDARY).sum(dim=2) + self.finished
 
     def slots(self, sources: Tensor) -> Tensor:
-        """Places of some sources' hypotheses among the ``B * K``, one by one."""
+        """Indices of some sources' hypotheses among all ``B * K``."""
         k = self.totals.shape[1]
         return (sources[:, None] * k + torch.arange(k, device=sources.device)).view(-1)
 
@@ -114,19 +112,19 @@ def search(
     emit_unknown: bool = False,
     constraints=(),
 ) -> Hypotheses:
-    """Decode a batch of sources; those that are done leave it.
+    """Decode a batch of sources; those that are done are removed from it.
 
     Parameters
     ----------
     step : callable
         ``(state, previous (B * K,)) -> (log_probs (B * K, W), state)``.
     state : object
-        Of one hypothesis a source, with ``select(hypotheses, sources=None)``.
+        The state of one hypothesis a source, with ``select(hypotheses, sources=None)``.
     limits : Tensor of int64 ``(N,)``
-        Most tokens that each source's target may have. A hypothesis that reaches its
-        limit is ended there, at the model's own price for the end.
+        Most tokens of each source's target. A hypothesis that reaches its limit ends
+        there, with the model's log-probability of the end.
     strategy : Greedy, BeamSearch or Sampler
-        What to go on with.
+        Chooses the next hypotheses.
     min_length : int, default=0
         Fewest tokens of a target.
     emit_unknown : bool, default=False
@@ -139,7 +137,7 @@ def search(
     Hypotheses
     """
     beam = Beam.of(len(limits), limits)
-    numbers = beam.sources
+    numbers = beam.sources  # 0, 1, ..., N - 1
     previous = torch.zeros_like(limits)
     first_limit = int(limits.min())
     least_share = LEAST_SHARE if limits.is_cpu else LEAST_SHARE_ON_GPU
@@ -147,7 +145,7 @@ def search(
     some_finished = False
     while True:
         log_probs, state = step(state, previous)
-        log_probs = log_probs.view(*beam.totals.shape, -1)
+        log_probs = log_probs.view(*beam.totals.shape, -1)  # (B, K, W)
         free = log_probs.clone() if constraints else log_probs
         if not emit_unknown:
             log_probs[..., UNKNOWN] = NEVER
@@ -167,14 +165,14 @@ def search(
         tokens = beam.history[:, :, -1]
         for constraint in constraints:
             constraint.select(parents, tokens)
-        done = strategy.done(beam, limits).cpu()  # the one wait for a GPU in most steps
+        done = strategy.done(beam, limits).cpu()  # most steps wait for a GPU here only
         n_done = int(done.sum())
         if n_done == len(done):
             return _gather([*found, beam], len(limits), strategy)
         keep, leave = None, n_done >= least_share * len(done)
         if leave:
-            gone, keep = (x.nonzero()[:, 0].to(limits.device) for x in (done, ~done))
-            found.append(beam.keep(gone))
+            left, keep = (x.nonzero()[:, 0].to(limits.device) for x in (done, ~done))
+            found.append(beam.keep(left))
             slots = beam.slots(keep)
             parents = slots if parents is None else parents[slots]
             for constraint in constraints:
@@ -182,8 +180,8 @@ def search(
             beam = beam.keep(keep)
             tokens = tokens[keep]
         if beam.totals.shape[1] == 1:
-            some_finished = n_done > 0 and not leave  # the done ones, if still here
-        elif not some_finished:  # to ask again would be another wait
+            some_finished = n_done > 0 and not leave
+        elif not some_finished:  # asking again would be another wait
             some_finished = bool(beam.finished.any())
         if parents is not None:
             state = state.select(parents, keep)
@@ -191,23 +189,23 @@ def search(
 
 
 def _hold_finished(log_probs, finished):
-    """Let a finished hypothesis go on with its end alone, at no cost."""
+    """Let a finished hypothesis continue only with its end, with probability 1."""
     log_probs.masked_fill_(finished[:, :, None], NEVER)
     log_probs[:, :, BOUNDARY].masked_fill_(finished, 0.0)
 
 
-def _postpone_end(log_probs, may_go_on):
-    """Forbid the end in these rows, where there is something else to go on with."""
-    price = log_probs[..., BOUNDARY].clone()
+def _postpone_end(log_probs, may_continue):
+    """Forbid the end of hypotheses in some rows, if they have another next token."""
+    end = log_probs[..., BOUNDARY].clone()  # (B, K)
     log_probs[..., BOUNDARY] = NEVER
     stuck = (log_probs == NEVER).all(dim=2)
-    log_probs[..., BOUNDARY] = price.masked_fill(~stuck & may_go_on[:, None], NEVER)
+    log_probs[..., BOUNDARY] = end.masked_fill(~stuck & may_continue[:, None], NEVER)
 
 
 def _end_stuck(log_probs, free, beam, strategy):
-    """End hypotheses that have no way to go on; return which.
+    """End hypotheses without a next token; return which.
 
-    In a beam only where the source has no other hypothesis either.
+    In a beam, only if all hypotheses of the source are stuck.
     """
     live = beam.totals > NEVER
     stuck = (log_probs == NEVER).all(dim=2) & ~beam.finished & live
@@ -219,19 +217,19 @@ def _end_stuck(log_probs, free, beam, strategy):
 
 
 def _end_due(log_probs, beam, limits):
-    """End hypotheses at their limit; return those that the model would not have."""
-    due = limits[beam.sources] <= beam.history.shape[2]
-    more = log_probs.argmax(dim=2) != BOUNDARY
-    price = log_probs[..., BOUNDARY].clone()
+    """End hypotheses at their limit; return those that the model would continue."""
+    due = limits[beam.sources] <= beam.history.shape[2]  # (B,)
+    continues = log_probs.argmax(dim=2) != BOUNDARY  # (B, K)
+    end = log_probs[..., BOUNDARY].clone()
     log_probs[due] = NEVER
-    log_probs[..., BOUNDARY] = price
-    return more & due[:, None] & ~beam.finished
+    log_probs[..., BOUNDARY] = end
+    return continues & due[:, None] & ~beam.finished
 
 
 def _extend(beam, log_probs, capped, strategy, numbers):
     """Let the strategy extend the beam; also return each new row's parent row.
 
-    `numbers` are 0, 1, 2 and so on, at least as many as there are sources.
+    `numbers` are 0, 1, 2, ..., at least one for each source.
     """
     parents, tokens, totals = strategy(beam, log_probs)
 
@@ -253,12 +251,13 @@ def _extend(beam, log_probs, capped, strategy, numbers):
     )
     if parents is None:
         return new, None
+    # Parents are numbered within their source; rows, among all B * K.
     first = numbers[: len(parents), None]
     return new, torch.add(parents, first, alpha=beam.totals.shape[1]).view(-1)
 
 
 def _gather(found, n_sources, strategy):
-    """Put what left the batch at different steps into one table, best first."""
+    """Join sources that left the batch at different steps, best hypotheses first."""
     k = max(beam.totals.shape[1] for beam in found)
     steps = max(beam.history.shape[2] for beam in found)
     like = found[0]

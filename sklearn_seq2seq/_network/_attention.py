@@ -81,7 +81,7 @@ class Attention(nn.Module, ABC):
         Returns
         -------
         context : Tensor ``(B, Q, M)``
-            The values' mean, weighted.
+            The weighted mean of the values.
         weights : Tensor ``(B, Q, S)``
             Rows sum to 1; exactly 0 on padding.
         """
@@ -139,8 +139,8 @@ class AdditiveAttention(Attention):
         with exact:
             query, keys, energy = (x.to(dtype) for x in (query, keys, energy))
             if query.shape[1] == 1 and not torch.is_grad_enabled():
-                # A greedy step: tanh of (B, 1, S, H) takes half the time of what pays
-                # off only where keys meet many queries, or gradients are wanted.
+                # A greedy step: tanh of (B, 1, S, H) takes half the time of
+                # `_AdditiveScores`, which pays off with many queries or gradients.
                 return torch.tanh(query[:, :, None] + keys[:, None]) @ energy
             return _AdditiveScores.apply(query, keys, energy)
 
@@ -157,8 +157,8 @@ class _AdditiveScores(torch.autograd.Function):
 
     ``tanh(q + k)`` is ``1 - 2 r`` with ``r = 1 / (1 + exp(2 q) exp(2 k))``: exp is
     taken of queries and of keys, and of their B * Q * S * H sums only a reciprocal.
-    These are made for some queries at a time, and anew on the way back, so that they
-    need little memory.
+    Reciprocals are computed for some queries at a time, and again in the backward pass,
+    so that they need little memory.
     """
 
     @staticmethod
@@ -175,21 +175,21 @@ class _AdditiveScores(torch.autograd.Function):
     def backward(ctx, gradient):
         query, keys, energy = ctx.saved_tensors
         n = _at_once(keys)
-        of_query, of_keys = [], torch.zeros_like(keys)
-        of_energy = gradient.sum().expand_as(energy).clone()
+        query_grad, keys_grad = [], torch.zeros_like(keys)
+        energy_grad = gradient.sum().expand_as(energy).clone()
         for part, grad in zip(query.split(n, 1), gradient.split(n, 1), strict=True):
-            r = _reciprocals(part, keys)
-            of_energy -= 2 * (grad.flatten() @ r.flatten(0, 2))
+            r = _reciprocals(part, keys)  # (B, n, S, H), of the n queries of the part
+            energy_grad -= 2 * (grad.flatten() @ r.flatten(0, 2))
             # A quarter of the slope of tanh is r - r ** 2.
             slope = r.addcmul_(r, r, value=-1).mul_(grad[..., None])
-            of_query.append(slope.sum(dim=2))
-            of_keys += slope.sum(dim=1)
+            query_grad.append(slope.sum(dim=2))
+            keys_grad += slope.sum(dim=1)
         energy = 4 * energy
-        return torch.cat(of_query, dim=1) * energy, of_keys * energy, of_energy
+        return torch.cat(query_grad, dim=1) * energy, keys_grad * energy, energy_grad
 
 
 def _exp_twice(x):
-    """``exp(2 x)``; within these bounds no product of two is 0 times infinity."""
+    """``exp(2 x)``, bounded so that no product of two is 0 times infinity."""
     return x.clamp(-40, 40).mul_(2).exp_()
 
 

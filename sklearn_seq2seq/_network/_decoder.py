@@ -1,7 +1,8 @@
-"""The decoder: one state, and perhaps a memory, to a distribution over target tokens.
+"""The decoder: from a state, and a memory to attend to, to a distribution over tokens.
 
-Shapes: B rows, T target positions, S source positions, K hypotheses a row (1 but in a
-beam), E embedding size, H hidden size, M memory size, V vocabulary size, G gates.
+Shapes: B rows, T target positions, S source positions, K hypotheses a row (1 except in
+a beam), Q queries a row (T or K), E embedding size, H hidden size, M memory size, V
+vocabulary size, G gates.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from sklearn_seq2seq._network._layers import Dropout, without_weights
 from sklearn_seq2seq._network._recurrent import Recurrent, State
 from sklearn_seq2seq._tokens import UNKNOWN
 
-# Up to this vocabulary size a search looks the embedding's share of the gates up in a
-# table made once, instead of computing it at every step.
+# Up to this vocabulary size a search computes what embeddings add to the gates once for
+# all tokens, instead of at every step.
 TABLE_ROWS = 4096
 
 
@@ -35,9 +36,9 @@ class DecoderState:
     context : Tensor ``(B * K, M)`` or None
         The last step's context, when it is fed back.
     copy_ids : Tensor of int64 ``(B, S)`` or None
-        Which token the copying of each source position yields.
+        The target id that each source position is copied as.
     table : Tensor ``(V, G)`` or None
-        The share of each token's embedding in the first layer's gates.
+        What each token's embedding adds to the first layer's gates.
     """
 
     recurrent: State
@@ -76,8 +77,8 @@ class DecoderState:
 class Decoder(nn.Module):
     """Recurrent decoder with optional attention, input feeding and copying.
 
-    Without input feeding nothing but the recurrent state feeds back, and a whole
-    target is one fused call; with it the steps are taken one by one.
+    Without input feeding only the recurrent state feeds back, and one fused call runs
+    over whole targets; with it, steps are taken one by one.
     """
 
     def __init__(
@@ -161,14 +162,14 @@ class Decoder(nn.Module):
         state : DecoderState
         """
         recurrent, embedded = self._advance(state, previous)
-        hidden = recurrent.hidden[-1]
+        hidden = recurrent.hidden[-1]  # (B * K, H)
         memory = state.memory
         if self.attention is None or memory is None:
             log_probs = torch.log_softmax(self._logits(hidden, None), dim=-1)
             return log_probs, replace(state, recurrent=recurrent)
-        query = hidden.view(len(memory.values), -1, hidden.shape[1])
-        context, weights = self.attention(query, memory)
-        logits = self._logits(query, context)
+        query = hidden.view(len(memory.values), -1, hidden.shape[1])  # (B, K, H)
+        context, weights = self.attention(query, memory)  # (B, K, M), (B, K, S)
+        logits = self._logits(query, context)  # (B, K, V)
         if self.copy_gate is None or embedded is None:
             log_probs = torch.log_softmax(logits, dim=-1)
         else:
@@ -181,13 +182,16 @@ class Decoder(nn.Module):
             recurrent=recurrent,
             context=context.flatten(0, 1) if self.input_feeding else None,
         )
-        return log_probs.flatten(0, 1), state
+        return log_probs.flatten(0, 1), state  # (B * K, V) or (B * K, V + S)
 
     def _advance(self, state, previous):
-        """The recurrent state after a token, and its embedding if a gate reads that."""
+        """The state after a token, and its embedding ``(B * K, E)``.
+
+        With a table of gates, there is an embedding only if the copy gate reads it.
+        """
         previous = self._known(previous)
         if state.table is not None:
-            gates = state.table[previous]
+            gates = state.table[previous]  # (B * K, G)
             embedded = None if self.copy_gate is None else self.embedding(previous)
         else:
             embedded = self.dropout(self.embedding(previous))
@@ -212,7 +216,7 @@ class Decoder(nn.Module):
         memory : Memory or None
         copy_ids : Tensor of int64 ``(B, S)`` or None
         unseen : Tensor of bool ``(B, T)`` or None
-            Inputs that are read as the unknown token.
+            Inputs to be read as the unknown token.
 
         Returns
         -------
@@ -224,10 +228,10 @@ class Decoder(nn.Module):
         if self.input_feeding:
             hidden, context, weights = self._unroll(embedded, recurrent, memory)
         else:
-            hidden = self.recurrent(embedded, recurrent)
+            hidden = self.recurrent(embedded, recurrent)  # (B, T, H)
             if self.attention is None:
                 return self._logits(hidden, None), None
-            context, weights = self.attention(hidden, memory)
+            context, weights = self.attention(hidden, memory)  # (B, T, M), (B, T, S)
         logits = self._logits(hidden, context)
         if self.copy_gate is not None:
             logits = self._mix_copies(
@@ -236,12 +240,13 @@ class Decoder(nn.Module):
         return logits, weights
 
     def _unroll(self, embedded, state, memory):
-        """Step by step, the last context being an input of each step."""
+        """Run step by step; each step reads the context of the step before."""
         context = embedded.new_zeros((len(embedded), self.memory_size))
         hiddens, contexts, weights = [], [], []
         for step in self.recurrent.steps(embedded):
             state = step(context, state)
             hiddens.append(state.hidden[-1])
+            # One query a row: (B, 1, H) to (B, 1, M) and (B, 1, S).
             read, weight = self.attention(state.hidden[-1][:, None], memory)
             context = read[:, 0]
             contexts.append(context)
@@ -249,7 +254,7 @@ class Decoder(nn.Module):
         return tuple(torch.stack(x, dim=1) for x in (hiddens, contexts, weights))
 
     def _known(self, tokens, unseen=None):
-        """Feed copied tokens that are in no vocabulary as the unknown token."""
+        """Replace copied tokens outside the vocabulary by the unknown token."""
         if self.copy_gate is None:
             return tokens
         new = tokens >= self.vocabulary_size
@@ -264,17 +269,17 @@ class Decoder(nn.Module):
         return self.output(self.dropout(x))
 
     def _mix_copies(self, logits, hidden, context, weights, embedded, copy_ids):
-        """Pointer-generator (See et al., 2017): generate, or copy where one looks.
+        """Mix generating with copying from where attention looks (See et al., 2017).
 
-        Columns V + s are tokens known to no vocabulary, as they stand at source
-        position s.
+        Column V + s is the token at source position s, if it is outside the vocabulary.
         """
         gate = self.copy_gate(torch.cat((hidden, context, embedded), dim=-1))
         # Probabilities are mixed in full precision, whatever the network's.
-        generate = torch.sigmoid(gate.float())
-        probs = generate * torch.softmax(logits.float(), dim=-1)
-        probs = F.pad(probs, (0, copy_ids.shape[1]))
-        index = copy_ids[:, None].expand_as(weights)
+        generate = torch.sigmoid(gate.float())  # (B, Q, 1)
+        probs = generate * torch.softmax(logits.float(), dim=-1)  # (B, Q, V)
+        probs = F.pad(probs, (0, copy_ids.shape[1]))  # (B, Q, V + S)
+        index = copy_ids[:, None].expand_as(weights)  # (B, Q, S)
+        # Positions of the same token add up.
         probs = probs.scatter_add(2, index, (1 - generate) * weights.float())
         # The smallest normal number stands for zero, whose logarithm has no gradient.
         return torch.log(probs.clamp(min=torch.finfo(probs.dtype).tiny))

@@ -1,8 +1,8 @@
-"""A memoryless model of edits, learned from pairs, which aligns them [1]_.
+"""A memoryless edit model, learned from pairs, which aligns them [1]_.
 
-A pair comes about by one edit after the other: a source token is substituted by a
-target token or deleted, a target token is inserted, or all ends. Each edit has one
-probability, wherever it stands.
+A sequence of edits generates a pair: an edit substitutes a source token by a target
+token, deletes a source token, inserts a target token, or ends the pair. The probability
+of an edit does not depend on its context.
 
 Shapes: B pairs, S source tokens, T target tokens, P kinds of substitutions.
 
@@ -21,14 +21,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 NEVER = -1e9
-# Rounds of expectation-maximisation, and the gain in nats a pair that ends them sooner.
+# Rounds of expectation-maximisation, which end early below this gain in nats a pair.
 ROUNDS = 20
 LEAST_GAIN = 1e-3
 
 
 @dataclass
 class Edits:
-    """Pairs, as numbers of the edits that may have made them.
+    """Pairs, as the numbers of the edits that may have generated them.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Edits:
     delete : Tensor of int64 ``(B, S)``
     insert : Tensor of int64 ``(B, T)``
     n_source, n_target : Tensor of int64 ``(B,)``
-        Tokens that count.
+        Tokens without padding.
     """
 
     substitute: Tensor
@@ -49,8 +49,8 @@ class Edits:
 def fit_edits(batches: list[Edits], n_edits: int) -> Tensor:
     """Log-probability ``(n_edits,)`` of each edit, by expectation-maximisation.
 
-    The last edit is the end. The expected number of times that an edit was made is the
-    derivative of the log-likelihood by the edit's log-probability.
+    The last edit is the end. The expected count of an edit is the derivative of the
+    log-likelihood with respect to the edit's log-probability.
     """
     log_probs = torch.full((n_edits,), -1.0, dtype=torch.float64)
     log_probs -= log_probs.logsumexp(0)
@@ -59,7 +59,7 @@ def fit_edits(batches: list[Edits], n_edits: int) -> Tensor:
         log_probs.requires_grad_()
         total = 0.0
         for batch in batches:
-            likelihood = _score(batch, *_of(batch, log_probs)).sum()
+            likelihood = _score(batch, *_edits(batch, log_probs)).sum()
             likelihood.backward()
             total += likelihood.item()
         counts = log_probs.grad
@@ -71,25 +71,26 @@ def fit_edits(batches: list[Edits], n_edits: int) -> Tensor:
 
 
 def align_edits(batch: Edits, log_probs: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each target token comes from, with a last column for insertions.
+    """The source of each target token; the last column stands for insertion.
 
     Returns
     -------
     posterior : Tensor ``(B, T, S + 1)``
     best : Tensor of int64 ``(B, T)``
-        By the likeliest sequence of edits.
+        In the likeliest sequence of edits.
     """
-    substitute, *others = _of(batch, log_probs)
+    substitute, *others = _edits(batch, log_probs)
     substitute = substitute.detach().requires_grad_()
     found = []
     for best in (False, True):
         score = _score(batch, substitute, *others, best=best).sum()
+        # Expected substitutions: (B, S, T) to (B, T, S), then a column of the rest.
         made = torch.autograd.grad(score, substitute)[0].transpose(1, 2)
         found.append(torch.cat((made, 1 - made.sum(dim=2, keepdim=True)), dim=2))
     return found[0], found[1].argmax(dim=2)
 
 
-def _of(batch, log_probs):
+def _edits(batch, log_probs):
     """Log-probabilities of the substitutions, deletions, insertions and the end."""
     numbers = batch.substitute, batch.delete, batch.insert
     return (*(log_probs[x] for x in numbers), log_probs[-1])
@@ -98,10 +99,9 @@ def _of(batch, log_probs):
 def _score(batch, substitute, delete, insert, end, *, best=False):
     """Log-probability ``(B,)`` of each pair, or of its likeliest edits.
 
-    Row s of the table holds the ways to have read s source tokens, column t those to
-    have written t target tokens.
+    Entry (s, t) of the table is that of the first s source and t target tokens.
     """
-    inserted = F.pad(insert.cumsum(dim=1), (1, 0))
+    inserted = F.pad(insert.cumsum(dim=1), (1, 0))  # (B, T + 1), as all rows
     row, rows = inserted, [inserted]
     for s in range(delete.shape[1]):
         deleted = row + delete[:, s, None]
@@ -114,4 +114,5 @@ def _score(batch, substitute, delete, insert, end, *, best=False):
             row = inserted + torch.logcumsumexp(row - inserted, dim=1)
         rows.append(row)
     numbers = torch.arange(len(delete))
-    return torch.stack(rows, dim=1)[numbers, batch.n_source, batch.n_target] + end
+    table = torch.stack(rows, dim=1)  # (B, S + 1, T + 1)
+    return table[numbers, batch.n_source, batch.n_target] + end

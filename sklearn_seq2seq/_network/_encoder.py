@@ -17,8 +17,8 @@ from sklearn_seq2seq._network._recurrent import State, new_layer
 class Encoder(nn.Module):
     """Recurrent encoder, uni- or bidirectional (Schuster and Paliwal, 1997).
 
-    The backward direction runs forward over each row turned round, so that both use
-    the fast kernels for unpacked input and yet never read padding.
+    The backward direction runs forward over each reversed row, so that both directions
+    use the fast kernels for unpacked input and never read padding.
     """
 
     def __init__(
@@ -58,22 +58,21 @@ class Encoder(nn.Module):
         Returns
         -------
         memory : Tensor ``(B, S, D * H)``
-            The top layer's outputs in source order; what lies past a row's positions
-            means nothing.
+            The top layer's outputs in source order; arbitrary on padding.
         final : State
-            Of ``(B, D * H)`` a layer.
+            The final state ``(B, D * H)`` of each layer.
         """
-        x = self.dropout(self.embedding(source))
+        x = self.dropout(self.embedding(source))  # (B, S, E)
         final = State([], [])
         if self.directions == 2:
-            around = reversal(n_positions, source.shape[1])
+            order = reversal(n_positions, source.shape[1])
             for k in range(len(self.forward_layers)):
-                x = self._both_ways(k, x, n_positions, around, final)
+                x = self._both_ways(k, x, n_positions, order, final)
             return x, final
-        turn = None
+        order = None
         if self.reverse_source:
-            turn = reversal(n_positions, source.shape[1], fixed=1)
-            x = reorder(x, turn)
+            order = reversal(n_positions, source.shape[1], fixed=1)
+            x = reorder(x, order)
         lengths = n_positions.cpu()  # read once, as it waits for a GPU
         for k, layer in enumerate(self.forward_layers):
             if k > 0:
@@ -82,24 +81,25 @@ class Encoder(nn.Module):
             final.hidden.append(hidden)
             if cell is not None:
                 final.cell.append(cell)
-        return (x if turn is None else reorder(x, turn)), final
+        return (x if order is None else reorder(x, order)), final
 
-    def _both_ways(self, k, x, n_positions, turn, final):
+    def _both_ways(self, k, x, n_positions, order, final):
+        """Run layer k in both directions: ``(B, S, I)`` to ``(B, S, 2 * H)``."""
         if k > 0:
             x = self.dropout(x)
         ahead, _ = self.forward_layers[k](x)
-        back, _ = self.backward_layers[k](reorder(x, turn))
+        back, _ = self.backward_layers[k](reorder(x, order))
         last = (last_output(ahead, n_positions), last_output(back, n_positions))
         final.hidden.append(torch.cat(last, dim=1))
-        return torch.cat((ahead, reorder(back, turn)), dim=2)
+        return torch.cat((ahead, reorder(back, order)), dim=2)
 
 
 class Bridge(nn.Module):
     """Fits the encoder's final state to the decoder's shape.
 
-    What already fits is handed over as it is (Sutskever et al., 2014); what does not
-    (two directions, or a cell state that the encoder has not got) is a learned linear
-    map of the layer's final hidden state, its tanh where it becomes a hidden state.
+    A state that fits is passed on as it is (Sutskever et al., 2014). Where it does not
+    (two directions, or a cell state that the encoder lacks), a learned linear map of
+    the layer's final hidden state replaces it, with tanh if it is a hidden state.
     """
 
     def __init__(
@@ -132,20 +132,21 @@ class Bridge(nn.Module):
 
 
 def run_layer(layer, x: Tensor, n_positions: Tensor, lengths: Tensor):
-    """Run one layer from a zero state over rows of unlike length.
+    """Run one layer from a zero state over rows of different lengths.
 
     Parameters
     ----------
     layer : nn.LSTM, nn.GRU or nn.RNN
     x : Tensor ``(B, S, I)``
     n_positions, lengths : Tensor ``(B,)``
-        Positions that count in each row, at least 1; here, and on the CPU.
+        Positions of each row without padding, at least 1: on the device of `x`, and on
+        the CPU.
 
     Returns
     -------
     outputs : Tensor ``(B, S, H)``
     hidden : Tensor ``(B, H)``
-        The state after each row's own last position.
+        The state after each row's last position.
     cell : Tensor ``(B, H)`` or None
         The LSTM's cell state there.
     """
@@ -168,18 +169,18 @@ def run_layer(layer, x: Tensor, n_positions: Tensor, lengths: Tensor):
 
 
 def last_output(outputs: Tensor, n_positions: Tensor) -> Tensor:
-    """Each row's output ``(B, H)`` at its own last position."""
+    """Each row's output ``(B, H)`` at its last position."""
     return outputs[torch.arange(len(outputs), device=outputs.device), n_positions - 1]
 
 
 def reversal(n_positions: Tensor, width: int, fixed: int = 0) -> Tensor:
-    """Index ``(B, S)`` that turns each row round, its last `fixed` positions kept.
+    """Index ``(B, S)`` that reverses each row, except for its last `fixed` positions.
 
     It is its own inverse. Padding stays where it is.
     """
     steps = torch.arange(width, device=n_positions.device)[None]
-    turn = n_positions[:, None] - fixed
-    return torch.where(steps < turn, turn - 1 - steps, steps)
+    n_reversed = n_positions[:, None] - fixed  # (B, 1)
+    return torch.where(steps < n_reversed, n_reversed - 1 - steps, steps)
 
 
 def reorder(x: Tensor, index: Tensor) -> Tensor:
@@ -188,7 +189,7 @@ def reorder(x: Tensor, index: Tensor) -> Tensor:
     `index` is a `reversal`.
     """
     rows = torch.arange(len(x), device=x.device)[:, None] * x.shape[1]
-    return _Involution.apply(x, (rows + index).flatten())
+    return _Involution.apply(x, (rows + index).flatten())  # an index into B * S rows
 
 
 class _Involution(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""The encoder-decoder: every network of this package is one setting of this module.
+"""The encoder-decoder: every network of this package is a configuration of this module.
 
 Shapes: B rows, S source positions, T target positions, V target vocabulary size, F
 length of the fixed-length vector.
@@ -37,19 +37,19 @@ from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 
 class Output(NamedTuple):
-    """What a teacher-forced pass gives.
+    """What a teacher-forced pass returns.
 
     Attributes
     ----------
     logits : Tensor ``(B, T, V)``; with copying log-probabilities ``(B, T, V + S)``
-    word_logits : Tensor ``(B, V)`` or None
-        The encoder's own guess of which target tokens occur.
+    bag_logits : Tensor ``(B, V)`` or None
+        Logits that each target token occurs, predicted from the encoder's final state.
     weights : Tensor ``(B, T, S)`` or None
         Attention weights.
     """
 
     logits: Tensor
-    word_logits: Tensor | None
+    bag_logits: Tensor | None
     weights: Tensor | None
 
 
@@ -59,10 +59,10 @@ class EncoderDecoder(nn.Module):
     Attributes
     ----------
     randomness : Randomness
-        Draws the first weights and all dropout.
+        Draws the initial weights and all dropout.
     teacher_forcing : float
-        Probability that a training step is fed the reference rather than the model's
-        own guess [2]_.
+        Probability that a training step is fed the reference rather than a sample of
+        the model [2]_.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class EncoderDecoder(nn.Module):
         tie_output=False,
         dropout=0.0,
         unknown_dropout=0.0,
-        predict_words=False,
+        predict_bag=False,
         seed=0,
     ):
         super().__init__()
@@ -134,8 +134,8 @@ class EncoderDecoder(nn.Module):
             dropout=drop,
             **shape,
         )
-        self.words = None
-        if predict_words:
+        self.words = None  # for the bag of tokens; the name of its weights in files
+        if predict_bag:
             width = num_layers * hidden_size * (2 if decoder_cell == "lstm" else 1)
             self.words = without_weights(nn.Linear, width, target_size)
         self._draw_weights(tie_output)
@@ -144,22 +144,22 @@ class EncoderDecoder(nn.Module):
         generator = self.randomness.generator(torch.device("cpu"))
         initialise(self, generator)
         if tie_output:
-            # A table that also scores outputs starts with rows of length one.
+            # An embedding that is also the output layer starts with rows of norm one.
             table = self.decoder.embedding.weight.data
             table.normal_(std=table.shape[1] ** -0.5, generator=generator)
 
     def encode(self, source: Tensor, n_positions: Tensor) -> tuple[Tensor, State]:
-        """Encode to ``(memory (B, S, M), the decoder's first state)``."""
+        """Encode: the outputs ``(B, S, M)`` and the decoder's first state."""
         values, final = self.encoder(source, n_positions)
         return values, self.bridge(final)
 
     def start(self, source, source_positions, copy_ids=None) -> DecoderState:
-        """Encode and return the state from which a search sets out."""
+        """Encode and return the state from which a search starts."""
         values, recurrent = self.encode(source, source_positions)
         return self._start(values, recurrent, source_positions, copy_ids)
 
     def start_from_vector(self, vector: Tensor) -> DecoderState:
-        """Return the state that a fixed-length vector ``(B, F)`` stands for."""
+        """Return the state of a search that starts from a vector ``(B, F)``."""
         state = State.from_vector(vector, self.num_layers, self.decoder_cell)
         return self.decoder.start(state, None, None)
 
@@ -175,7 +175,7 @@ class EncoderDecoder(nn.Module):
         source : Tensor of int64 ``(B, S)``
         source_positions : Tensor of int64 ``(B,)``
         target : Tensor of int64 ``(B, T)``
-            Ends in the boundary; V + s is a token copied from source position s.
+            Ends in the boundary; V + s is the token at source position s, copied.
         copy_ids : Tensor of int64 ``(B, S)`` or None
 
         Returns
@@ -186,29 +186,31 @@ class EncoderDecoder(nn.Module):
         if self.training and self.unknown_dropout:
             source, dropped = self._drop_tokens(source, copy_ids)
         values, recurrent = self.encode(source, source_positions)
-        words = None if self.words is None else self.words(recurrent.to_vector())
+        bag = None if self.words is None else self.words(recurrent.to_vector())
+        # The decoder reads the target shifted by one position: (B, T).
         inputs = F.pad(target[:, :-1], (1, 0), value=BOUNDARY)
         if self.training and self.teacher_forcing < 1:
             state = self._start(values, recurrent, source_positions, copy_ids)
-            inputs = self._mix_own_guesses(inputs, state)
+            inputs = self._mix_samples(inputs, state)
         unseen = None
         if dropped is not None and copy_ids is not None:
             # A source token that was made unknown is unknown in the target as well.
             unseen = _is_among(inputs, copy_ids, dropped)
         memory = self.decoder.remember(values, source_positions)
         logits, weights = self.decoder(inputs, recurrent, memory, copy_ids, unseen)
-        return Output(logits, words, weights)
+        return Output(logits, bag, weights)
 
     @torch.no_grad()
     def align(self, source, source_positions, target, target_positions, copy_ids=None):
-        """Align given pairs; parameters as of `forward`, and the target's positions.
+        """Align given pairs; the parameters are those of `forward`.
 
         Returns
         -------
         posterior : Tensor ``(B, T, S)``
-            Probability of each source position, or without hard attention its weight.
+            Probability of each source position; without hard attention, its weight.
         best : Tensor of int64 ``(B, T)``
-            The likeliest alignment as a whole, or the position of most weight.
+            The likeliest alignment as a whole; without hard attention, the position of
+            the largest weight.
         """
         if not isinstance(self.decoder, HardDecoder):
             weights = self(source, source_positions, target, copy_ids).weights
@@ -228,33 +230,34 @@ class EncoderDecoder(nn.Module):
         return self.decoder.start(recurrent, memory, copy_ids)
 
     def _drop_tokens(self, source, copy_ids=None):
-        """Make some tokens unknown, so that the unknown token is trained; say which."""
+        """Replace some tokens by the unknown one, to train it; also return which."""
         like = self.decoder.output.bias
         keep = self.randomness.keep_mask(source.shape, self.unknown_dropout, like)
         dropped = (keep == 0) & (source != BOUNDARY)
         if copy_ids is not None:
+            # All positions of a token are dropped together: it could be copied else.
             dropped = _is_among(copy_ids, copy_ids, dropped) & (source != BOUNDARY)
         return source.masked_fill(dropped, UNKNOWN), dropped
 
     @torch.no_grad()
-    def _mix_own_guesses(self, inputs, state):
+    def _mix_samples(self, inputs, state):
         """Replace inputs by samples of the model with probability 1 - teacher_forcing.
 
-        No gradient flows through a sample, so that the pass over the mixed inputs can
-        afterwards be the usual one.
+        No gradient flows through a sample, so that the usual pass over the mixed inputs
+        can follow.
         """
         like = self.decoder.output.bias
-        own = self.randomness.keep_mask(inputs.shape, self.teacher_forcing, like)
+        sampled = self.randomness.keep_mask(inputs.shape, self.teacher_forcing, like)
         generator = self.randomness.generator(inputs.device)
         columns = [inputs[:, 0]]
         for t in range(1, inputs.shape[1]):
             log_probs, state = self.step(state, columns[-1])
-            guess = torch.multinomial(log_probs.exp(), 1, generator=generator)[:, 0]
-            columns.append(torch.where(own[:, t] > 0, guess, inputs[:, t]))
+            sample = torch.multinomial(log_probs.exp(), 1, generator=generator)[:, 0]
+            columns.append(torch.where(sampled[:, t] > 0, sample, inputs[:, t]))
         return torch.stack(columns, dim=1)
 
 
 def _is_among(tokens, copy_ids, chosen):
     """Mark tokens ``(B, T)`` that stand at a chosen source position ``(B, S)``."""
-    same = tokens[:, :, None] == copy_ids[:, None]
+    same = tokens[:, :, None] == copy_ids[:, None]  # (B, T, S)
     return (same & chosen[:, None]).any(dim=2)

@@ -1,11 +1,11 @@
 """Exact hard attention: every target token comes from one source position.
 
-Which one it is, is summed out by the forward algorithm [1]_ [2]_. The sum is exact
-since the decoder's recurrent state depends on the target tokens alone.
+The forward algorithm sums over that position [1]_ [2]_. The sum is exact since the
+decoder's recurrent state depends on the target tokens alone.
 
 Shapes: B rows, Q queries a row (all steps in training, all beams in a search), T target
 positions, S source positions, H decoder hidden size, M memory size, C jump classes,
-R size of what the output layer reads.
+R input size of the output layer.
 
 References
 ----------
@@ -27,7 +27,7 @@ from sklearn_seq2seq._network._layers import without_weights
 # Jumps over up to this many positions have a score each; all longer ones in one
 # direction share a score.
 WINDOW = 5
-# Stands for the logarithm of zero: that of infinity would have no gradient.
+# Stands for the logarithm of zero, since minus infinity would have no gradient.
 NEVER = -1e9
 
 
@@ -38,11 +38,11 @@ class HardMemory:
     Attributes
     ----------
     values : Tensor ``(B, S, R)``
-        Each position's share in what the output layer reads.
+        What each position adds to the input of the output layer.
     keys : Tensor ``(B, S, H)``
         What queries are compared with.
     jumps : Tensor ``(B, S, C)`` or None
-        Each position's share in the scores of the jumps from there.
+        What each position adds to the scores of the jumps from it.
     forbidden : Tensor of bool ``(B, 1 or S, S)``
         Transitions into padding and, if monotonic, backwards.
     """
@@ -61,9 +61,9 @@ class HardMemory:
 class HardAttention(nn.Module):
     """Probability of the next source position, given the one before.
 
-    The score of going from i to j is ``query . U output_j``; of order 1 it is that plus
-    ``A [query; output_i]`` at the class of ``j - i``, so that near positions are told
-    apart by distance and far ones by what stands there.
+    The score of moving from i to j is ``query . U output_j``. Order 1 adds
+    ``A [query; output_i]`` at the class of ``j - i``, so that distance distinguishes
+    near positions, and content far ones.
 
     Parameters
     ----------
@@ -110,10 +110,11 @@ class HardAttention(nn.Module):
         """
         scores = torch.bmm(query, memory.keys.transpose(1, 2))[:, :, None]
         if self.jump_query is not None and memory.jumps is not None:
+            # (B, Q, 1, C) + (B, 1, S, C)
             jumps = self.jump_query(query)[:, :, None] + memory.jumps[:, None]
             n = scores.shape[-1]
             classes = jump_classes(n, query.device).expand(*jumps.shape[:2], n, n)
-            scores = scores + jumps.gather(3, classes)
+            scores = scores + jumps.gather(3, classes)  # (B, Q, S, S)
         scores = at_least_float32(scores).masked_fill(memory.forbidden[:, None], NEVER)
         return torch.log_softmax(scores, dim=-1)
 
@@ -135,7 +136,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def first_alpha(shape, like: Tensor) -> Tensor:
-    """Before the first token, attention stands at the first position."""
+    """Before the first token, attention is at the first position."""
     alpha = at_least_float32(like).new_full(shape, NEVER)
     alpha[..., 0] = 0
     return alpha
@@ -173,15 +174,15 @@ def priors(transitions: Tensor, emitted: Tensor) -> Tensor:
 def align(transitions: Tensor, emitted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior of each step's position, and the best alignment.
 
-    The derivative of the log-likelihood by the emissions is the posterior (Eisner,
-    2016), and that of the best alignment's log-probability is the best alignment.
+    The derivative of the log-likelihood with respect to the emissions is the posterior
+    (Eisner, 2016); that of the best alignment's log-probability is the best alignment.
 
     Parameters
     ----------
     transitions, emitted : Tensor
         As for `priors`.
     mask : Tensor of bool ``(B, T)``
-        Steps that count; they come first.
+        Steps without padding, which follows them.
 
     Returns
     -------
@@ -199,9 +200,9 @@ def align(transitions: Tensor, emitted: Tensor, mask: Tensor) -> tuple[Tensor, T
         for total in (torch.logsumexp, maximum):
             alpha, result = first_alpha(emitted[:, 0].shape, emitted), 0.0
             for t in range(emitted.shape[1]):
-                prior = total(alpha[..., None] + transitions[:, t], dim=-2)
+                prior = total(alpha[..., None] + transitions[:, t], dim=-2)  # (B, S)
                 joint = prior + emitted[:, t]
-                evidence = total(joint, dim=-1)
+                evidence = total(joint, dim=-1)  # (B,)
                 alpha = joint - evidence[:, None]
                 result = result + evidence.masked_fill(~mask[:, t], 0.0)
             found += torch.autograd.grad(result.sum(), emitted)

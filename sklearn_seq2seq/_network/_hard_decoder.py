@@ -1,8 +1,8 @@
 """The decoder with exact hard attention.
 
 Shapes: B rows, Q queries a row (all steps in training, all hypotheses in a search), T
-target positions, S source positions, K hypotheses a row, H hidden size, V vocabulary
-size.
+target positions, S source positions, K hypotheses a row, H hidden size, R input size of
+the output layer, V vocabulary size.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from sklearn_seq2seq._network._hard_attention import (
 )
 from sklearn_seq2seq._network._layers import without_weights
 
-# Most numbers, B * T * S * V, of a pass over whole targets: 1 GiB, of which a training
-# step needs about four.
+# Most elements, B * T * S * V, of a pass over whole targets: 1 GiB of memory, of which
+# a training step needs about four times as much.
 MOST = 2**28
 
 
 @dataclass
 class Emissions:
-    """Which token each source position would emit.
+    """The distribution of the token that each source position emits.
 
     Attributes
     ----------
     write : Tensor ``(B, Q, S, V)``
-        Probability of each token of the vocabulary, where none is copied.
+        Probability of each token of the vocabulary, if it is not copied.
     copy : Tensor ``(B, Q, S)`` or None
-        Probability of copying the very token that stands there.
+        Probability of copying the token at the position.
     """
 
     write: Tensor
@@ -58,7 +58,7 @@ class Emissions:
         return _log(probs)
 
     def mean(self, prior: Tensor, copy_ids: Tensor | None) -> Tensor:
-        """Log-probability of the next token, whatever its position.
+        """Log-probability of the next token, averaged over its position.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class Emissions:
         Tensor ``(B, Q, V)``, or ``(B, Q, V + S)`` with copying
         """
         weights = prior.exp()
-        write = weights if self.copy is None else weights * (1 - self.copy)
+        write = weights if self.copy is None else weights * (1 - self.copy)  # (B, Q, S)
         with torch.autocast(weights.device.type, enabled=False):
             probs = (write[:, :, None] @ self.write)[:, :, 0]
         if self.copy is not None and copy_ids is not None:
@@ -93,12 +93,12 @@ def _log(probs):
 
 @dataclass
 class HardState(DecoderState):
-    """State of a search: also where attention stood for the token that comes next.
+    """State of a search, with the position of the last token.
 
     Attributes
     ----------
     prior : Tensor ``(B * K, S)`` or None
-        Log-probability of each position, the token unknown; None at the start.
+        Log-probability of each position before the token was known; None at the start.
     emissions : Emissions of ``(B * K, S)``, or None
     """
 
@@ -116,9 +116,9 @@ class HardState(DecoderState):
 class HardDecoder(Decoder):
     """Decoder that emits each token at one source position, summed over all of them.
 
-    Its layers are those of a `Decoder`, which reads the mean of the positions where
-    this one reads each. The log-probabilities of its steps add up to the exact one of
-    the target.
+    Its layers are those of a `Decoder`, but it reads each position by itself where a
+    `Decoder` reads their mean. The log-probabilities of its steps add up to the exact
+    one of the target.
     """
 
     def __init__(self, embedding, *, copy, **options):
@@ -136,8 +136,8 @@ class HardDecoder(Decoder):
     def step(self, state, previous):
         recurrent, _ = self._advance(state, previous)
         memory, hidden = state.memory, recurrent.hidden[-1]
-        shape = len(memory.keys), -1
-        query = hidden.unflatten(0, shape)
+        shape = len(memory.keys), -1  # B, K
+        query = hidden.unflatten(0, shape)  # (B, K, H)
         if state.prior is None:
             alpha = first_alpha((*query.shape[:2], memory.keys.shape[1]), query)
         else:
@@ -156,7 +156,7 @@ class HardDecoder(Decoder):
         return log_probs.flatten(0, 1), state
 
     def forward(self, inputs, recurrent, memory, copy_ids, unseen=None):
-        """As of `Decoder`; the weights are those of the position before its token."""
+        """As `Decoder.forward`; weights are the position's prior, before its token."""
         transitions, emissions = self._read(inputs, recurrent, memory, unseen)
         # The token of one step is the input of the next.
         emitted = emissions.of(F.pad(inputs[:, 1:], (0, 1)), copy_ids)
@@ -166,8 +166,8 @@ class HardDecoder(Decoder):
     def align(self, inputs, target, mask, recurrent, memory, copy_ids):
         """Posterior ``(B, T, S)`` of the positions and the best alignment ``(B, T)``.
 
-        Parameters are those of `forward`, the target ``(B, T)`` and which of its
-        positions count.
+        Parameters are those of `forward`, the target ``(B, T)``, and the mask of its
+        positions without padding.
         """
         transitions, emissions = self._read(inputs, recurrent, memory)
         return align(transitions, emissions.of(target, copy_ids), mask)
@@ -182,10 +182,12 @@ class HardDecoder(Decoder):
     def _emissions(self, hidden, memory):
         n = hidden.shape[-1]
         x = F.linear(hidden, self.combine.weight[:, :n], self.combine.bias)
-        # One mask for all positions: drawing more would take longer than the rest.
+        # One dropout mask for all positions: drawing more would take longer than the
+        # rest.
         kept = self.dropout(torch.ones_like(x))
+        # (B, Q, 1, R) + (B, 1, S, R)
         x = torch.tanh(x[:, :, None] + memory.values[:, None]) * kept[:, :, None]
-        probs = torch.softmax(at_least_float32(self.output(x)), dim=-1)
+        probs = torch.softmax(at_least_float32(self.output(x)), dim=-1)  # (B, Q, S, V)
         if self.copy_gate is None:
             return Emissions(probs, None)
         copy = torch.sigmoid(at_least_float32(self.copy_gate(x)))
@@ -195,9 +197,9 @@ class HardDecoder(Decoder):
         size = n_rows * n_target * n_source * max(self.vocabulary_size, n_source)
         if size > MOST:
             raise ValueError(
-                "attention='hard' weighs every target token at every source position: "
+                "attention='hard' scores every target token at every source position: "
                 f"{n_rows} pairs of up to {n_source} and {n_target} positions with "
-                f"{self.vocabulary_size} target tokens make {size:.1e} numbers; at "
-                f"most {MOST:.1e} are held at once. Lower batch_size or max_tokens, or "
-                "take another attention."
+                f"{self.vocabulary_size} target tokens make {size:.1e} numbers, more "
+                f"than the limit of {MOST:.1e}. Lower batch_size or max_tokens, or use "
+                "another attention."
             )

@@ -23,10 +23,10 @@ class _WithoutInit(TorchFunctionMode):
 
 
 def without_weights(module_class: type[M], *args, **kwargs) -> M:
-    """Make a module, its weights not set (see `initialise`).
+    """Make a module without setting its weights (see `initialise`).
 
-    A constructor would draw from torch's global generator. torch's own `skip_init` goes
-    by the meta device, for which the first call in a process imports torch's compiler.
+    A constructor would draw from torch's global generator. torch's `skip_init` uses the
+    meta device, whose first use in a process imports torch's compiler.
     """
     with _WithoutInit():
         return module_class(*args, **kwargs)
@@ -40,10 +40,10 @@ def new_embedding(vocabulary_size: int, size: int | None) -> nn.Module:
 
 
 class Randomness:
-    """The one source of random numbers of a network: never torch's global generator.
+    """The only source of random numbers of a network.
 
-    So a fit neither reads nor moves global state, and fits in concurrent threads do
-    not disturb one another.
+    It does not use torch's global generator, so that a fit neither reads nor changes
+    global state, and fits in concurrent threads do not disturb one another.
     """
 
     def __init__(self, seed: int = 0):
@@ -79,24 +79,25 @@ class Randomness:
         size = math.prod(shape)
         words = torch.empty((size + 3) // 4, dtype=torch.int64, device=like.device)
         words.random_(-(2**63), None, generator=generator)
+        # Each random int64 holds the 16 bits of four numbers.
         bits = words.view(torch.int16)[:size].view(shape)
         least = min(round(p * 2**16), 2**16 - 1) - 2**15
         return (bits >= least).to(like.dtype)
 
     def state_dict(self) -> dict:
-        """Return all that the next numbers depend on."""
+        """Return the state that determines the next numbers."""
         states = {key: x.get_state() for key, x in self._generators.items()}
         return {"seed": self._seed, "generators": states}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on where another one stood."""
+        """Continue from a state."""
         self._generators.clear()
         self.seed(state["seed"])
-        # Taken up when a device is first used: this machine may lack some.
+        # Used when a device is first used: this machine may lack some.
         self._states = state["generators"]
 
     def __getstate__(self):
-        # Generators are made afresh: one of a GPU must not be needed elsewhere.
+        # Without generators: that of a GPU could not be loaded elsewhere.
         return {"_seed": self._seed, "_generators": {}, "_states": {}}
 
 

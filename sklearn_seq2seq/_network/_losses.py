@@ -1,4 +1,4 @@
-"""What training minimises.
+"""Losses: what training minimises.
 
 Shapes: B rows, T target positions, S source positions, V target vocabulary size.
 
@@ -20,12 +20,12 @@ from sklearn_seq2seq._tokens import UNKNOWN
 
 
 def position_mask(n_positions: Tensor, width: int) -> Tensor:
-    """Mark the positions that count: bool ``(B, T)``."""
+    """Mark the positions without padding: bool ``(B, T)``."""
     return torch.arange(width, device=n_positions.device) < n_positions[:, None]
 
 
 def log_probabilities(logits: Tensor, copies: bool) -> Tensor:
-    """Log-probabilities of a pass, which already are ones when it copies."""
+    """Log-probabilities of a pass; the output of a copying network holds them."""
     return logits if copies else torch.log_softmax(logits, dim=-1)
 
 
@@ -57,10 +57,10 @@ def decoder_loss(
     Tensor ``(B,)``, in nats
     """
     if copies:
-        losses = -logits.gather(2, target[:, :, None])[..., 0]
+        losses = -logits.gather(2, target[:, :, None])[..., 0]  # (B, T)
         if label_smoothing:
-            even = -logits[..., :vocabulary_size].mean(dim=2)
-            losses = (1 - label_smoothing) * losses + label_smoothing * even
+            uniform = -logits[..., :vocabulary_size].mean(dim=2)
+            losses = (1 - label_smoothing) * losses + label_smoothing * uniform
     else:
         losses = F.cross_entropy(
             logits.flatten(0, 1).float(),
@@ -72,16 +72,16 @@ def decoder_loss(
     return torch.where(mask, losses, 0).sum(dim=1)
 
 
-def encoder_loss(word_logits: Tensor, target: Tensor) -> Tensor:
-    """Loss of the encoder's guess of the target's bag of words [2]_, per row.
+def encoder_loss(bag_logits: Tensor, target: Tensor) -> Tensor:
+    """Loss of the encoder's prediction of the target's bag of tokens [2]_, per row.
 
     ``-sum_t [y_t log p_t + (1 - y_t) log(1 - p_t)]`` over the tokens t of the target
-    vocabulary, where y_t says whether t occurs in the target. The boundary, which ends
-    every target, is not asked for.
+    vocabulary, where y_t is 1 if t occurs in the target, else 0. The boundary, which
+    ends every target, is left out.
 
     Parameters
     ----------
-    word_logits : Tensor ``(B, V)``
+    bag_logits : Tensor ``(B, V)``
     target : Tensor of int64 ``(B, T)``
         Ids from V upward (copied tokens) count as unknown.
 
@@ -89,11 +89,11 @@ def encoder_loss(word_logits: Tensor, target: Tensor) -> Tensor:
     -------
     Tensor ``(B,)``, in nats
     """
-    word_logits = word_logits.float()  # a sum over V leaves the range of half precision
-    known = target.masked_fill(target >= word_logits.shape[1], UNKNOWN)
-    occurs = torch.zeros_like(word_logits).scatter_(1, known, 1.0)
+    bag_logits = bag_logits.float()  # a sum over V leaves the range of half precision
+    known = target.masked_fill(target >= bag_logits.shape[1], UNKNOWN)
+    occurs = torch.zeros_like(bag_logits).scatter_(1, known, 1.0)  # (B, V)
     losses = F.binary_cross_entropy_with_logits(
-        word_logits[:, 1:], occurs[:, 1:], reduction="none"
+        bag_logits[:, 1:], occurs[:, 1:], reduction="none"
     )
     return losses.sum(dim=1)
 
@@ -107,17 +107,17 @@ def training_loss(
 ) -> Tensor:
     """Combine rows: ``alpha * L_enc + (1 - alpha) * L_dec``.
 
-    L_dec is the mean over target positions, L_enc the mean over rows, each row counting
-    by its weight over the mean weight of all the data, so that weight 2 is the same as
-    two rows and 0 as none.
+    L_dec is the mean over target positions, L_enc the mean over rows. A row counts by
+    its weight over the mean weight of the data set: weight 2 equals two rows, weight 0
+    none.
 
     Parameters
     ----------
     decoder_losses, encoder_losses : Tensor ``(B,)``; the second may be None
     weight : Tensor ``(B,)``
     size : Tensor ``(2,)``
-        Target positions and rows, by mean weight, of the batch that these rows are, or
-        are a part of: the losses of a batch's parts add up to its own.
+        Target positions and rows, times their mean weights, of the whole batch. The
+        rows may be a part of it: the losses of the parts add up to that of the batch.
     encoder_loss_weight : float in [0, 1)
         alpha.
 
@@ -129,8 +129,8 @@ def training_loss(
     loss = (weight * decoder_losses).sum() / positions
     if encoder_losses is None:
         return loss
-    words = (weight * encoder_losses).sum() / rows
-    return encoder_loss_weight * words + (1 - encoder_loss_weight) * loss
+    bag_loss = (weight * encoder_losses).sum() / rows
+    return encoder_loss_weight * bag_loss + (1 - encoder_loss_weight) * loss
 
 
 class SequenceLoss(nn.Module):
@@ -139,7 +139,7 @@ class SequenceLoss(nn.Module):
     Parameters
     ----------
     encoder_loss_weight, label_smoothing : float in [0, 1), default=0.0
-        Applied in training only: validation is by the decoder's loss as it is.
+        Used in training only: validation uses the plain loss of the decoder.
     copies : bool, default=False
     vocabulary_size : int
     """
@@ -167,12 +167,12 @@ class SequenceLoss(nn.Module):
             vocabulary_size=self.vocabulary_size,
             label_smoothing=self.label_smoothing if self.training else 0.0,
         )
-        words = None
-        if output.word_logits is not None and self.training:
-            words = encoder_loss(output.word_logits, reference["target"])
+        bag_losses = None
+        if output.bag_logits is not None and self.training:
+            bag_losses = encoder_loss(output.bag_logits, reference["target"])
         return training_loss(
             losses,
-            words,
+            bag_losses,
             reference["weight"],
             reference["size"],
             self.encoder_loss_weight,
@@ -180,12 +180,11 @@ class SequenceLoss(nn.Module):
 
 
 def exact_rows(logits: Tensor, target: Tensor, n_positions: Tensor) -> Tensor:
-    """Mark the rows that greedy decoding gets wholly right: bool ``(B,)``.
+    """Mark the rows that greedy decoding predicts exactly: bool ``(B,)``.
 
-    By induction: the greedy search is fed its own output, which up to the first
-    mistake is the reference; so it makes a mistake just where the arg-max of the
-    teacher-forced pass does. The unknown token, which a search never emits, is
-    left out.
+    A greedy search is fed its own output, which equals the reference up to the first
+    mistake. So it makes its first mistake where the arg-max of the teacher-forced pass
+    does. The unknown token, which a search never emits, is left out.
 
     Parameters
     ----------
@@ -202,7 +201,7 @@ def right_tokens(logits: Tensor, target: Tensor, n_positions: Tensor) -> Tensor:
     Parameters
     ----------
     logits, target, n_positions
-        As of `exact_rows`.
+        As for `exact_rows`.
     """
     scores = logits.clone()
     scores[..., UNKNOWN] = float("-inf")

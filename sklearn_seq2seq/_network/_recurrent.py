@@ -1,6 +1,7 @@
-"""Recurrent layers, their state and their randomness: the parts both sides share.
+"""Recurrent layers and their state, which encoder and decoder share.
 
-Shapes: B rows, T steps, I input size, H hidden size, L layers, S source positions.
+Shapes: B rows, T steps, I input size, H hidden size, L layers, G gates (4 * H for an
+LSTM, 3 * H for a GRU, else H).
 
 LSTM [1]_, GRU [2]_ and plain RNN [3]_ differ only inside this module.
 
@@ -48,7 +49,7 @@ class State:
         )
 
     def to_vector(self) -> Tensor:
-        """Lay everything side by side: ``(B, L * H)``, or ``(B, 2 * L * H)``."""
+        """Concatenate all states: ``(B, L * H)``, or ``(B, 2 * L * H)`` for an LSTM."""
         return torch.cat(self.hidden + self.cell, dim=1)
 
     @classmethod
@@ -59,12 +60,12 @@ class State:
 
 
 def new_layer(cell: str, input_size: int, hidden_size: int) -> nn.RNNBase:
-    """Make one layer, its weights not set."""
+    """Make one layer without setting its weights."""
     return without_weights(CELLS[cell], input_size, hidden_size, batch_first=True)
 
 
 class GradientOfProducts(torch.autograd.Function):
-    """Hands gates on; backward, gives the weight of `StepProduct` its gradient."""
+    """Returns gates as they are; its backward pass is that of a `StepProduct`."""
 
     @staticmethod
     def forward(ctx, gates, weight, inputs):
@@ -74,16 +75,18 @@ class GradientOfProducts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        x = torch.stack(ctx.inputs, dim=1).flatten(0, 1).to(gradient.dtype)
-        of_weight = gradient.flatten(0, 1).t() @ x
-        return gradient, of_weight.to(ctx.dtype), None
+        x = (
+            torch.stack(ctx.inputs, dim=1).flatten(0, 1).to(gradient.dtype)
+        )  # (B * T, R)
+        weight_gradient = gradient.flatten(0, 1).t() @ x  # (G, R)
+        return gradient, weight_gradient.to(ctx.dtype), None
 
 
 class StepProduct:
-    """Gates of each step, plus one weight times what each step brings.
+    """Gates of each step, plus a weight times the step's input.
 
-    The weight's gradient is one product over all steps. Left to autograd it would be a
-    product a step, each added to a matrix of the weight's size: the larger part of a
+    The weight's gradient is one product over all steps. Autograd would compute one
+    product a step and add it to a matrix of the weight's size, which takes most of a
     backward pass over a few dozen rows.
 
     Parameters
@@ -132,9 +135,9 @@ class Recurrent(nn.Module):
         return x
 
     def input_gates(self, x: Tensor) -> Tensor:
-        """The share of `x` ``(..., I')`` in the first layer's gates ``(..., G)``.
+        """What `x` ``(..., I')`` adds to the first layer's gates ``(..., G)``.
 
-        `x` holds the first I' of the I inputs; `step` adds the share of the rest.
+        `x` holds the first I' of the I inputs; `step` adds the part of the rest.
         """
         layer = self.layers[0]
         weight = layer.weight_ih_l0[:, : x.shape[-1]]
@@ -164,80 +167,83 @@ class Recurrent(nn.Module):
             elif rest is not None:
                 weight = layer.weight_ih_l0[:, -rest.shape[1] :]
                 gates = torch.addmm(gates, rest, weight.t())
-            h, own = state.hidden[k], None
+            h, hidden_gates = state.hidden[k], None
             if self.cell == "gru":
-                own = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
+                hidden_gates = torch.addmm(layer.bias_hh_l0, h, layer.weight_hh_l0.t())
             elif self.cell == "lstm" and _fuses(gates):
-                own = torch.mm(h, layer.weight_hh_l0.t())
+                hidden_gates = torch.mm(h, layer.weight_hh_l0.t())
             else:
                 gates = torch.addmm(gates, h, layer.weight_hh_l0.t())
-            self._activate(gates, own, state, k, new)
+            self._activate(gates, hidden_gates, state, k, new)
         return new
 
     def steps(self, x: Tensor) -> Iterator[Callable[[Tensor, State], State]]:
         """Make a `step` of ``(rest, state)`` for each position of ``(B, T, I')``.
 
-        To be called once each, in order. They cost less than as many calls of `step`
-        where gradients are wanted: see `StepProduct`.
+        Call each once, in order. With gradients they cost less than as many calls of
+        `step`: see `StepProduct`.
         """
-        gates = self.input_gates(x)
+        gates = self.input_gates(x)  # (B, T, G)
         products = []
         for layer in self.layers:
-            weight, own = layer.weight_ih_l0, None
+            weight, hidden_product = layer.weight_ih_l0, None
             if not products:
                 weight = weight[:, x.shape[-1] :]
             else:
                 gates = self._bias(layer).expand_as(gates)
             if self.cell == "gru":
                 bias = layer.bias_hh_l0.expand_as(gates)
-                own = StepProduct(bias, layer.weight_hh_l0)
+                hidden_product = StepProduct(bias, layer.weight_hh_l0)
             else:
+                # One product for the inputs and the hidden state.
                 weight = torch.cat((weight, layer.weight_hh_l0), dim=1)
-            products.append((StepProduct(gates, weight), own))
+            products.append((StepProduct(gates, weight), hidden_product))
 
         def step(t, rest, state):
             new = State([], [])
-            for k, (product, own) in enumerate(products):
+            for k, (product, hidden_product) in enumerate(products):
                 h = state.hidden[k]
                 if k > 0:
                     rest = self.dropout(new.hidden[-1])
-                if own is None:
+                if hidden_product is None:
                     parts = product(t, torch.cat((rest, h), dim=1)), None
                 else:
-                    parts = product(t, rest), own(t, h)
+                    parts = product(t, rest), hidden_product(t, h)
                 self._activate(*parts, state, k, new)
             return new
 
         return (partial(step, t) for t in range(x.shape[1]))
 
     def _bias(self, layer):
-        """What is added to the gates whatever the input."""
+        """The bias of the gates; a GRU adds another to its product of hidden states."""
         if self.cell == "gru":
             return layer.bias_ih_l0
         return layer.bias_ih_l0 + layer.bias_hh_l0
 
-    def _activate(self, gates, own, state, k, new):
+    def _activate(self, gates, hidden_gates, state, k, new):
         """One step of one cell (the equations of torch's nn.LSTM, nn.GRU, nn.RNN).
 
-        `own` is the hidden state's share of a GRU's gates, and of an LSTM's where it is
-        still to be added.
+        `hidden_gates` is what the hidden state adds to a GRU's gates, and to an LSTM's
+        if the kernel adds it.
         """
-        if own is not None and _fuses(gates):
+        if hidden_gates is not None and _fuses(gates):
             kernels = torch.ops.aten
             if self.cell == "lstm":
-                fused = kernels._thnn_fused_lstm_cell(gates, own, state.cell[k])
+                cell = state.cell[k]
+                fused = kernels._thnn_fused_lstm_cell(gates, hidden_gates, cell)
                 new.cell.append(fused[1])
             else:
-                fused = kernels._thnn_fused_gru_cell(gates, own, state.hidden[k])
+                hidden = state.hidden[k]
+                fused = kernels._thnn_fused_gru_cell(gates, hidden_gates, hidden)
             new.hidden.append(fused[0])
         elif self.cell == "lstm":
-            i, f, g, o = gates.chunk(4, dim=1)
+            i, f, g, o = gates.chunk(4, dim=1)  # (B, H) each
             c = torch.sigmoid(f) * state.cell[k] + torch.sigmoid(i) * torch.tanh(g)
             new.cell.append(c)
             new.hidden.append(torch.sigmoid(o) * torch.tanh(c))
         elif self.cell == "gru":
             r, z, n = gates.chunk(3, dim=1)
-            hr, hz, hn = own.chunk(3, dim=1)
+            hr, hz, hn = hidden_gates.chunk(3, dim=1)
             n = torch.tanh(n + torch.sigmoid(r + hr) * hn)
             # Under autocast products are in half precision, but states in float32.
             h = state.hidden[k]
@@ -248,7 +254,7 @@ class Recurrent(nn.Module):
 
 
 def _fuses(gates):
-    """Whether one kernel, of torch's own cells, does all that follows the products.
+    """Whether a kernel of torch's cells computes all that follows the products.
 
     Under autocast it would round an LSTM's cell state to half precision.
     """

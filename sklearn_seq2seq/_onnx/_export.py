@@ -3,7 +3,7 @@
 The file is a zip archive, nothing in it compressed, of
 
 ``model.json``
-    what the text becomes ids by, and the parameters of decoding (see the page
+    how text is converted to ids, and the parameters of decoding (see the page
     "Deployment" of the guide);
 ``encoder-0.onnx``, ``step-0.onnx``
     the networks of the first model, and so on for each member of an ensemble.
@@ -44,11 +44,11 @@ _LIBRARIES = ("onnx", "sklearn_seq2seq", "torch")
 
 
 def export_onnx(model, path, *, int8=False):
-    """Write a fitted model as networks in ONNX, with all that is needed to use them.
+    """Write a fitted model as ONNX networks, with all that predictions need.
 
     :func:`sklearn_seq2seq.runtime.load` reads the file with numpy and onnxruntime
-    alone; what is in it is described so that programs in other languages can. Needs the
-    extra ``onnx``.
+    alone; its contents are described so that programs in other languages can read it
+    too. Needs the extra ``onnx``.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def export_onnx(model, path, *, int8=False):
         The file to write; one that exists is replaced.
     int8 : bool, default=False
         Whether to store weights in eight bits, which makes the file smaller and may
-        change predictions. The recurrent layers of an encoder are quantised where they
+        change predictions. Recurrent layers of an encoder are quantised only if they
         are LSTMs.
 
     Raises
@@ -66,20 +66,20 @@ def export_onnx(model, path, *, int8=False):
     NotFittedError
         Before `fit`.
     ValueError
-        If something cannot be exported: a model of another kind, or a function that
-        cuts text, which no other language has.
+        If something cannot be exported: a model of another class, or a Python function
+        that cuts text.
     ImportError
         If onnx is not installed, or for `int8` onnxruntime.
 
     See Also
     --------
     sklearn_seq2seq.runtime.load : Reads such a file.
-    save : Writes a file to go on training from.
+    save : Writes a file from which training can continue.
 
     Notes
     -----
-    The parameters of decoding, such as `beam_width`, are stored as they are now, and
-    can be changed after loading. Without `int8`, weights are in single precision.
+    The current parameters of decoding, such as `beam_width`, are stored and can be
+    changed after loading. Without `int8`, weights are in single precision.
 
     Examples
     --------
@@ -126,12 +126,12 @@ def export_onnx(model, path, *, int8=False):
 
 
 def sealed(files, compression=zipfile.ZIP_STORED):
-    """Bytes of the archive, its comment the SHA-256 of all that is before it."""
+    """Bytes of the archive; its comment is the SHA-256 of all bytes before it."""
     buffer = io.BytesIO()
     pairs = files.items() if isinstance(files, dict) else files
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in pairs:
-            # With today's date the same model would give another file every time.
+            # Without a date, so that the same model always gives the same file.
             archive.writestr(zipfile.ZipInfo(name), data, compression)
         archive.comment = bytes(DIGITS)
     data = buffer.getvalue()[:-DIGITS]
@@ -143,7 +143,7 @@ def _describe_reader(reader, vectorizer):
     if vectorizer is not None:
         if reader.source.is_text:
             raise ValueError(
-                "The model reads text of its own; export the Pipeline's last step."
+                "The model reads text itself; export the Pipeline's last step."
             )
         check_is_fitted(vectorizer)
         side = _describe_vectorizer(vectorizer)
@@ -164,8 +164,8 @@ def _describe_side(side):
 def _describe_vectorizer(vectorizer):
     if hasattr(vectorizer, "transformers_"):
         columns = [
-            _describe_text(own) | {"name": name, "column": _plain(column, "A column")}
-            for name, own, column in vectorizer.transformers_
+            _describe_text(part) | {"name": name, "column": _plain(column, "A column")}
+            for name, part, column in vectorizer.transformers_
         ]
         return {"kind": "columns", "columns": columns}
     if not isinstance(vectorizer, SequenceVectorizer):
@@ -194,7 +194,7 @@ def _describe_text(vectorizer):
 
 
 def _plain(value, name):
-    """A parameter as JSON has it."""
+    """A parameter as a JSON value."""
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, Integral | Real):

@@ -1,4 +1,4 @@
-"""Writing ONNX graphs: a node is a call, a weight a constant."""
+"""Writing ONNX graphs: a call adds a node, an array becomes a constant."""
 
 from itertools import count
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_seq2seq._optional import import_optional
 
-# The oldest versions that have all operators used here, so that old runtimes read them.
+# The oldest versions with all operators used here, so that old runtimes can read them.
 OPSET = 17
 IR_VERSION = 8
 
@@ -14,10 +14,10 @@ _TYPES = {"float32": 1, "int64": 7}  # TensorProto.FLOAT and INT64
 
 
 class Graph:
-    """An ONNX graph in the making.
+    """A builder of an ONNX graph.
 
-    Calling it adds a node and returns the name of what the node gives (a list of names
-    for several outputs). Wherever a name is expected, an array is a constant.
+    Calling it adds a node and returns the name of the node's output, or a list of names
+    for several outputs. Inputs are names, or arrays, which become constants.
     """
 
     def __init__(self, name):
@@ -33,7 +33,7 @@ class Graph:
         return name
 
     def output(self, name, value, dtype, *shape):
-        """Give `value` out as `name`."""
+        """Make `value` the output `name`."""
         self.nodes.append(self.onnx.helper.make_node("Identity", [value], [name]))
         self.outputs.append(self._value(name, dtype, shape))
 
@@ -55,7 +55,7 @@ class Graph:
         return outputs[0] if n_outputs == 1 else outputs
 
     def linear(self, x, weight, bias=None):
-        """``x @ weight.T + bias``, of arrays as torch's Linear has them."""
+        """``x @ weight.T + bias``, for the arrays of torch's Linear."""
         x = self("MatMul", x, weight.T)
         return x if bias is None else self("Add", x, bias)
 
@@ -79,5 +79,5 @@ class Graph:
 
 
 def array(weight):
-    """A weight of torch as a float32 array."""
+    """A torch weight as a float32 array."""
     return weight.detach().float().cpu().numpy()

@@ -1,7 +1,7 @@
-"""One step with exact hard attention, as a part of the graphs.
+"""Exact hard attention, as a part of the graphs.
 
-Shapes: B rows, K hypotheses a row, N = B * K, S source positions, H hidden size, R size
-of what the output layer reads, C jump classes, V vocabulary size.
+Shapes: B rows, K hypotheses a row, N = B * K, S source positions, H hidden size, R
+input size of the output layer, C jump classes, V vocabulary size.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _FAR = np.int64(WINDOW + 1)
 
 
 def remember(g, decoder, memory, counts):
-    """Give out what hard attention reads, and where it stands before the first token.
+    """Output what hard attention reads, and its position before the first token.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def remember(g, decoder, memory, counts):
     memory : str
         The encoder's outputs ``(B, S, M)``.
     counts : str
-        Which positions count: bool ``(B, 1, S)``.
+        The positions without padding: bool ``(B, 1, S)``.
     """
     attention = decoder.attention
     width = decoder.memory_size
@@ -42,7 +42,7 @@ def remember(g, decoder, memory, counts):
         allowed = g("And", counts, g("Unsqueeze", ahead, [0]))
     mask = g("Where", allowed, np.float32(0), np.float32(NEVER))
     g.output("mask", mask, "float32", "rows", "from", "positions")
-    # At the first position, as if each had written the token before the first.
+    # At the first position, with equal emissions: the first step has no token before.
     first = g("Where", g("Equal", steps, np.int64(0)), np.float32(0), np.float32(NEVER))
     g.output("prior", g("Expand", first, sizes), "float32", *shape)
     cells = g("Expand", np.float32(1), g("Concat", sizes, [vocabulary], axis=0))

@@ -1,8 +1,8 @@
 """The encoder and the decoder's step as ONNX graphs.
 
-Torch's own exporter is not used: it fixes the number of steps of recurrent layers, and
-what torch computes in many operations is one ONNX operator (recurrent layers over rows
-of unlike length), which runtimes have fast and quantised kernels for.
+Torch's exporter is not used: it fixes the number of steps of recurrent layers, and
+writes recurrent layers over rows of different lengths as many operations, where ONNX
+has one operator with fast and quantised kernels.
 
 Shapes: B rows, S source positions, K hypotheses a row, N = B * K, E embedding size, H
 hidden size, D directions, M memory size, V vocabulary size, F size of the state.
@@ -26,7 +26,7 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 
 
 def encoder_graph(network):
-    """Graph from a source to all that a search starts from.
+    """Graph from a source to the start of a search.
 
     Inputs ``source (B, S)`` and ``n_positions (B,)``; outputs ``state (B, F)`` and, for
     attention, ``memory (B, S, M)``, ``keys (B, S, H)`` and ``mask (B, 1, S)``.
@@ -36,19 +36,19 @@ def encoder_graph(network):
     source = g.input("source", "int64", "rows", "positions")
     n_positions = g.input("n_positions", "int64", "rows")
     x = g("Transpose", _embed(g, encoder.embedding, source), perm=[1, 0, 2])
-    turn = None
+    n_reversed = None
     if encoder.reverse_source and encoder.directions == 1:
-        # All but the boundary; a row of the boundary alone stays as it is.
-        turn = g("Max", g("Sub", n_positions, np.int64(1)), np.int64(1))
-        x = g("ReverseSequence", x, turn)
+        # All but the boundary; an empty row stays as it is.
+        n_reversed = g("Max", g("Sub", n_positions, np.int64(1)), np.int64(1))
+        x = g("ReverseSequence", x, n_reversed)
     lengths = g("Cast", n_positions, to=6)  # int32
     hidden, cell = [], []
     for k in range(len(encoder.forward_layers)):
         x, h, c = _encoder_layer(g, encoder, k, x, lengths)
         hidden.append(h)
         cell += [c] * (c is not None)
-    if turn is not None:
-        x = g("ReverseSequence", x, turn)
+    if n_reversed is not None:
+        x = g("ReverseSequence", x, n_reversed)
     state = _bridge(g, network.bridge, hidden, cell)
     if decoder.input_feeding:
         width = np.array([decoder.memory_size])
@@ -132,7 +132,7 @@ def _bridge(g, bridge, hidden, cell):
 
 
 def _remember(g, decoder, memory, source, n_positions):
-    """Give out what attention reads."""
+    """Output what attention reads."""
     attention, size = decoder.attention, decoder.recurrent.hidden_size
     width = decoder.memory_size
     stop = g("Squeeze", g("Shape", source, start=1, end=2))
@@ -162,9 +162,9 @@ def step_graph(network):
     """Graph of one step of the decoder.
 
     Inputs ``previous (N,)``, the encoder's outputs, and for copying ``copy_ids (B,
-    S)``; outputs ``log_probs (N, V)``, or ``(N, V + S)`` with copying, for attention
-    ``weights (N, S)``, and ``next_state`` and others of the name ``next_...``, which
-    take the place of the encoder's in the next step.
+    S)``; outputs ``log_probs (N, V)``, or ``(N, V + S)`` with copying; with attention,
+    ``weights (N, S)``; and ``next_state`` and other outputs ``next_...``, which replace
+    those of the encoder in the next step.
     """
     decoder = network.decoder
     recurrent = decoder.recurrent
@@ -223,7 +223,7 @@ def _split_state(g, network, state, state_size):
 
 
 def _input_gates(g, decoder, tokens):
-    """The share of the last token in the first layer's gates."""
+    """What the last token adds to the first layer's gates."""
     recurrent, embedding = decoder.recurrent, decoder.embedding
     layer = recurrent.layers[0]
     weight = array(layer.weight_ih_l0)[:, : embedding.embedding_dim]
@@ -245,12 +245,12 @@ def _advance(g, recurrent, gates, hidden, cell):
             gates = g.linear(
                 new_hidden[-1], array(layer.weight_ih_l0), array(recurrent._bias(layer))
             )
-        own = g.linear(h, array(layer.weight_hh_l0))
+        hidden_gates = g.linear(h, array(layer.weight_hh_l0))
         if recurrent.cell == "gru":
-            own = g("Add", own, array(layer.bias_hh_l0))
-            new_hidden.append(_gru(g, gates, own, h))
+            hidden_gates = g("Add", hidden_gates, array(layer.bias_hh_l0))
+            new_hidden.append(_gru(g, gates, hidden_gates, h))
             continue
-        gates = g("Add", gates, own)
+        gates = g("Add", gates, hidden_gates)
         if recurrent.cell == "rnn":
             new_hidden.append(g("Tanh", gates))
         else:
@@ -267,12 +267,12 @@ def _lstm(g, gates, cell):
     return g("Mul", g("Sigmoid", o), g("Tanh", cell)), cell
 
 
-def _gru(g, gates, own, hidden):
+def _gru(g, gates, hidden_gates, hidden):
     r, z, new = g("Split", gates, n_outputs=3, axis=1)
-    own_r, own_z, own_new = g("Split", own, n_outputs=3, axis=1)
-    r = g("Sigmoid", g("Add", r, own_r))
-    z = g("Sigmoid", g("Add", z, own_z))
-    new = g("Tanh", g("Add", new, g("Mul", r, own_new)))
+    hidden_r, hidden_z, hidden_new = g("Split", hidden_gates, n_outputs=3, axis=1)
+    r = g("Sigmoid", g("Add", r, hidden_r))
+    z = g("Sigmoid", g("Add", z, hidden_z))
+    new = g("Tanh", g("Add", new, g("Mul", r, hidden_new)))
     return g("Add", new, g("Mul", z, g("Sub", hidden, new)))
 
 
@@ -288,7 +288,7 @@ def _attend(g, decoder, top):
     query = g("Reshape", top, g("Concat", rows, [-1, size], axis=0))
     if isinstance(attention, AdditiveAttention):
         sums = g("Add", g("Unsqueeze", query, [2]), g("Unsqueeze", keys, [1]))
-        # A matrix of one column is five times as fast as a vector here.
+        # A matrix of one column is five times as fast as a vector.
         scores = g.linear(g("Tanh", sums), array(attention.energy.weight))
         scores = g("Squeeze", scores, [3])
     else:
@@ -306,22 +306,22 @@ def _logits(g, decoder, x):
 
 
 def _mix_copies(g, decoder, logits, seen, weights, known):
-    """Generate, or copy the source token that attention looks at."""
+    """Mix generating with copying from where attention looks."""
     copy_ids = g.input("copy_ids", "int64", "rows", "positions")
     weight, bias = array(decoder.copy_gate.weight), array(decoder.copy_gate.bias)
     width = weight.shape[1] - decoder.embedding.embedding_dim
-    of_seen, of_token = weight[:, :width], weight[:, width:]
+    seen_weight, token_weight = weight[:, :width], weight[:, width:]
     if isinstance(decoder.embedding, OneHot):
-        table = of_token.T
+        table = token_weight.T
     else:
-        table = array(decoder.embedding.weight) @ of_token.T
-    gate = g("Add", g.linear(seen, of_seen), g("Gather", table + bias, known))
+        table = array(decoder.embedding.weight) @ token_weight.T
+    gate = g("Add", g.linear(seen, seen_weight), g("Gather", table + bias, known))
     generate = g("Sigmoid", gate)
     copied = g("Sub", np.float32(1), generate)
     probs = g("Mul", generate, g("Softmax", logits, axis=1))
     rows = g("Shape", copy_ids, start=0, end=1)
     n_positions = _n_positions(g)
-    # Column V + s: the token at source position s, where no vocabulary has it.
+    # Column V + s is the token at source position s, if it is outside the vocabulary.
     pads = g("Concat", [0, 0, 0], n_positions, axis=0)
     probs = g("Pad", probs, pads)
     shape = g("Shape", weights)

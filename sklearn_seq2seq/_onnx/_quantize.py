@@ -5,17 +5,17 @@ import tempfile
 
 from sklearn_seq2seq._optional import import_optional
 
-# onnxruntime has int8 kernels for these only; GRU and RNN encoders stay as they are.
+# onnxruntime has int8 kernels for these only; GRU and RNN encoders are not quantised.
 _OPERATORS = ["Gather", "LSTM", "MatMul"]
 
 
 def quantize(model):
-    """Quantise the weights of a model, and its activations as it runs.
+    """Quantise the weights of a model, and its activations when it runs.
 
     Parameters
     ----------
     model : bytes
-        As of a file in ONNX.
+        The content of an ONNX file.
 
     Returns
     -------
@@ -24,10 +24,10 @@ def quantize(model):
     onnx = import_optional("onnx", "onnx")
     quantization = import_optional("onnxruntime.quantization", "onnx")
     model = onnx.load_from_string(model)
-    # Without this mark onnxruntime logs the advice to optimise the model first.
+    # Without this mark onnxruntime logs advice to optimise the model first.
     onnx.helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.onnx")  # it writes to files only
+        path = os.path.join(folder, "model.onnx")  # onnxruntime writes only to files
         quantization.quantize_dynamic(
             model,
             path,

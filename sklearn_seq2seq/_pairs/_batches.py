@@ -8,7 +8,7 @@ from sklearn_seq2seq._tokens import canonical_order, lengths
 
 
 class TrainingBatches:
-    """Batches of pairs of similar length, in an order of its own for every epoch.
+    """Batches of pairs of similar length, in a new order every epoch.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class TrainingBatches:
     start : int
         Batches that are left out at the beginning.
     share : tuple (k, n)
-        Of each batch only every n-th row is taken, from the k-th on; where there is
-        none, one of weight 0, so that whoever takes a share takes part in every batch.
+        Takes every n-th row of each batch, from the k-th on. A share without rows is
+        one row of weight 0, so that every process takes part in every batch.
     """
 
     def __init__(self, dataset, batch_size, max_tokens=None, shuffle=True):
@@ -51,24 +51,25 @@ class TrainingBatches:
             if n == 1:
                 yield self.dataset.__getitems__(rows)
                 continue
-            own = rows[k::n]
-            batch = self.dataset.__getitems__(own if len(own) else rows[:1])
+            share = rows[k::n]
+            batch = self.dataset.__getitems__(share if len(share) else rows[:1])
             batch[1]["size"] = self.dataset.size_of(rows)
-            if not len(own):
+            if not len(share):
                 batch[1]["weight"].zero_()
             yield batch
 
     def plan(self):
-        """Rows of each batch of the epoch that `seed` stands for."""
+        """Rows of each batch of the epoch, in the order that `seed` determines."""
         source = self.dataset.source_positions
         target = self.dataset.target_positions
         sizes = None
         if self.max_tokens is not None:
-            sizes = np.column_stack((source, target))
+            sizes = np.column_stack((source, target))  # (n_samples, 2)
         if not self.shuffle:
             order = pair_order(source, target)
             return cut(order, sizes, self.batch_size, self.max_tokens)
         rng = np.random.default_rng(self.seed)
+        # Random ties: other pairs of the same lengths meet in a batch every epoch.
         order = pair_order(source, target, rng.random(len(source)))
         batches = cut(order, sizes, self.batch_size, self.max_tokens)
         return [batches[i] for i in rng.permutation(len(batches))]
@@ -77,8 +78,8 @@ class TrainingBatches:
 def pair_order(source, target, *ties):
     """Order pairs so that neighbours are of similar length on both sides.
 
-    By target, and among targets of one length by source, up and down by turns: where
-    one length of target gives way to the next, sources need no padding either.
+    By target length, then by source length, which ascends and descends in turn: where
+    the target length changes, neighbouring sources still are of similar length.
 
     Parameters
     ----------
@@ -92,12 +93,12 @@ def pair_order(source, target, *ties):
     ndarray of int, shape (n_samples,)
     """
     # Counting finds the distinct lengths faster than sorting (np.unique) would.
-    turn = (np.cumsum(np.bincount(target) > 0) % 2 == 0)[target]
-    # Integers of two bytes are sorted by their digits, in half of the time.
+    descending = (np.cumsum(np.bincount(target) > 0) % 2 == 0)[target]
+    # numpy sorts integers of two bytes by radix sort, in half the time.
     longest = max(source.max(initial=0), target.max(initial=0))
     kind = np.min_scalar_type(-int(longest) - 1)
     source, target = source.astype(kind), target.astype(kind)
-    return np.lexsort((*ties, np.where(turn, -source, source), target))
+    return np.lexsort((*ties, np.where(descending, -source, source), target))
 
 
 def cut(order, sizes, batch_size, max_tokens=None):
@@ -107,12 +108,12 @@ def cut(order, sizes, batch_size, max_tokens=None):
     ----------
     order : ndarray of int, shape (n_samples,)
     sizes : ndarray of int, shape (n_samples,) or (n_samples, n_sides), or None
-        Positions of each row, of each of its sides; not read without `max_tokens`.
+        Positions of each row on each side; not needed without `max_tokens`.
     batch_size : int
         Rows of a batch, at most.
     max_tokens : int, default=None
-        Positions of a batch, at most: its rows times the sum of the sides' longest.
-        A single row may have more.
+        Positions of a batch, at most: its rows times the sum of the longest of each
+        side. A single row may have more.
 
     Returns
     -------
@@ -123,6 +124,7 @@ def cut(order, sizes, batch_size, max_tokens=None):
     batches, i = [], 0
     while i < len(order):
         window = order[i : i + batch_size]
+        # Padded positions of a batch of the first 1, 2, ... rows of the window.
         longest = np.maximum.accumulate(sizes[window].reshape(len(window), -1), axis=0)
         total = np.arange(1, len(window) + 1) * longest.sum(axis=1)
         n_rows = max(1, int(np.searchsorted(total, max_tokens, side="right")))
@@ -132,8 +134,8 @@ def cut(order, sizes, batch_size, max_tokens=None):
 
 
 def prediction_batches(source, batch_size, max_tokens=None):
-    """Rows of each batch for prediction: by length, in an order of their own.
+    """Rows of each batch for prediction, by length.
 
-    The batches of a set of rows do not depend on the order in which they came.
+    The batches do not depend on the order of the rows.
     """
     return cut(canonical_order(source), lengths(source) + 1, batch_size, max_tokens)

@@ -1,4 +1,4 @@
-"""Which target token each source token stands for, where the network copies."""
+"""Copying: the target token that each source token is copied as."""
 
 import numpy as np
 
@@ -6,25 +6,25 @@ from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, like
 
 
 def check_same_pieces(source, target, what):
-    """Refuse to copy pieces of words where the target has others.
+    """Check that both sides use the same subwords, if one uses any.
 
-    A piece is a token of its own tokenizer only: it may be a part of a character, or
-    begin with a space that other tokens do not have.
+    Only its own tokenizer can write a subword, which may be a part of a character or
+    begin with a space.
     """
     if not (source.is_text and target.is_text):
         return
     ways = _ways_to_cut(source.vectorizer, subwords=True)
     if ways != _ways_to_cut(target.vectorizer, subwords=True) or len(ways) > 1:
         raise ValueError(
-            f"{what} needs the same tokens on both sides, of text prepared alike, "
-            "where one is cut into subwords. Learn the pieces from the texts of both "
-            "and give them to both: "
+            f"{what} with subwords needs the same tokenizer and text preparation on "
+            "both sides. Learn one tokenizer from the texts of both sides and give it "
+            "to both: "
             "tokenizer=SequenceVectorizer(analyzer='subword').fit(both).tokenizer_."
         )
 
 
 def _ways_to_cut(vectorizer, subwords=False):
-    """How the columns of a vectorizer cut text, or those that cut it into subwords."""
+    """How a vectorizer's columns cut text; with `subwords`, only those of subwords."""
     columns = getattr(vectorizer, "transformers_", [("", vectorizer, None)])
     return {
         (
@@ -40,16 +40,16 @@ def _ways_to_cut(vectorizer, subwords=False):
 
 
 def cut_alike(source, target):
-    """Whether both sides of text cut it in one way."""
+    """Whether two sides of text cut it in the same way."""
     ways = _ways_to_cut(source.vectorizer) | _ways_to_cut(target.vectorizer)
     return len(ways) == 1
 
 
 def never_read(source, target):
-    """Ids of target tokens that no target is read as, with `share_embeddings`.
+    """Ids that no target has, in a vocabulary that both sides share.
 
-    The vocabulary of both sides has them from the sources. A prediction that held one
-    would be another sequence to whoever reads it.
+    They come from the sources, and the target vectorizer cuts no text into them: it
+    would read a prediction with such a token as another sequence.
     """
     if not (source.is_text and target.is_text) or target.has_columns:
         return []
@@ -57,8 +57,8 @@ def never_read(source, target):
     if tokens != source.vectorizer.vocabulary_ or cut_alike(source, target):
         return []
     read = target.vectorizer._read_alone(list(tokens))
-    # A pattern or a function may cut a string into a token in some contexts only.
-    certain = target.vectorizer._cuts_by_itself()
+    # A pattern or a function may find a token in some contexts only.
+    certain = target.vectorizer._cuts_without_context()
     return [
         id_
         for (token, id_), alone in zip(tokens.items(), read, strict=True)
@@ -67,25 +67,26 @@ def never_read(source, target):
 
 
 class CopyTable:
-    """Which target token each source token stands for: the one that it is read as.
+    """The target id that each source token is copied as.
 
-    That is the one of the same string where both sides cut alike; it is the unknown one
-    where the target vectorizer reads the string as none or as several. Target ids from
-    the target vocabulary's size V upward number the strings that are only in the
-    source; those in its vocabulary come first, those of the rows at hand after them.
+    A source token is copied as the target token that the target vectorizer reads its
+    string as: the same string if both sides cut text alike, the unknown token if the
+    string is not a single target token. Ids from the target vocabulary's size V upward
+    number the strings that only sources have: first those of the source vocabulary,
+    then those of the rows at hand.
 
     Parameters
     ----------
     source, target : Side
-        Both text, or both ids, which then stand for themselves.
+        Both text, or both ids, which are copied as they are.
     """
 
     def __init__(self, source, target):
         if source.is_text != target.is_text:
             raise ValueError(
-                "copy=True needs both sides as text or both as token ids: what a "
-                "source id of another step's vocabulary stands for is not known here. "
-                "Pass the raw text, with source_vectorizer= instead of a Pipeline step."
+                "copy=True needs both sides as text or both as token ids: the strings "
+                "of source ids from a step before the model are unknown. Pass the raw "
+                "text, with source_vectorizer= instead of a Pipeline step."
             )
         if target.has_columns:
             raise ValueError(
@@ -119,16 +120,17 @@ class CopyTable:
         return ids
 
     def of_source(self, tokens, extras):
-        """Copies of an openly read source: ``(csr_array, strings of new ids)``."""
+        """Copy ids of sources read with extras: ``(csr_array, strings of new ids)``."""
         if self.table is None:
             return tokens, []
         strings = list(self.strings)
+        # Indexed by source ids: those of the vocabulary, then those of the extras.
         table = np.concatenate((self.table, self._number(extras, strings)))
         copies = like(tokens, table[tokens.data], lengths(tokens), tokens.shape[1])
         return copies, strings
 
     def of_target(self, tokens, extras, strings):
-        """Openly read targets, their unknown tokens numbered as in the source."""
+        """Targets read with extras, which get the numbers that they have in sources."""
         if self.table is None:
             return tokens
         numbers = {string: self.target_size + k for k, string in enumerate(strings)}
@@ -138,29 +140,29 @@ class CopyTable:
 
 
 def local_ids(tokens, copies, target_size):
-    """Refer tokens that no vocabulary holds to the source position that has them first.
+    """Replace ids outside the target vocabulary by their first source position.
 
     Parameters
     ----------
     tokens : ndarray of int64, shape (B, T)
         The targets, or `copies` itself.
     copies : ndarray of int64, shape (B, S)
-        What the copying of each source position yields.
+        The target id that each source position is copied as.
     target_size : int
         V.
 
     Returns
     -------
     ndarray of int64, shape (B, T)
-        Ids from V upward replaced by V + the source position of their first occurrence,
-        or by the unknown token where the source has none.
+        V + s for a token whose first source position is s; the unknown token where the
+        source does not have it.
     """
-    rows, places = np.nonzero(tokens >= target_size)
+    rows, places = np.nonzero(tokens >= target_size)  # (n_outside,) each
     if not len(rows):
-        return tokens
+        return tokens  # the usual case, without a copy
     span = max(tokens.max(), copies.max()) + 1
     source_rows, source_places = np.nonzero(copies >= target_size)
-    # Sorted keys of (row, token), each with its first place.
+    # The sorted keys of all pairs (row, token) in the sources, with their first place.
     keys, first = np.unique(
         source_rows * span + copies[source_rows, source_places], return_index=True
     )

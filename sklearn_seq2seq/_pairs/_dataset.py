@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from sklearn_seq2seq._pairs._copying import local_ids
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN, gather, lengths, pad
 
-# Rows counted at a time, so that not all ids need be in memory.
+# Rows counted at a time, so that a corpus on disk stays there.
 BLOCK = 2**16
 
 
@@ -22,12 +22,12 @@ class PairDataset(Dataset):
     ----------
     source : csr_array of int32 or RowViews, shape (n_samples, width)
     target : csr_array of int32 or RowViews, shape (n_samples, width), default=None
-        None when there is only something to predict from.
+        None for prediction.
     source_size, target_size : int
-        Vocabulary sizes; source ids beyond are unknown.
+        Vocabulary sizes; larger source ids are read as unknown.
     copies : csr_array of int32 or RowViews, shape (n_samples, width), default=None
-        What the copying of each source token yields: a target id, or, from
-        `target_size` upward, the number of a token that no vocabulary holds.
+        What each source token is copied as: a target id, or from `target_size` upward
+        the number of a token outside the target vocabulary.
     weight : ndarray of float, shape (n_samples,), default=None
         1 by default.
     """
@@ -48,7 +48,7 @@ class PairDataset(Dataset):
         return self.source.shape[0]
 
     def take(self, rows):
-        """Leave only `rows`, in that order."""
+        """Select rows, in the order given."""
         return PairDataset(
             *(None if x is None else x[rows] for x in (self.source, self.target)),
             source_size=self.source_size,
@@ -68,7 +68,7 @@ class PairDataset(Dataset):
         for start in range(0, len(self), BLOCK):
             rows = np.arange(start, min(start + BLOCK, len(self)))
             ids, sizes = gather(self.target, rows)
-            known = ids < self.target_size  # what no vocabulary holds is only copied
+            known = ids < self.target_size  # larger ids can only be copied
             weights = 1.0
             if self.weight is not None:
                 weights = np.repeat(self.weight[rows], sizes)[known]
@@ -102,11 +102,11 @@ class PairDataset(Dataset):
         inputs : dict
             The arguments of the network's `forward`.
         outputs : dict
-            ``target (B, T)``, ``positions (B,)``, ``weight (B,)`` and ``size (2,)``,
-            the target positions and the rows, each as heavy as the data set's mean.
+            ``target (B, T)``, ``positions (B,)``, ``weight (B,)`` and ``size (2,)``:
+            the number of target positions and of rows, times their mean weights.
         """
         source, positions, copies = self._read_sources(rows)
-        target, target_positions = pad(self.target, rows)
+        target, target_positions = pad(self.target, rows)  # (B, T), (B,)
         if copies is not None:
             target = local_ids(target, copies, self.target_size)
         weight = np.ones(len(rows)) if self.weight is None else self.weight[rows]
@@ -128,15 +128,15 @@ class PairDataset(Dataset):
 
     @property
     def heaviest(self):
-        """How many times the mean weight of a position the largest weight is."""
+        """The largest weight, over the mean weight of a target position."""
         return 1.0 if self.weight is None else self.weight.max() / self._mean_weights[0]
 
     @cached_property
     def _mean_weights(self):
         """Mean weight of a target position, and of a row.
 
-        Batches are of one length: their own means would take away again what long rows
-        weigh more than short ones.
+        The means are those of the data set: a batch holds rows of one length, and its
+        own means would cancel the greater weight of long rows.
         """
         if self.weight is None:
             return np.ones(2)
@@ -144,7 +144,7 @@ class PairDataset(Dataset):
         return np.array([np.average(self.weight, weights=part) for part in parts])
 
     def _read_sources(self, rows):
-        source, positions = pad(self.source, rows)
+        source, positions = pad(self.source, rows)  # (B, S), (B,)
         source[source >= self.source_size] = UNKNOWN
         copies = None if self.copies is None else pad(self.copies, rows)[0]
         return source, positions, copies
@@ -161,9 +161,9 @@ class PairDataset(Dataset):
 
 
 def to_device(tensors, device):
-    """Move a half of a batch to where it is wanted."""
+    """Move the inputs or the outputs of a batch to a device."""
     # Only a copy to CUDA may be asynchronous: others would be read too soon.
-    go_on = torch.device(device).type == "cuda"
+    cuda = torch.device(device).type == "cuda"
     return {
-        name: tensor.to(device, non_blocking=go_on) for name, tensor in tensors.items()
+        name: tensor.to(device, non_blocking=cuda) for name, tensor in tensors.items()
     }

@@ -1,7 +1,7 @@
-"""Sources that are too long: which part of each is read, or in which pieces.
+"""Long sources: which part of each is read, or in which chunks.
 
-A place between two tokens is named by the token to its right: to cut a row at p is to
-make it tokens 0 to p - 1 and p onwards.
+A place to cut is named by the token to its right: cutting a row at p makes tokens 0 to
+p - 1 and tokens p onwards.
 """
 
 import unicodedata
@@ -13,13 +13,13 @@ import numpy as np
 from sklearn_seq2seq._tokens import RowViews, lengths, like
 from sklearn_seq2seq._warnings import warn_of_data
 
-# How good a place is to cut at.
+# How good a place is to cut at, in ascending order.
 ANYWHERE, SPACE, SENTENCE = range(3)
 
-# These end a sentence where white space follows: they occur in numbers and names too.
+# These end a sentence only before white space, as they occur in numbers and names too.
 _ENDS = frozenset(".!?\N{HORIZONTAL ELLIPSIS}\N{FULLWIDTH FULL STOP}")
 
-# Unicode's property Sentence_Terminal without these and what looks like them.
+# Unicode's property Sentence_Terminal, without those above and their variants.
 _TERMINALS = """
 0589 061D-061F 06D4 0700-0702 07F9 0837 0839 083D-083E 0964-0965 104A-104B 1362
 1367-1368 166E 1735-1736 17D4-17D5 1803 1809 1944-1945 1AA8-1AAB 1B4E-1B4F 1B5A-1B5B
@@ -42,35 +42,36 @@ _WIDE_ENDS = frozenset(
 
 
 def shorten(readers, rows, datasets, *, limit, long_source, whole=None, quiet=False):
-    """Treat sources of more than `limit` tokens as `long_source` says.
+    """Refuse, truncate or cut sources of more than `limit` tokens.
 
     Parameters
     ----------
     readers : list of PairReader
         Of models that decode together.
     rows : list or token array
-        The sources, checked, as the first reader has them.
+        The sources, checked by the first reader.
     datasets : list of PairDataset
-        The same as each reader reads them, with or without targets.
+        The sources, and maybe targets, as each reader reads them.
     limit : int, "auto" or None
         "auto" is the longest source of training.
     long_source : str
     whole : str, default=None
-        The method that cannot read sources in chunks.
+        The name of the calling method, if it cannot read sources in chunks.
     quiet : bool, default=False
-        Whether to be silent about what is cut.
+        Whether to warn of nothing.
 
     Returns
     -------
     datasets : list of PairDataset
-        With what is read of each source; one row for each piece.
+        With one row for each piece of a source that is read.
     pieces : list of Pieces, or None
-        What that is, for each reader; None if it is everything.
+        The pieces for each reader; None if all sources are read whole.
 
     Raises
     ------
     ValueError
-        If a source is longer and may not be, or cannot be read in chunks.
+        If a source is too long with ``long_source="error"``, or to be read in chunks
+        where that is impossible.
     """
     if limit is None:
         return datasets, None
@@ -103,8 +104,8 @@ def shorten(readers, rows, datasets, *, limit, long_source, whole=None, quiet=Fa
 def _cut_into_chunks(source, rows, tokens, long, limit):
     n_tokens = lengths(tokens)
     if source.is_text:
-        # Places to cut depend on white space, which the vocabulary may not have.
-        tokens, extras = source.read(rows, "X", open_vocabulary=True)
+        # Places to cut depend on white space, which may be outside the vocabulary.
+        tokens, extras = source.read(rows, "X", keep_unknown=True)
         marks = marks_of(source.strings(extras))
     else:
         marks = marks_of([""] * (int(tokens.data.max()) + 1))
@@ -115,7 +116,7 @@ def _cut_into_chunks(source, rows, tokens, long, limit):
 def _check_can_be_cut(readers, long, n_tokens, whole):
     source, target = readers[0].source, readers[0].target
     reasons = {
-        f"{whole} needs whole sources, which chunks are not": whole is not None,
+        f"{whole} needs whole sources": whole is not None,
         "sources or targets of several columns cannot be cut": (
             source.has_columns or target.has_columns
         ),
@@ -133,7 +134,7 @@ def _check_can_be_cut(readers, long, n_tokens, whole):
 
 
 def _read_pieces(reader, data, pieces):
-    """The data set of what is read of its sources."""
+    """The data set of the pieces of a data set's sources."""
     source = pieces.take(data.source)
     if pieces.spaced.any():
         pieces.strip(source, reader.source.without_space())
@@ -142,7 +143,7 @@ def _read_pieces(reader, data, pieces):
 
 
 def join_pieces(pieces, tokens, strings, target):
-    """Targets of whole sources from those of their pieces: ``(tokens, strings)``."""
+    """Join the targets of pieces to those of whole sources: ``(tokens, strings)``."""
     if target.joiner != "":
         return pieces.join(tokens, target.width), strings
     names = target.strings(strings)
@@ -151,7 +152,7 @@ def join_pieces(pieces, tokens, strings, target):
 
 
 def _raise_long(rows, n_tokens, limit):
-    more = f", and so have {len(rows) - 1} more" if len(rows) > 1 else ""
+    more = f"; {len(rows) - 1} more rows are too long" if len(rows) > 1 else ""
     raise ValueError(
         f"Row {rows[0]} of X has {n_tokens[rows[0]]} tokens, more than "
         f"max_source_length={limit}{more}. long_source='truncate_end' or "
@@ -179,9 +180,9 @@ class Pieces:
     Attributes
     ----------
     rows : ndarray of int64, shape (n_pieces,)
-        The row that each piece is of, in ascending order; each row has one at least.
+        The row of each piece, in ascending order; each row has at least one.
     starts, stops : ndarray of int64, shape (n_pieces,)
-        The first column, and the one behind the last.
+        The first token of each piece, and the first after it.
     spaced : ndarray of bool, shape (n_pieces,)
         Whether there was white space between this piece and the one before.
     """
@@ -202,6 +203,7 @@ class Pieces:
         if isinstance(tokens, RowViews):
             return tokens.part(self.rows, self.starts, counts)
         ends = np.cumsum(counts)
+        # The place in `tokens.data` of each token of the pieces: (n_ids,)
         flat = np.arange(ends[-1])
         flat += np.repeat(
             tokens.indptr[self.rows] + self.starts - (ends - counts), counts
@@ -209,15 +211,15 @@ class Pieces:
         return like(tokens, tokens.data[flat], counts, tokens.shape[1])
 
     def strip(self, tokens, stripped):
-        """The pieces' tokens without the white space that some begin with.
+        """Strip the white space before pieces from their first tokens.
 
         Parameters
         ----------
         tokens : csr_array of int32, shape (n_pieces, width)
             As `take` gives them; changed in place.
         stripped : ndarray of int, shape (n_ids,)
-            The id of the same token without white space before it; ids beyond have
-            none.
+            The id of each token without the white space before it; larger ids have no
+            such token.
         """
         at = tokens.indptr[:-1][self.spaced & (lengths(tokens) > 0)]
         at = at[tokens.data[at] < len(stripped)]
@@ -233,9 +235,9 @@ class Pieces:
         width : int
             Least number of columns.
         space : int, default=None
-            The id to put where white space was; none by default.
+            The id to insert where white space was cut; none by default.
         blank : ndarray of bool, shape (n_ids,)
-            Tokens that begin with white space and need no `space` before them.
+            Whether a token begins with white space and needs no `space` before it.
 
         Returns
         -------
@@ -244,7 +246,7 @@ class Pieces:
         data, counts = tokens.data, lengths(tokens)
         first = self.first
         if space is not None:
-            before = np.cumsum(counts) - counts
+            before = np.cumsum(counts) - counts  # where each piece begins
             inside = before > before[first][self.rows]
             at = np.flatnonzero(self.spaced & inside & (counts > 0))
             at = at[~blank[data[before[at]]]]
@@ -255,7 +257,7 @@ class Pieces:
 
 
 def truncated(n_tokens, limit, keep_end=False):
-    """One piece of each row: its first `limit` tokens, or its last."""
+    """One piece of each row: its first `limit` tokens, or its last ones."""
     stops = np.minimum(n_tokens, limit)
     starts = n_tokens - stops if keep_end else np.zeros_like(stops)
     rows = np.arange(len(stops))
@@ -265,43 +267,44 @@ def truncated(n_tokens, limit, keep_end=False):
 def chunked(n_tokens, limit, rows, tokens, marks, *, words):
     """Pieces of `limit` tokens at most, cut at the best places.
 
-    A long row is cut behind a half and up to the whole of `limit` tokens, at the last
-    of the best places there; the white space there is in neither piece.
+    A long row is cut after limit / 2 to `limit` tokens, at the last of the best places
+    there; white space at a cut is in neither piece.
 
     Parameters
     ----------
     n_tokens : ndarray of int64, shape (n_samples,)
     limit : int
     rows : ndarray of int64, shape (n_long,)
-        Those of more than `limit` tokens.
+        The rows of more than `limit` tokens.
     tokens : csr_array, shape (n_long, width)
         Their tokens.
     marks : Marks
-        Of every id of `tokens`.
+        Marks of every id in `tokens`.
     words : bool
-        Whether there is white space between any two tokens.
+        Whether white space separates all tokens.
 
     Returns
     -------
     Pieces
     """
-    marks = Marks(*(mark[tokens.data] for mark in marks))
+    marks = Marks(*(mark[tokens.data] for mark in marks))  # of each token: (n_ids,)
     starts = np.repeat(tokens.indptr[:-1], lengths(tokens))
     ranks = _ranks(marks, starts, words)
-    # The next token that is not white space.
-    here = np.where(marks.blank, len(ranks), np.arange(len(ranks)))
-    solid = np.minimum.accumulate(here[::-1])[::-1]
+    # The next token, from each place on, that is not white space.
+    solid = np.where(marks.blank, len(ranks), np.arange(len(ranks)))
+    solid = np.minimum.accumulate(solid[::-1])[::-1]
     short = np.setdiff1d(np.arange(len(n_tokens)), rows)
     nothing = np.zeros_like(short)
     found = [(short, nothing, n_tokens[short], nothing)]
     base, ends = tokens.indptr[:-1].astype(np.int64), tokens.indptr[1:]
     starts, spaced = base, np.zeros_like(base)
     reach = np.arange((limit + 1) // 2, limit + 1)
+    # Each round cuts one piece off the rest of every row that is not used up.
     while len(rows):
         stops = ends.astype(np.int64)
         long = np.flatnonzero(ends - starts > limit)
-        near = ranks[starts[long, None] + reach]
-        best = len(reach) - 1 - near[:, ::-1].argmax(axis=1)
+        near = ranks[starts[long, None] + reach]  # (rows that are cut, len(reach))
+        best = len(reach) - 1 - near[:, ::-1].argmax(axis=1)  # the last of the best
         stops[long] = starts[long] + reach[best]
         found.append((rows, starts - base, stops - base, spaced))
         rows, base, ends, starts = rows[long], base[long], ends[long], stops[long]
@@ -318,7 +321,7 @@ def chunked(n_tokens, limit, rows, tokens, marks, *, words):
 
 
 class Marks(NamedTuple):
-    """What is seen of each token where texts are cut, as arrays of bool.
+    """What decides where texts are cut, for each token, as arrays of bool.
 
     Attributes
     ----------
@@ -329,16 +332,16 @@ class Marks(NamedTuple):
     line : ndarray of bool
         It is white space with the end of a line.
     end : ndarray of bool
-        It ends a sentence, if white space follows.
+        It ends a sentence if white space follows.
     wide_end : ndarray of bool
-        It ends a sentence.
+        It ends a sentence whatever follows.
     quote : ndarray of bool
-        It is quotation marks and closing brackets, which may follow such an end.
+        It consists of quotation marks and closing brackets, which may follow an end.
     closing : ndarray of bool
-        It is of those that can only close.
+        It consists of signs that close, which may follow a wide end.
     bound : ndarray of bool
-        It begins with one of the latter or with a wide end, and so belongs to the wide
-        end before it.
+        It begins with a sign that closes or a wide end, and so belongs to a wide end
+        before it.
     """
 
     leading: np.ndarray
@@ -352,7 +355,7 @@ class Marks(NamedTuple):
 
 
 def marks_of(strings):
-    """Marks of each of the tokens' strings."""
+    """Marks of tokens, given as strings."""
     signs = set("".join(strings))
     closing = "".join(filter(_closes, signs))
     ends, bound = _ENDS | _WIDE_ENDS, _WIDE_ENDS.union(closing)
@@ -379,12 +382,13 @@ def _closes(sign):
 
 
 def _ranks(marks, starts, words):
-    """How good each place is to cut at, as the marks of the tokens around have it.
+    """How good each place is to cut at, by the marks of the tokens around it.
 
-    `starts` is where the row of each token starts.
+    `starts` is the start of each token's row.
     """
     end = _looked_past(marks.end, marks.quote, starts)
     wide_end = _looked_past(marks.wide_end, marks.closing, starts)
+    # From here on of the token to the left of each place.
     end, wide_end, blank = (np.roll(left, 1) for left in (end, wide_end, marks.blank))
     space = (words | marks.leading) & ~blank
     sentence = (space & (end | marks.line)) | (wide_end & ~marks.bound)
@@ -392,7 +396,7 @@ def _ranks(marks, starts, words):
 
 
 def _looked_past(ends, through, starts):
-    """Which tokens are, or follow, one of `ends` with nothing but `through` between."""
+    """Mark `ends`, and the tokens that follow one with only `through` in between."""
     last = np.where(through, -1, np.arange(len(ends)))
     last = np.maximum.accumulate(last)
     return (last >= starts) & ends[last]

@@ -1,4 +1,4 @@
-"""Pairs that come in pieces: their two sides, and how to read them, learned."""
+"""Pairs that come in pieces: split into two sides, and learned from in one pass."""
 
 import re
 import warnings
@@ -27,14 +27,14 @@ class PairPieces:
     pieces : iterable, or callable that returns one
         Frames, tables, or lists of pairs.
     columns : pair of str or int
-        Where sources and targets are.
+        The columns of sources and targets.
     vectorizers : pair of estimators or None
-        A `ColumnVectorizer` takes whole frames.
+        A `ColumnVectorizer` reads whole frames.
 
     Raises
     ------
     TypeError
-        If `pieces` are nothing to go through.
+        If `pieces` is not iterable.
     """
 
     def __init__(self, pieces, columns, vectorizers):
@@ -53,9 +53,9 @@ class PairPieces:
     def check_can_be_read_twice(self):
         if not callable(self.pieces) and iter(self.pieces) is self.pieces:
             raise ValueError(
-                "Vocabularies are learned in a first pass over the pieces and used in "
-                f"a second, and a {type(self.pieces).__name__} can be gone through but "
-                "once. Pass a function that opens the pieces anew, such as "
+                "A first pass over the pieces learns the vocabularies, a second uses "
+                f"them; but a {type(self.pieces).__name__} can be iterated only once. "
+                "Pass a function that opens the pieces anew, such as "
                 "pieces=lambda: pandas.read_csv(path, chunksize=50_000)."
             )
 
@@ -97,22 +97,22 @@ class PairPieces:
             self.warned.setdefault(kind, []).append((number, message))
 
     def say_warnings(self):
-        """Say what pieces were warned of: each kind once, with its first message."""
+        """Warn once of each kind of warning, with its first message."""
         for (number, message), *more in self.warned.values():
-            alike = f" {len(more)} more pieces have the like." if more else ""
+            alike = f" {len(more)} more pieces are alike." if more else ""
             warn(f"In piece {number}: {message}{alike}")
 
 
 def learn_pieces(
     pieces, *, source_vectorizer, target_vectorizer, share_embeddings, copies, start
 ):
-    """Learn how pairs are read, as `learn_pairs` does from all of them at once.
+    """`learn_pairs` for pairs that come in pieces.
 
     Parameters
     ----------
     pieces : PairPieces
     source_vectorizer, target_vectorizer, share_embeddings, copies, start
-        As of `learn_pairs`.
+        As for `learn_pairs`.
 
     Returns
     -------
@@ -137,15 +137,15 @@ def learn_pieces(
                     rows = vectorizers[k]._check_rows(data, name, learning=True)
                 vectorizers[k]._count(rows, counts[k], name)
     if vectorizers[0] is None:
-        raise ValueError("pieces has no rows; nothing to learn from.")
+        raise ValueError("pieces has no rows to learn from.")
     forms = ["auto", "auto"]
     if start is not None:
         forms[0] = form_of(start.source)
     if copies or share_embeddings:
         shared = common_counted_form(vectorizers, counts)
         forms = [shared if start is None else forms[0]] * 2
-    for vectorizer, own, form in zip(vectorizers, counts, forms, strict=True):
-        vectorizer._learn_counted(own, form=form)
+    for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
+        vectorizer._learn_counted(counted, form=form)
     if start is not None:
         check_alike(vectorizers[0], start.source)
         vectorizers[0]._grow(start.source.vectorizer)
@@ -157,8 +157,8 @@ def learn_pieces(
 
 def _share(sides, counts):
     shared = shared_sides(*sides)
-    for side, old, own in zip(shared, sides, counts, strict=True):
+    for side, old, counted in zip(shared, sides, counts, strict=True):
         if side is not old:
-            side.vectorizer._learn_counted(own)
+            side.vectorizer._learn_counted(counted)
             side.vectorizer.set_params(**old.vectorizer.get_params())
     return shared

@@ -1,7 +1,7 @@
 """From what a user passes to a data set of pairs.
 
-What a user passes is checked here and nowhere behind; whatever else takes `rows` takes
-what `PairReader.check_sources` and `PairReader.check_targets` made of it.
+What a user passes is checked here and nowhere else: `rows` everywhere are what
+`PairReader.check_sources` and `PairReader.check_targets` return.
 """
 
 import copy
@@ -24,7 +24,7 @@ from sklearn_seq2seq._pairs._sides import (
     warn_of_classes,
 )
 from sklearn_seq2seq._text._check_input import (
-    check_even,
+    check_equal_lengths,
     check_no_column_of_numbers,
     is_column,
     is_raw,
@@ -35,13 +35,13 @@ from sklearn_seq2seq._warnings import warn_of_data
 
 
 class PairReader:
-    """How the rows of a fitted estimator are read, as its `fit` learned it.
+    """How a fitted estimator reads rows, as `fit` learned it.
 
     Parameters
     ----------
     source, target : Side
     copies : CopyTable, default=None
-        Where the network copies.
+        None unless the network copies.
     longest : tuple of two ints, default=(1, 1)
         Tokens of the longest source and of the longest target of training.
     knows_empty : bool, default=False
@@ -60,18 +60,23 @@ class PairReader:
     def check_sources(self, X, estimator):
         """Check sources as a user passed them.
 
+        Parameters
+        ----------
+        X : data
+        estimator : estimator
+            Its `n_features_in_` must be the number of columns of ids.
+
         Returns
         -------
         rows : list, or csr_array of int32
-            Text as its vectorizer takes it, or ids. `estimator` is the one whose
-            columns of ids are counted.
+            Text for the vectorizer, or ids.
         """
         if self.source.is_text:
             return self.source.check(X, "X")
         if is_raw(X):
             raise ValueError(
-                "X holds text, but this model was fitted on token ids. Pass ids, made "
-                "as those were: in a Pipeline, by the steps before the model."
+                "X holds text, but this model was fitted on token ids. Pass ids made "
+                "in the same way: in a Pipeline, by the steps before the model."
             )
         self.source.check_meaning(X, "X")
         return check_source_ids(X, estimator, reset=False)
@@ -81,7 +86,7 @@ class PairReader:
         return self.target.check(y, name)
 
     def read_sources(self, rows):
-        """Read checked sources: ``(tokens, copies, strings of new ids)``."""
+        """Read checked sources: ``(tokens, copy ids, strings of new ids)``."""
         tokens, extras = rows, []
         if self.source.is_text:
             tokens, extras = self.source.read(rows, "X", self.copies is not None)
@@ -104,7 +109,7 @@ class PairReader:
         return self.dataset(tokens, target, copies)
 
     def dataset(self, tokens, target=None, copies=None):
-        """Data set of token arrays, `copies` as of `CopyTable`."""
+        """Data set of token arrays and of the copy ids of `CopyTable`."""
         return PairDataset(
             tokens,
             target,
@@ -114,7 +119,7 @@ class PairReader:
         )
 
     def check_known(self, source_rows, target_rows):
-        """Look at ids to go on with, as vectorizers look at text."""
+        """Check the ids of rows to go on training with, as vectorizers check text."""
         for side, tokens, name in (
             (self.source, source_rows, "X"),
             (self.target, target_rows, "y"),
@@ -131,15 +136,15 @@ class PairReader:
 
     @cached_property
     def never_read(self):
-        """Ids of target tokens that no target is read as."""
+        """Ids of the target vocabulary that no target has."""
         return never_read(self.source, self.target)
 
     def having_seen(self, dataset):
         """The reader of a model that was trained on these pairs too."""
         positions = dataset.source_positions, dataset.target_positions
         longest = (
-            max(before, int(here.max()) - 1)
-            for before, here in zip(self.longest, positions, strict=True)
+            max(before, int(new.max()) - 1)
+            for before, new in zip(self.longest, positions, strict=True)
         )
         seen = copy.copy(self)
         seen.longest = tuple(longest)
@@ -153,11 +158,11 @@ class PairReader:
 
 
 def held_out(data, rows, side, held):
-    """Some rows of what a user passed, for a scorer.
+    """Select rows of what a user passed, for a scorer.
 
     Parameters
     ----------
-    data, rows : data, and the same checked
+    data, rows : the data, unchecked and checked
     side : Side
     held : ndarray of int
     """
@@ -177,14 +182,14 @@ def learn_pairs(
     copies=False,
     start=None,
 ):
-    """Learn how pairs are read, from the pairs themselves.
+    """Learn how to read pairs, and read them.
 
     Parameters
     ----------
     X, y : data
         As a user passed them; y=None makes each source its own target.
     estimator : estimator
-        Its columns of ids are counted.
+        Receives `n_features_in_` where sources are ids.
     source_vectorizer, target_vectorizer : estimator, default=None
     share_embeddings, copies : bool, default=False
     start : PairReader, default=None
@@ -230,11 +235,13 @@ def learn_pairs(
         before = source, target
         source, target = shared_sides(source, target)
         if source.is_text and source is not before[0]:
+            # Read again with the shared vocabulary, which renumbers all tokens.
             tokens = source.vectorizer._learn_transform(source_rows, "X")
             target_tokens = target.vectorizer._learn_transform(target_rows, "y")
             for side, old in zip((source, target), before, strict=True):
                 side.vectorizer.set_params(**old.vectorizer.get_params())
     reader = PairReader(source, target, CopyTable(source, target) if copies else None)
+    # Copying needs the extra tokens, which the first reading has made unknown.
     if copies and source.is_text:
         dataset = reader.pairs(source_rows, target_rows)
     else:
@@ -243,8 +250,8 @@ def learn_pairs(
 
 
 def check_source_ids(X, estimator, *, reset):
-    """Check sources that are token ids, and count their columns."""
-    check_even(X, "X")
+    """Check sources that are token ids, and the number of their columns."""
+    check_equal_lengths(X, "X")
     checks = {"accept_sparse": "csr", "dtype": "numeric", "ensure_non_negative": True}
     return as_tokens(validate_data(estimator, X, reset=reset, **checks))
 
@@ -257,13 +264,13 @@ def _check_no_pairs(X):
     ):
         raise ValueError(
             "Without y each row of X is its own target, but the rows of X look like "
-            "pairs of a source and its target. Pass them apart: fit(sources, targets), "
-            "which is fit(*zip(*pairs)). Make them lists if they are two tokens each."
+            "pairs of a source and its target. Pass them apart, as fit(sources, "
+            "targets) or fit(*zip(*pairs)). Use lists for rows of two tokens."
         )
 
 
 def _learn_source(X, vectorizer, estimator):
-    # The check of text explains best what is wrong with a column of numbers.
+    # The checks of text explain best what is wrong with a column of numbers.
     if vectorizer is not None or is_raw(X) or is_column(X):
         for name in ("n_features_in_", "feature_names_in_"):
             vars(estimator).pop(name, None)

@@ -1,10 +1,10 @@
-"""One fitted side of the data: text or ids to token arrays, and back."""
+"""A fitted side of the data: text or ids to token arrays, and back."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_seq2seq._text._check_input import check_even
+from sklearn_seq2seq._text._check_input import check_equal_lengths
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
 from sklearn_seq2seq._text._subwords import readable
 from sklearn_seq2seq._tokens import as_tokens, lengths, strings_of
@@ -17,7 +17,7 @@ def read_target_ids(y, name="y"):
     ----------
     y : {array-like, sparse matrix} of int, shape (n_samples,) or (n_samples, width)
     name : str, default="y"
-        How messages call them.
+        The name of the data in messages.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def read_target_ids(y, name="y"):
     # Not at the top: the runtime uses this module without scikit-learn.
     from sklearn.utils import check_array
 
-    check_even(y, name)
+    check_equal_lengths(y, name)
     y = check_array(
         y,
         accept_sparse="csr",
@@ -68,7 +68,7 @@ def check_width(tokens, side, name):
 
 @dataclass
 class Side:
-    """How one side of the data becomes ids.
+    """How one side of the data is read and written.
 
     Attributes
     ----------
@@ -79,10 +79,9 @@ class Side:
     width : int
         Columns of the token array.
     ndim : int
-        2, or 1 where target ids came as a vector of single tokens.
+        2, or 1 if target ids came as a vector of single tokens.
     id_strings : list of str or None
-        What ids stand for, where the array given to `fit` said so: that of a
-        vectorizer does.
+        The string of each id, if the array given to `fit` came from a vectorizer.
     """
 
     vectorizer: TextCodec | ColumnCodec | None
@@ -99,12 +98,12 @@ class Side:
         return self.vectorizer is not None
 
     def check(self, data, name):
-        """Rows as a user passed them, checked: what all else here takes.
+        """Check rows as a user passed them; the other methods take the result.
 
         Returns
         -------
         rows : list, or token array
-            Text as the vectorizer takes it, or ids.
+            Text for the vectorizer, or ids.
         """
         if self.is_text:
             return self.vectorizer._check_rows(data, name)
@@ -113,50 +112,50 @@ class Side:
 
     def check_meaning(self, data, name):
         """Refuse ids that stand for other tokens than those given to `fit`."""
-        for id_, (own, other) in enumerate(
+        for id_, (before, now) in enumerate(
             zip(self.id_strings or (), strings_of(data) or (), strict=False)
         ):
-            if own != other:
+            if before != now:
                 raise ValueError(
                     f"Ids in {name} do not mean what they meant in training: {id_} was "
-                    f"{own!r} and is {other!r}. A vectorizer that is fitted again, as "
+                    f"{before!r} and is {now!r}. A vectorizer that is fitted again, as "
                     "fit does with the steps of a Pipeline, numbers its tokens anew. "
                     "Pass the text, with source_vectorizer= or target_vectorizer= "
                     "instead of the step; or give the step a fixed vocabulary=."
                 )
 
-    def read(self, rows, name, open_vocabulary=False):
-        """Checked text to ``(tokens, extras)``; `name` is what messages call it.
+    def read(self, rows, name, keep_unknown=False):
+        """Read checked text: ``(tokens, extras)``.
 
-        With `open_vocabulary`, unknown tokens get ids from `size` upward, and `extras`
-        are their strings; otherwise they are the unknown token.
+        With `keep_unknown`, tokens outside the vocabulary get ids from `size` upward,
+        and `extras` are their strings; otherwise they become the unknown token.
         """
-        if open_vocabulary:
-            return self.vectorizer._transform_open(rows, name)
+        if keep_unknown:
+            return self.vectorizer._transform_with_extras(rows, name)
         return self.vectorizer._transform(rows, name), []
 
     def read_any(self, data, name):
-        """Text, unknown tokens kept, or ids: ``(tokens, extras)``; not yet checked."""
+        """Check and read text, unknown tokens kept, or ids: ``(tokens, extras)``."""
         return self.read_known(self.check(data, name), name)
 
     def read_known(self, rows, name):
-        """What `read_any` makes of checked rows."""
+        """`read_any` for checked rows."""
         if self.is_text:
-            return self.read(rows, name, open_vocabulary=True)
+            return self.read(rows, name, keep_unknown=True)
         check_width(rows, self, name)
         return rows, []
 
     def as_read(self, rows):
-        """Checked rows as they are written: what a right prediction equals."""
+        """Checked rows read and written again: what a correct prediction equals."""
         if self.is_text:
             return self.vectorizer._as_read(rows, "y")
         return self.write(rows)
 
     def write(self, tokens, extras=()):
-        """Token array to what the user passed to `fit`: text, or dense ids."""
+        """Token array to what `fit` was given: text, or dense ids."""
         if self.is_text:
-            return self.vectorizer._inverse_open(tokens, list(extras))
-        dense = tokens.toarray().astype(np.int64)
+            return self.vectorizer._inverse_with_extras(tokens, list(extras))
+        dense = tokens.toarray().astype(np.int64)  # (n_samples, width)
         return dense if self.ndim == 2 else dense[:, 0]
 
     @property
@@ -166,7 +165,7 @@ class Side:
 
     @property
     def joiner(self):
-        """What stands between two tokens; None where rows are no strings."""
+        """What stands between two tokens; None if rows are not strings."""
         if not self.is_text or self.has_columns:
             return None
         return "" if self._has_pieces else self.vectorizer._joiner()
@@ -176,14 +175,14 @@ class Side:
         return getattr(self.vectorizer, "analyzer", None) == "subword"
 
     def strings(self, extras=()):
-        """How each token reads, those beyond the vocabulary last; of text only."""
+        """The string of each id of a side of text, those of `extras` last."""
         strings = self.vectorizer._token_strings()
         if self._has_pieces:
             strings = readable(strings, self.vectorizer.tokenizer_)
         return [*strings, *extras]
 
     def without_space(self):
-        """The id of each token, or of the same without the white space before it."""
+        """The id of each token without the white space before it, if there is one."""
         ids = np.arange(self.size)
         if self._has_pieces:
             # Parts of characters all read as U+FFFD.

@@ -1,7 +1,6 @@
-"""The two sides of the data: what a user passes, as token arrays, and back.
+"""Learning the two sides of the data.
 
-A side is text (strings or token lists, with a fitted vectorizer) or ids. Where the
-network copies, `CopyTable` says which target token each source token stands for.
+A side is text (strings or token lists, with a fitted vectorizer) or ids.
 """
 
 from dataclasses import replace
@@ -17,12 +16,12 @@ from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_lists
 from sklearn_seq2seq._warnings import warn, warn_of_data
 
-# Targets are taken for class labels if there are so few, each of so many sources.
+# Targets look like class labels if there are so few, each with so many sources.
 MOST_CLASSES, SOURCES_OF_A_CLASS = 20, 10
 
 
 def grow_source(side, tokens, old, rows):
-    """Put the vocabulary of another source side in front of a side's own.
+    """Put the vocabulary of another source side before that of a side.
 
     Parameters
     ----------
@@ -50,14 +49,14 @@ def grow_source(side, tokens, old, rows):
     check_alike(vectorizer, old)
     side, tokens = read_in_form(side, tokens, rows, form_of(old))
     vectorizer._grow(old.vectorizer)
-    tokens, _ = vectorizer._transform_open(rows)
-    # No warning of tokens that the vectorizer leaves out on purpose.
+    tokens, _ = vectorizer._transform_with_extras(rows)
+    # Without the warning of `_transform`: min_df may have left tokens out.
     tokens.data[tokens.data >= vectorizer.vocabulary_size_] = UNKNOWN
     return Side(vectorizer, vectorizer.vocabulary_size_, tokens.shape[1]), tokens
 
 
 def check_alike(vectorizer, old):
-    """Check that a vectorizer, or None for ids, can take in the side `old`."""
+    """Check that a vectorizer, or None for ids, can extend the side `old`."""
     if (vectorizer is not None) != old.is_text:
         kinds = {True: "text", False: "token ids"}
         raise ValueError(
@@ -79,9 +78,9 @@ def learn_text(rows, vectorizer, name):
     rows : text
         As a user passed it.
     vectorizer : estimator or None
-        Cloned before it is fitted. None: single characters of strings, items of lists.
+        Cloned before it is fitted. None reads characters of strings, items of lists.
     name : str
-        How messages call the data.
+        The name of the data in messages.
 
     Returns
     -------
@@ -96,12 +95,12 @@ def learn_text(rows, vectorizer, name):
 
 
 def text_vectorizer(rows, vectorizer, name):
-    """The vectorizer of `learn_text`, not fitted yet, and the rows as it takes them."""
+    """The unfitted vectorizer of `learn_text`, and the rows checked by it."""
     if vectorizer is None:
         rows = check_raw(rows, name, copy=False)
         lists = isinstance(rows[0], list)
         return SequenceVectorizer(analyzer="token" if lists else "char"), rows
-    if not hasattr(vectorizer, "_transform_open"):
+    if not hasattr(vectorizer, "_transform_with_extras"):
         raise TypeError(
             f"{name} needs a SequenceVectorizer or a ColumnVectorizer, which keep the "
             f"order of tokens; got {vectorizer!r}."
@@ -111,15 +110,15 @@ def text_vectorizer(rows, vectorizer, name):
 
 
 def form_of(side):
-    """The normal form that a side of characters is read in; None for others too."""
+    """The normal form in which a side reads characters; None without characters."""
     forms = {vectorizer._form for vectorizer in _of_characters(side.vectorizer)}
     return forms.pop() if len(forms) == 1 else None
 
 
 def common_form(source, target, source_rows, target_rows):
-    """Choose one normal form for two sides whose tokens are to be the same.
+    """Choose one normal form for two sides that share tokens.
 
-    As it is, where a given form or vocabulary leaves one of them no choice.
+    None if a given form or vocabulary leaves one of them no choice.
     """
     text = []
     for side, rows in ((source, source_rows), (target, target_rows)):
@@ -131,14 +130,14 @@ def common_form(source, target, source_rows, target_rows):
 
 
 def common_counted_form(vectorizers, counts):
-    """The same of two sides that were counted piece by piece."""
-    counts = [own if isinstance(own, list) else [own] for own in counts]
+    """`common_form` for sides that were counted piece by piece."""
+    counts = [counted if isinstance(counted, list) else [counted] for counted in counts]
     found = list(map(_of_choosers, vectorizers, counts))
     return choose_counted_form([*chain(*found)]) if all(found) else None
 
 
 def read_in_form(side, tokens, rows, form, name="X"):
-    """Read a side again where it can be, and is not, read in a normal form."""
+    """Read a side again in a normal form, if it can be and was not."""
     readers = _of_characters(side.vectorizer)
     if any(reader._chooses_form and reader._form != form for reader in readers):
         tokens = side.vectorizer._learn_transform(rows, name, form)
@@ -169,9 +168,8 @@ def _of_choosers(vectorizer, columns):
 def id_side(tokens, name, ndim=2, strings=None):
     """Side of ids, with a vocabulary up to the largest.
 
-    `strings` are what they stand for, where that is known.
-
-    Where few of those ids occur, a warning says what that costs.
+    `strings` are those of the ids, if they are known. A warning gives the cost where
+    few of many ids occur.
     """
     size = max(int(tokens.data.max(initial=0)) + 1, FIRST_TOKEN)
     if size > 100_000:
@@ -187,9 +185,10 @@ def id_side(tokens, name, ndim=2, strings=None):
 
 
 def warn_of_classes(source_rows, target_rows, source, target):
-    """Warn where targets look like the labels of a classifier that comes after.
+    """Warn if targets look like the labels of a classifier that follows.
 
-    That is: at most `MOST_CLASSES` distinct ones, each for so many distinct sources.
+    That is at most `MOST_CLASSES` distinct targets, with `SOURCES_OF_A_CLASS` distinct
+    sources each on average.
     """
     of_columns = source.has_columns or target.has_columns
     if of_columns or not (target.is_text or target.ndim == 1):
@@ -229,7 +228,7 @@ def shared_sides(source, target):
     """
     if source.is_text != target.is_text:
         raise ValueError(
-            "share_embeddings=True needs one vocabulary for both sides; here one side "
+            "share_embeddings=True needs one vocabulary for both sides, but one side "
             "is text and the other token ids."
         )
     if not source.is_text:
@@ -246,11 +245,12 @@ def shared_sides(source, target):
                 f"vocabulary; {vectorizer!r} has its own. Give both sides the same "
                 "trained tokenizer, or set share_embeddings=False."
             )
+    # Sorted, so that the ids do not depend on Python's hashing.
     tokens = sorted({*vectorizers[0].vocabulary_, *vectorizers[1].vocabulary_})
     return tuple(
         replace(
             side,
-            # No warning of tokens that min_df left out, as without sharing.
+            # Silent, since tokens that min_df left out need no warning.
             vectorizer=clone(side.vectorizer).set_params(
                 vocabulary=tokens,
                 handle_unknown="silent",

@@ -13,16 +13,16 @@ _IDS = ("|u1", "<u2", "<i4")
 
 
 class TokenWriter:
-    """Writes one token array: its ids in one file, where each row ends in another.
+    """Writes a token array into two files: its ids, and where each row ends.
 
-    A context; both files are on the disk when it ends.
+    A context manager, which leaves both files on the disk.
 
     Parameters
     ----------
     folder : Path
     name : str
     dtype : str
-        Of the ids.
+        Type of the ids.
     """
 
     def __init__(self, folder, name, dtype):
@@ -46,6 +46,7 @@ class TokenWriter:
 
     def append(self, tokens):
         """Add the rows of a ``csr_array``."""
+        # Offsets count from the start of the file, over all pieces.
         ends = self.n_ids + np.cumsum(lengths(tokens))
         self._write(tokens.data, ends)
         self.n_ids += len(tokens.data)
@@ -74,7 +75,7 @@ def read_tokens(folder, name, n_rows, width, *, dtype, ids, sha256):
         If a file is not there, or has another size.
     """
     if dtype not in _IDS:
-        raise ValueError(f"{dtype!r:.80} is no type of ids.")
+        raise ValueError(f"{dtype!r:.80} is not a type of ids.")
     shapes = (ids, np.dtype(dtype)), (n_rows + 1, _OFFSET)
     maps = []
     for path, (length, kind) in zip(_paths(folder, name), shapes, strict=True):
@@ -93,7 +94,7 @@ def read_tokens(folder, name, n_rows, width, *, dtype, ids, sha256):
 
 
 def smallest_dtype(size):
-    """The smallest type of ids below `size`."""
+    """The smallest type that holds ids below `size`."""
     return next(
         kind for kind in ("<u1", "<u2", "<i4") if size - 1 <= np.iinfo(kind).max
     )

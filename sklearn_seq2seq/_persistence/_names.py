@@ -10,7 +10,7 @@ def qualified_name(function, where):
     ----------
     function : callable
     where : str
-        What messages call it.
+        The function's name in messages.
 
     Returns
     -------
@@ -27,10 +27,10 @@ def qualified_name(function, where):
     qualname = getattr(function, "__qualname__", None)
     if qualname is None:
         raise ValueError(
-            f"{where} is an object, {function!r:.80}, that has no name to be saved by. "
-            "Use a function or class of an importable module, or one of the strings "
-            "that the parameter takes; or, if only training needs it and that is over, "
-            "put its default in its place with set_params."
+            f"{where} is an object, {function!r:.80}, without a name to save. Use a "
+            "function or class of an importable module, or one of the strings that the "
+            "parameter takes; or, if only training needed it, reset it to its default "
+            "with set_params."
         )
     name = f"{module}.{qualname}"
     try:
@@ -39,16 +39,16 @@ def qualified_name(function, where):
         found = False
     if not found:
         raise ValueError(
-            f"{where} is {name}, which no other session could import, so it cannot be "
-            "saved. Define it with def at the top of a module that can be imported "
-            "(not in a notebook, a script or another function), or use one of the "
-            "strings that the parameter takes."
+            f"{where} is {name}, which cannot be imported elsewhere and so not saved. "
+            "Define it with def at the top of an importable module (not in a notebook, "
+            "a script or another function), or use one of the strings that the "
+            "parameter takes."
         )
     return name
 
 
 def _find(name):
-    """Import what a qualified name stands for."""
+    """Import the object of a qualified name."""
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:cut])
@@ -61,11 +61,11 @@ def _find(name):
         for part in parts[cut:]:
             found = getattr(found, part)
         return found
-    raise ImportError(f"There is no module of the name {parts[0]!r}.")
+    raise ImportError(f"There is no module {parts[0]!r}.")
 
 
 def by_name(trusted):
-    """Map the names that a file may use to what they stand for."""
+    """Map the names that a file may use to their functions and classes."""
     if isinstance(trusted, str):
         raise TypeError(f"trusted must be a list of names; got the str {trusted!r}.")
     found = {}

@@ -3,9 +3,8 @@
 The file is a safetensors file. Its weights are tensors; all the rest is one JSON
 document, in the tensor "document" as UTF-8; its metadata has one entry,
 ``"sklearn_seq2seq": "<format version>:<SHA-256>"``, the checksum of the file's bytes
-with the checksum's own digits as zeros. So every damaged byte is noticed. The checksum
-is no signature: a file made on purpose has a right one, and whatever the document says
-is checked as well.
+with the digits of the checksum as zeros. It reveals every damaged byte. It is not a
+signature: anyone can make a file with a right one, so the document is checked as well.
 
 Nothing in a file is ever executed. Estimators are looked up in a registry, callables
 among the names that the user trusts. `register` adds a class of estimators.
@@ -18,9 +17,9 @@ from importlib import import_module
 
 import torch
 
-from sklearn_seq2seq._files import is_lack_of_memory, write_whole
+from sklearn_seq2seq._files import write_whole
 from sklearn_seq2seq._optional import import_optional
-from sklearn_seq2seq._persistence._file import (
+from sklearn_seq2seq._persistence._format import (
     DOCUMENT,
     FORMAT_VERSION,
     KEY,
@@ -31,6 +30,7 @@ from sklearn_seq2seq._persistence._file import (
     digest,
     parse,
     read,
+    reading,
 )
 from sklearn_seq2seq._persistence._names import by_name
 from sklearn_seq2seq._persistence._values import Packer, Unpacker
@@ -42,8 +42,8 @@ def save(estimator, path):
     """Write an estimator to one file, without pickle.
 
     Everything that predictions depend on is in the file: parameters, vocabularies and
-    weights. It is written beside its final place and then moved there, so that a
-    reader sees the old file or the new one, never a part. Needs the extra ``save``.
+    weights. It is written beside its final place and then moved there, so that readers
+    see the old file or the new one, never a part. Needs the extra ``save``.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def save(estimator, path):
     ------
     ValueError
         If something cannot be stored: an estimator or parameter of another kind, a
-        function that has no importable name, a RandomState.
+        function without an importable name, a RandomState.
     ImportError
         If safetensors is not installed.
     OSError
-        If the file cannot be written; nothing is left of it then, and one that exists
-        is as it was.
+        If the file cannot be written. No part of it remains, and an existing file is
+        unchanged.
 
     See Also
     --------
@@ -71,13 +71,13 @@ def save(estimator, path):
 
     Notes
     -----
-    What only a further `fit` would use, and is an object of the session or of the
-    machine, is not saved and has its default after loading: `callbacks`, `checkpoint`,
-    `pretrained`, `source_vectors` and `target_vectors` (the fitted network has what it
-    took of them), and `memory` of a Pipeline. Nor are training and validation data, and
-    the optimiser's state: a loaded model goes on training with a fresh optimiser. A
-    tokenizer given as a path is stored itself. So a loaded model reads and writes no
-    file by itself.
+    Parameters that only a further `fit` would use, and that hold objects of the session
+    or of the machine, are not saved and have their defaults after loading: `callbacks`,
+    `checkpoint`, `pretrained`, `source_vectors` and `target_vectors` (the fitted
+    network has what it took from them), and `memory` of a Pipeline. Training and
+    validation data and the optimiser's state are not saved either: a loaded model
+    continues training with a new optimiser. A tokenizer given as a path is stored
+    itself. So a loaded model reads and writes no file by itself.
 
     Functions, such as an analyzer, and classes are stored by name, and only if that
     name can be imported; see `trusted` of `load`.
@@ -115,26 +115,26 @@ def load(path, *, trusted=()):
     """Read an estimator that `save` wrote.
 
     No code in the file is run, whatever it holds. A model that was trained on a GPU
-    loads where there is none. Needs the extra ``save``.
+    loads on machines without one. Needs the extra ``save``.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     trusted : iterable of str, functions or classes, default=()
-        Which functions and classes, such as an analyzer, the file may name: themselves,
-        or their qualified names, such as "nltk.tokenize.word_tokenize", which are then
-        imported. Optimisers and schedulers of torch are always allowed.
+        The functions and classes, such as an analyzer, that the file may name: given
+        themselves, or by qualified names such as "nltk.tokenize.word_tokenize", which
+        are imported. Optimisers and schedulers of torch are always allowed.
 
     Returns
     -------
     estimator : estimator
-        Predicts what the saved one predicted.
+        It predicts what the saved one predicted.
 
     Raises
     ------
     ModelFileError
-        If the file is not one that `save` wrote, is damaged, is of a newer format, or
+        If `save` has not written the file, or if it is damaged, has a newer format, or
         names something that is not trusted. A ValueError; the message names the file.
     ImportError
         If safetensors is not installed, or tokenizers for a model with subwords.
@@ -160,23 +160,11 @@ def load(path, *, trusted=()):
     safetensors = import_optional("safetensors.torch", "save")
     trusted = by_name(trusted)
     data = read(path)
-    try:
+    with reading(path):
         check_seal(data)
         tensors = safetensors.load(data)
         document = parse(_text_of(tensors.pop(DOCUMENT)))
         return Unpacker(tensors, trusted).estimator(document["model"])
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
-    except ImportError:
-        raise
-    # Any other error means that the file is not one that `save` wrote.
-    except Exception as error:
-        if is_lack_of_memory(error):
-            raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error
-        raise ModelFileError(
-            f"{os.fspath(path)!r} holds no valid model: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from error
 
 
 def _text_of(document):
@@ -213,17 +201,18 @@ class SavingMixin:
         path : str or path-like
             The file.
         trusted : iterable of str, functions or classes, default=()
-            What the file may name, as for :func:`~sklearn_seq2seq.load`.
+            The functions and classes that the file may name, as for
+            :func:`~sklearn_seq2seq.load`.
 
         Returns
         -------
         estimator : estimator
-            Predicts what the saved one predicted.
+            It predicts what the saved one predicted.
 
         Raises
         ------
         ModelFileError
-            If the file holds no valid estimator of this class.
+            If the file does not hold a valid estimator of this class.
         """
         estimator = load(path, trusted=trusted)
         if not isinstance(estimator, cls):

@@ -12,7 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.optim.lr_scheduler import LRScheduler
 
-from sklearn_seq2seq._persistence._file import ModelFileError, once_each
+from sklearn_seq2seq._persistence._format import ModelFileError, once_each
 from sklearn_seq2seq._persistence._names import qualified_name
 from sklearn_seq2seq.metrics._scorers import get_scorer, scorer_name
 
@@ -30,16 +30,16 @@ class Kind(NamedTuple):
     ----------
     cls : type
     params : callable
-        ``params(estimator)`` gives the parameters to store.
+        ``params(estimator)`` returns the parameters to store.
     pack : callable
-        ``pack(estimator, tensors)`` gives what was learned, as a dict of JSON values,
+        ``pack(estimator, tensors)`` returns what was learned, as a dict of JSON values,
         arrays and estimators, or None before `fit`; it adds weights to the dict
         `tensors`.
     unpack : callable
         ``unpack(estimator, state, tensors)`` sets what was learned. It must check
         everything: a file may hold anything. Its errors become `ModelFileError`.
     accept : callable
-        ``accept(params)`` gives the parameters to load of those in a file. None may
+        ``accept(params)`` returns the parameters to load from those in a file. None may
         let the estimator read or write a file of the machine.
     """
 
@@ -52,8 +52,8 @@ class Kind(NamedTuple):
 
 _KINDS = {}
 
-# Registers every class when it is imported, which is when the first file is written or
-# read: it imports the whole package.
+# This module registers every class. It imports the whole package, and so is imported
+# only when the first file is written or read.
 _REGISTRATIONS = "sklearn_seq2seq._saved_estimators"
 
 
@@ -79,7 +79,7 @@ class Packer:
         self.tensors = tensors
 
     def estimator(self, estimator):
-        """Describe an estimator, its parameters and what it has learned."""
+        """Describe an estimator: its parameters and what it has learned."""
         kinds = registered()
         kind = kinds.get(type(estimator).__name__)
         if kind is None or type(estimator) is not kind.cls:
@@ -89,8 +89,8 @@ class Packer:
             )
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
-        own = {}
-        state = kind.pack(estimator, own)
+        weights = {}
+        state = kind.pack(estimator, weights)
         node = {
             "type": "estimator",
             "class": type(estimator).__name__,
@@ -101,9 +101,9 @@ class Packer:
             "state": None,
             "weights": None,
         }
-        if own:
+        if weights:
             node["weights"] = f"{len(self.tensors)}"
-            self.tensors |= {f"{node['weights']}/{k}": own[k] for k in own}
+            self.tensors |= {f"{node['weights']}/{k}": w for k, w in weights.items()}
         if state is not None:
             node["state"] = {
                 name: self.value(value, f"{type(estimator).__name__}'s {name}")
@@ -112,7 +112,7 @@ class Packer:
         return node
 
     def value(self, value, where):
-        """Describe a value; `where` is what messages call it."""
+        """Describe a value; `where` is its name in messages."""
         if value is None or isinstance(value, str):
             return value if value is None else str(value)
         if isinstance(value, bool | np.bool_):
@@ -130,7 +130,7 @@ class Packer:
             return os.fspath(value)
         if isinstance(value, np.random.RandomState | np.random.Generator):
             raise ValueError(
-                f"{where} is a {type(value).__name__}, whose state is not saved; set "
+                f"{where} is a {type(value).__name__}, whose state is not saved; use "
                 "an int or None: set_params(random_state=0)."
             )
         scorer = scorer_name(value)
@@ -162,7 +162,7 @@ class Packer:
             if array.dtype == object and array.ndim > 1 and array.shape[1:] != (1,):
                 return self._collection(list(map(tuple, array.tolist())), where)
             if array.dtype.name in _DTYPES:
-                # The rows of a column are arrays, to be told from lists of tokens.
+                # The rows of a column stay arrays, unlike lists of tokens.
                 column = array.dtype == object and array.ndim > 1
                 items = list(array) if column else array.tolist()
                 node = self._tagged("array", items, where)
@@ -227,7 +227,7 @@ class Unpacker:
         _check_keys(node, *keys)
         make = getattr(self, f"_{_text(node['type'])}_value", None)
         if make is None:
-            raise ModelFileError(f"it has a value of no known type, {node!r:.80}.")
+            raise ModelFileError(f"it has a value of unknown type, {node!r:.80}.")
         return make(node)
 
     def _items(self, node):
@@ -248,7 +248,7 @@ class Unpacker:
 
     def _array_value(self, node):
         if node.get("dtype") not in _DTYPES:
-            raise ModelFileError(f"it has an array of no known dtype, {node!r:.80}.")
+            raise ModelFileError(f"it has an array of unknown dtype, {node!r:.80}.")
         items = self._items(node)
         if node["dtype"] == "object":
             kinds = {(x.shape, x.dtype) if hasattr(x, "dtype") else None for x in items}
@@ -280,14 +280,14 @@ class Unpacker:
                 if isinstance(found, type) and issubclass(found, base):
                     return found
         raise ModelFileError(
-            f"it names {name!r:.200}, which is not trusted. If you trust that, and "
-            f"this file, allow it: load(path, trusted=[{name!r:.200}])."
+            f"it names {name!r:.200}, which is not trusted. If you trust it and the "
+            f"file, allow it: load(path, trusted=[{name!r:.200}])."
         )
 
 
 def _check_keys(node, *keys):
     if not isinstance(node, dict) or set(node) != set(keys):
-        raise ModelFileError(f"its document is not in order at {node!r:.80}.")
+        raise ModelFileError(f"its document is malformed at {node!r:.80}.")
 
 
 def _text(value):
@@ -306,13 +306,13 @@ def _object(value):
 
 
 def require(condition, what):
-    """Refuse what was learned, with the reason, unless a condition holds."""
+    """Raise an error with a reason unless what was learned meets a condition."""
     if not condition:
-        raise ValueError(f"it is no fitted estimator: {what}")
+        raise ValueError(f"it is not a fitted estimator: {what}")
 
 
 def is_int(value, least):
-    """Whether a value of a file is an int of at least so much."""
+    """Whether a value of a file is an int of at least `least`."""
     return type(value) is int and value >= least
 
 

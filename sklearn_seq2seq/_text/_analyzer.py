@@ -18,23 +18,22 @@ from sklearn_seq2seq._text._subwords import (
 )
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 
-# Rows are worked on in blocks that stay in the processor's cache; the Python objects
-# of a million tokenised rows at once would take a hundred times the memory of the ids.
-# Lists of tokens come in fewer rows: Python's garbage collector goes through its young
-# objects whenever 700 have come to be and not gone, which takes longer than the work.
+# Rows are processed in blocks that fit the processor's cache: the Python objects of a
+# million tokenised rows at once would take a hundred times the memory of their ids.
 BLOCK = 2**13
-
+# Blocks of token lists are smaller: every 700 new objects start Python's garbage
+# collector, which would take longer than the work itself.
 BLOCK_OF_LISTS = 2**9
 
 
 @dataclass(frozen=True)
 class Analyzer:
-    """How text is cut into tokens, and these are numbered.
+    """How text is cut into tokens and tokens are numbered.
 
     Attributes
     ----------
     kind : {"char", "word", "token", "subword"} or callable
-        What `SequenceVectorizer` calls `analyzer`, as the other parameters are called.
+        The parameter `analyzer` of `SequenceVectorizer`; the others keep their names.
     token_pattern : str or None
     lowercase : bool
     normalize : str or None
@@ -46,7 +45,7 @@ class Analyzer:
     normalize: str | None = None
 
     def encode(self, rows, width, numbering, name):
-        """Cut rows into tokens and number these.
+        """Cut rows into tokens and number them.
 
         Parameters
         ----------
@@ -54,7 +53,8 @@ class Analyzer:
         width : int
             Longer rows are cut.
         numbering : mapping from str to int, or str
-            The id of each token, made up where there is none; or a tokenizer's JSON.
+            The id of each token, which gives a new token the next id; the tokenizer's
+            JSON for "subword".
         name : str
 
         Returns
@@ -77,7 +77,7 @@ class Analyzer:
         return np.concatenate(ids), np.concatenate(lengths), cut
 
     def split(self, block, start, numbering, name):
-        """Cut each row of a block into tokens; `block` is ours, its rows are not."""
+        """Cut each row of a block into tokens. The rows themselves stay unchanged."""
         if self.kind == "token":
             if self.lowercase or self.normalize:
                 return [list(self.prepare(row)) for row in block]
@@ -92,8 +92,8 @@ class Analyzer:
             return cut_into_pieces(strings, numbering)
         return check_analyzed(list(map(self.kind, strings)), start, name)
 
-    def readings(self, rows, name):
-        """What distinguishes each row: a str, or a tuple of tokens."""
+    def row_keys(self, rows, name):
+        """A key for each row, equal for rows of equal tokens: str or tuple of str."""
         if self.kind in ("char", "subword"):
             return list(self.prepare(rows))
         return list(map(tuple, self.split(rows, 0, None, name)))
@@ -115,13 +115,13 @@ class Analyzer:
             pattern = re.compile(self.token_pattern)
         except re.error as error:
             raise ValueError(
-                f"token_pattern={self.token_pattern!r} is no regular expression: "
+                f"token_pattern={self.token_pattern!r} is not a regular expression: "
                 f"{error}."
             ) from error
         if pattern.groups > 1:
             raise ValueError(
                 f"token_pattern={self.token_pattern!r} has {pattern.groups} capturing "
-                "groups; use one at most, the others as (?:...)."
+                "groups; use at most one, and write the others as (?:...)."
             )
         return pattern.findall
 
@@ -170,7 +170,7 @@ def check_vocabulary(vocabulary):
 
 
 def continue_numbering(vocabulary):
-    """Copy a vocabulary so that looking up a new token gives it the next id."""
+    """Copy a vocabulary into a dict that gives a new token the next id."""
     return defaultdict(count(FIRST_TOKEN + len(vocabulary)).__next__, vocabulary)
 
 
@@ -178,8 +178,8 @@ def number_characters(block, numbering):
     """Look up the id of each character of each string."""
     text = "".join(block).encode("utf-32-le", "surrogatepass")
     codes = np.frombuffer(text, dtype="<u4")
-    # Where each code point occurs first: of several values assigned to one place,
-    # numpy keeps the last.
+    # The first place of each code point. Assigned in reverse, since numpy keeps the
+    # last of several values assigned to one element.
     first = np.full(int(codes.max(initial=0)) + 1, -1)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     present = np.flatnonzero(first >= 0)
@@ -219,14 +219,15 @@ def check_analyzed(block, start, name):
     return block
 
 
-def few(tokens, n=5):
+def preview(tokens, n=5):
+    """The first tokens, for a message."""
     return ", ".join(map(repr, tokens[:n])) + (", ..." if len(tokens) > n else "")
 
 
 def join(ids, ends, strings, joiner):
-    """Decode rows of ids that end at `ends`; `joiner` None makes lists."""
+    """Write rows of ids, split at `ends`, as strings; as lists with joiner=None."""
     if joiner == "" and len(strings) > 1 and set(map(len, strings[1:])) == {1}:
-        # One array of code points and one decoding for all rows.
+        # Tokens of one character: all rows are one array of code points, decoded once.
         alphabet = "".join(strings).encode("utf-32-le", "surrogatepass")
         codes = np.frombuffer(alphabet, dtype="<u4")[ids - 1]
         text = codes.tobytes().decode("utf-32-le", "surrogatepass")

@@ -1,7 +1,7 @@
-"""What containers of data users may pass, checked.
+"""Checks of the containers that users pass.
 
-Checks of text need no scikit-learn and no scipy, which `sklearn_seq2seq.runtime` does
-without: these are imported where they are called.
+`sklearn_seq2seq.runtime` checks text without scikit-learn and scipy, so the other
+checks import them where they need them.
 """
 
 import sys
@@ -84,7 +84,7 @@ def is_raw(X):
     -------
     bool
         False for arrays, frames, sparse matrices and nested lists of numbers. True for
-        everything that `check_raw` accepts, or can best explain why not.
+        what `check_raw` accepts, and for what its error messages explain best.
     """
     if _is_sparse(X):
         return False
@@ -105,7 +105,7 @@ def _is_sparse(X):
 
 
 def _holds_text(values, strict):
-    """Look for strings; `strict`: nothing but strings makes it text."""
+    """Whether values are text: with `strict`, only strings; else all but numbers."""
     types = set(map(type, values))
     if any(issubclass(kind, str | bytes) for kind in types):
         return True
@@ -237,6 +237,7 @@ def is_missing(value):
 
 
 def describe(value):
+    """What a value is that should be a string: the end of an error message."""
     kind = type(value).__name__
     if is_missing(value):
         return f"missing ({value!r}); leave it out, or put an empty one in its place."
@@ -272,8 +273,8 @@ def readable_twice(data):
     return data
 
 
-def check_even(data, name):
-    """Refuse rows of ids that are of unlike length, and so no array."""
+def check_equal_lengths(data, name):
+    """Refuse rows of ids of different lengths, which make no array."""
     if len(getattr(data, "shape", ())) == 1:  # a column, of lists or of numbers
         data = list(data)
     if not isinstance(data, list | tuple):
@@ -283,13 +284,13 @@ def check_even(data, name):
         if size != sizes[0]:
             raise ValueError(
                 f"Rows of token ids must be of one length: row {i} of {name} has "
-                f"{size} and row 0 has {sizes[0]}. Fill them up with zeros at the end, "
-                "which are no tokens."
+                f"{size} and row 0 has {sizes[0]}. Pad them with zeros at the end; "
+                "0 is not a token."
             )
 
 
 def take(data, rows):
-    """Some rows of what a user passed."""
+    """Select rows of what a user passed."""
     from sklearn.utils import _safe_indexing, indexable
 
     if hasattr(data, "to_pylist"):  # Arrow's

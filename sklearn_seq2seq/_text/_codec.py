@@ -1,7 +1,7 @@
-"""Text to token ids and back: what vectorizers do once they are fitted.
+"""Text to token ids and back: what fitted vectorizers do.
 
-Nothing here needs scikit-learn: `sklearn_seq2seq.runtime` reads and writes text by the
-same code.
+Nothing here needs scikit-learn, so that `sklearn_seq2seq.runtime` reads and writes text
+with the same code.
 """
 
 import sys
@@ -14,8 +14,8 @@ import numpy as np
 from sklearn_seq2seq._text._analyzer import (
     Analyzer,
     continue_numbering,
-    few,
     join,
+    preview,
 )
 from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
 from sklearn_seq2seq._text._subwords import join_pieces, piece_names
@@ -30,17 +30,18 @@ from sklearn_seq2seq._warnings import warn_of_data
 
 
 class TextCodec:
-    """Reads and writes text by the parameters and attributes of SequenceVectorizer."""
+    """Reads and writes text by the parameters and attributes of SequenceVectorizer.
+
+    All methods but `_check_rows` take rows that it has checked.
+    """
 
     _from_flat = staticmethod(from_flat)
 
-    # All but `_check_rows` takes rows that it has checked.
-
     def _transform(self, rows, name="X"):
-        return self._close(*self._transform_open(rows, name), name)
+        return self._mark_unknown(*self._transform_with_extras(rows, name), name)
 
-    def _transform_open(self, rows, name="X"):
-        """Transform without unknown tokens.
+    def _transform_with_extras(self, rows, name="X"):
+        """Transform, and keep tokens outside the vocabulary apart.
 
         Returns
         -------
@@ -60,13 +61,14 @@ class TextCodec:
         extras = [] if subword else list(islice(numbering, len(self.vocabulary_), None))
         return ids, lengths, cut, extras
 
-    def _readings(self, rows, name="X"):
-        """What distinguishes each row, str or tuple: the same for rows read alike."""
-        return self._analyzer.readings(rows, name)
+    def _row_keys(self, rows, name="X"):
+        """A key for each row, equal for rows of equal tokens: str or tuple of str."""
+        return self._analyzer.row_keys(rows, name)
 
-    def _close(self, tokens, extras, name):
-        """Make the extra tokens of `_transform_open` unknown, as the user wishes."""
-        pieces = self.analyzer == "subword"  # of which the tokenizer has no others
+    def _mark_unknown(self, tokens, extras, name):
+        """Make extra tokens the unknown token, as `handle_unknown` says."""
+        # A tokenizer marks unknown text itself: there are no extra pieces.
+        pieces = self.analyzer == "subword"
         ids, size = tokens.data, self.vocabulary_size_
         unknown = ids == UNKNOWN if pieces else ids >= size
         if not unknown.any():
@@ -75,7 +77,7 @@ class TextCodec:
             raise_unknown(ids, np.diff(tokens.indptr), extras, size, name)
         ids[unknown] = UNKNOWN
         if self.handle_unknown == "use_unknown":
-            distinct = "" if pieces else f"; {len(extras)} distinct: {few(extras)}"
+            distinct = "" if pieces else f"; {len(extras)} distinct: {preview(extras)}"
             warn_of_data(
                 f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
                 f"became unknown{distinct}.",
@@ -112,11 +114,11 @@ class TextCodec:
 
     @property
     def _written_form(self):
-        """The normal form that text is brought back into, or None."""
+        """The normal form that text is written in, or None."""
         return "NFC" if self.normalize == "auto" and self._form else None
 
-    def _joining(self, rows):
-        """Mark the tokens that, behind a row, would change its last character.
+    def _combining(self, rows):
+        """Mark the tokens that would change the last character of a row before them.
 
         Returns
         -------
@@ -128,11 +130,11 @@ class TextCodec:
         write = partial(unicodedata.normalize, self._written_form)
         ends = [write(row)[-1:] for row in rows]
         strings = self._token_strings()
-        joining = {
+        combining = {
             end: [not write(end + string).startswith(end) for string in strings]
             for end in set(ends)
         }
-        return np.array([joining[end] for end in ends])
+        return np.array([combining[end] for end in ends])
 
     @property
     def _analyzer(self):
@@ -141,8 +143,8 @@ class TextCodec:
     def _analyzer_in(self, form):
         return Analyzer(self.analyzer, self.token_pattern, self.lowercase, form)
 
-    def _inverse_open(self, tokens, extras):
-        """Invert `_transform_open`."""
+    def _inverse_with_extras(self, tokens, extras):
+        """Invert `_transform_with_extras`."""
         strings = [*self._token_strings(), *extras]
         ends = tokens.indptr.tolist()
         if self.analyzer == "subword":
@@ -154,7 +156,7 @@ class TextCodec:
         return np.fromiter(rows, dtype=object, count=tokens.shape[0])
 
     def _tokens_like(self, token):
-        """The token that a string is read as, known or not; empty if it is not one."""
+        """The token that a string is read as, in a list; [] if it is not one token."""
         if not isinstance(token, str):
             return []
         rows = [[token] if self.analyzer == "token" else token]
@@ -173,20 +175,20 @@ class TextCodec:
         read = self._analyzer.split(rows, 0, None, "the tokens")
         return [row[0] if len(row) == 1 else None for row in read]
 
-    def _cuts_by_itself(self):
-        """Whether a token is cut in the same way whatever stands around it."""
+    def _cuts_without_context(self):
+        """Whether a token is cut in the same way in every context."""
         return self.token_pattern is None and not callable(self.analyzer)
 
     def _as_read(self, rows, name="X"):
-        """Rows as they read, whole: what a right prediction of them equals."""
+        """Rows read and written again, uncut: what a correct prediction equals."""
         ids, lengths, _, extras = self._encode(rows, sys.maxsize, name)
         tokens = self._from_flat(ids, lengths, int(lengths.max()))
-        return self._inverse_open(tokens, extras)
+        return self._inverse_with_extras(tokens, extras)
 
     def _warn_lost(self, rows, name="X"):
-        """Warn where rows, read and written, are others, though none was cut."""
+        """Warn of rows that reading and writing them again changes."""
         if self.analyzer == "subword" and self.tokenizer is not None:
-            return  # which its fit has said
+            return  # `fit` has warned of it
         written = self._as_read(rows, name)
         whole = rows
         if self.analyzer == "token" and self.joiner is not None:
@@ -196,9 +198,9 @@ class TextCodec:
         if lost:
             row, before, after = min(lost, key=lambda example: len(example[1]))
             warn_of_data(
-                f"Reading loses something of {len(lost)} of {len(rows)} rows of {name}:"
-                f" row {row}, {before!r:.60}, is written {after!r:.60}. Predictions "
-                "look like that, and scores compare targets in that form."
+                f"Reading changes {len(lost)} of {len(rows)} rows of {name}: row "
+                f"{row}, {before!r:.60}, becomes {after!r:.60}. Predictions look like "
+                "that, and scores compare targets in that form."
             )
 
     def _joiner(self):
@@ -207,16 +209,17 @@ class TextCodec:
         return "" if self.analyzer == "char" else " "
 
     def _token_strings(self):
-        """How each id reads, as a list of `vocabulary_size_` strings."""
+        """The string of each id: a list of `vocabulary_size_` strings."""
         return ["", UNKNOWN_STRING, *self.vocabulary_]
 
 
 class ColumnCodec:
-    """Reads and writes rows of several columns, as ColumnVectorizer."""
+    """Reads and writes rows of several columns for ColumnVectorizer.
+
+    All methods but `_check_rows` take columns that it has checked.
+    """
 
     _from_flat = staticmethod(from_flat)
-
-    # All but `_check_rows` takes columns that it has checked.
 
     def _check_rows(self, X, name="X"):
         """Bring what a user passed into a list of rows for each column."""
@@ -240,12 +243,12 @@ class ColumnCodec:
             )
         ]
 
-    def _readings(self, columns, name="X"):
-        """What distinguishes each row: a tuple, the same for rows read alike."""
-        return list(zip(*self._each(columns, TextCodec._readings), strict=True))
+    def _row_keys(self, columns, name="X"):
+        """A key for each row, equal for rows of equal tokens: a tuple."""
+        return list(zip(*self._each(columns, TextCodec._row_keys), strict=True))
 
     def _as_read(self, columns, name="X"):
-        """Rows as they read, each cell by itself: what a right prediction equals."""
+        """Rows read and written again, uncut: what a correct prediction equals."""
         cells = self._each(columns, TextCodec._as_read)
         return np.fromiter(zip(*cells, strict=True), object, len(columns[0]))
 
@@ -255,26 +258,27 @@ class ColumnCodec:
     def _transform(self, columns, name="X"):
         return self._concatenate(self._each(columns, TextCodec._transform))
 
-    def _transform_open(self, columns, name="X"):
-        """Transform without unknown tokens, as SequenceVectorizer does."""
+    def _transform_with_extras(self, columns, name="X"):
+        """Transform, and keep tokens outside the vocabularies apart."""
         parts, extras = [], {}
-        results = self._each(columns, TextCodec._transform_open)
-        for (_, vectorizer, _), (tokens, own) in zip(
+        results = self._each(columns, TextCodec._transform_with_extras)
+        for (_, vectorizer, _), (tokens, new) in zip(
             self.transformers_, results, strict=True
         ):
-            # Until all are joined, the extra tokens of all columns are negative.
-            numbers = [-1 - extras.setdefault(token, len(extras)) for token in own]
+            # Extra tokens have negative ids until the columns are joined.
+            numbers = [-1 - extras.setdefault(token, len(extras)) for token in new]
             size = vectorizer.vocabulary_size_
             table = np.concatenate([np.arange(size), numbers]).astype(np.int32)
             tokens.data = table[tokens.data]
             parts.append(tokens)
         tokens = self._concatenate(parts)
-        opened = tokens.data < 0
-        tokens.data[opened] = self.vocabulary_size_ - 1 - tokens.data[opened]
+        is_extra = tokens.data < 0
+        tokens.data[is_extra] = self.vocabulary_size_ - 1 - tokens.data[is_extra]
         return tokens, list(extras)
 
     def _concatenate(self, parts):
         """Join the columns' token arrays row by row, each in its own range of ids."""
+        # Tokens of each cell, and its end in the joined ids: (n_samples, n_columns).
         counts = np.stack([lengths(tokens) for tokens in parts], axis=1)
         ends = np.cumsum(counts).reshape(counts.shape)
         ids = np.empty(counts.sum(), dtype=np.int32)
@@ -291,29 +295,29 @@ class ColumnCodec:
         sizes = [len(v.vocabulary_) for _, v, _ in self.transformers_]
         return list(accumulate(sizes[:-1], initial=0))
 
-    def _inverse_open(self, tokens, extras):
-        """Invert `_transform_open`."""
+    def _inverse_with_extras(self, tokens, extras):
+        """Invert `_transform_with_extras`."""
         size = self.vocabulary_size_
         rows = np.repeat(np.arange(tokens.shape[0]), np.diff(tokens.indptr))
         known = (tokens.data > UNKNOWN) & (tokens.data < size)
         starts = [FIRST_TOKEN + offset for offset in self._offsets()]
-        owner = np.searchsorted(starts, tokens.data, side="right") - 1
+        owner = np.searchsorted(starts, tokens.data, side="right") - 1  # its column
         owner = _fill(owner, known, rows)
         columns = []
         for k, ((_, vectorizer, _), offset) in enumerate(
             zip(self.transformers_, self._offsets(), strict=True)
         ):
-            here = owner == k
-            ids = tokens.data[here]
+            mine = owner == k
+            ids = tokens.data[mine]
             shift = np.where(ids >= size, size - vectorizer.vocabulary_size_, offset)
             ids = np.where(ids > UNKNOWN, ids - shift, ids)
-            counts = np.bincount(rows[here], minlength=tokens.shape[0])
+            counts = np.bincount(rows[mine], minlength=tokens.shape[0])
             part = self._from_flat(ids, counts, tokens.shape[1])
-            columns.append(vectorizer._inverse_open(part, extras))
+            columns.append(vectorizer._inverse_with_extras(part, extras))
         return np.fromiter(zip(*columns, strict=True), object, tokens.shape[0])
 
     def _tokens_like(self, token):
-        """Of a string the tokens of every column, of (column, string) that of one."""
+        """The tokens of a string in every column; of (column, string) in that one."""
         named = isinstance(token, tuple) and len(token) == 2
         column, string = token if named else (None, token)
         return [
@@ -324,7 +328,7 @@ class ColumnCodec:
         ]
 
     def _token_strings(self):
-        """How each id reads, as a list of `vocabulary_size_` strings."""
+        """The string of each id: a list of `vocabulary_size_` strings."""
         strings = ["", UNKNOWN_STRING]
         for _, vectorizer, _ in self.transformers_:
             strings += vectorizer.vocabulary_
@@ -355,7 +359,7 @@ class ColumnCodec:
 def raise_unknown(ids, lengths, extras, size, name):
     place = np.flatnonzero((ids >= size) | (ids == UNKNOWN))[0]
     row = np.searchsorted(np.cumsum(lengths), place, side="right")
-    what = repr(extras[ids[place] - size]) if extras else "text that is no known piece"
+    what = repr(extras[ids[place] - size]) if extras else "text without a known piece"
     raise ValueError(
         f"Row {row} of {name} holds {what}, which is not in the vocabulary; "
         "handle_unknown='use_unknown' accepts it."
@@ -364,9 +368,10 @@ def raise_unknown(ids, lengths, extras, size, name):
 
 def _fill(owner, known, rows):
     """Give tokens that are not `known` the owner of a neighbour in the row."""
-    here = np.arange(len(owner))
-    left = np.maximum.accumulate(np.where(known, here, -1))
-    right = np.minimum.accumulate(np.where(known, here, len(owner))[::-1])[::-1]
+    places = np.arange(len(owner))
+    # The nearest known token on either side.
+    left = np.maximum.accumulate(np.where(known, places, -1))
+    right = np.minimum.accumulate(np.where(known, places, len(owner))[::-1])[::-1]
     has_left = (left >= 0) & (rows[left] == rows)
     inside = np.minimum(right, len(owner) - 1)
     has_right = (right < len(owner)) & (rows[inside] == rows)

@@ -33,14 +33,14 @@ class ColumnVectorizer(
     Parameters
     ----------
     transformers : list of (str, SequenceVectorizer, str or int)
-        For each column, its name here, its vectorizer (which is cloned, and whose
-        parameters are reached as ``name__parameter``), and where it is in the data: a
-        frame's column name, or a position from 0.
+        For each column a name, a vectorizer and its place in the data: a frame's column
+        name, or a position from 0. Vectorizers are cloned; their parameters are set as
+        ``name__parameter``.
 
     Attributes
     ----------
     transformers_ : list of (str, SequenceVectorizer, str or int)
-        The same with fitted vectorizers.
+        The columns with fitted vectorizers.
     vocabulary_ : dict of (str, str) to int
         The id of each token of each column, from 2 upwards; keys are (name, token).
     vocabulary_size_ : int
@@ -51,13 +51,13 @@ class ColumnVectorizer(
     See Also
     --------
     SequenceVectorizer : One column of text.
-    sklearn.compose.ColumnTransformer : Columns side by side; it would leave holes
-        within the sequences, and give different tokens the same id.
+    sklearn.compose.ColumnTransformer : Columns side by side; it would leave gaps in
+        the sequences, and give different tokens the same id.
 
     Notes
     -----
-    The unknown token is shared. `inverse_transform` counts it to the column of the
-    token on its left, or to the first column that the row has.
+    The columns share the unknown token. `inverse_transform` puts it into the column of
+    the token on its left; at the start of a row, of the first known token.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class ColumnVectorizer(
 
     @property
     def _transformers(self):
-        # What _BaseComposition sees: pairs. Anything malformed is reported in fit.
+        # _BaseComposition reads pairs. `fit` reports anything malformed.
         try:
             return [(name, vectorizer) for name, vectorizer, _ in self.transformers]
         except (TypeError, ValueError):
@@ -207,7 +207,7 @@ class ColumnVectorizer(
         vars(self).update(vars(learned), _counts=counts)
         return self
 
-    # What is private takes columns that `_check_rows` has checked.
+    # Private methods take columns that `_check_rows` has checked.
 
     def _new_counts(self):
         return [TokenCounts() for _ in self.transformers]
@@ -254,12 +254,12 @@ class ColumnVectorizer(
         return results
 
     def _grow(self, other):
-        """Put the vocabularies of another one's columns in front of this one's."""
+        """Put the vocabularies of another ColumnVectorizer before those of this one."""
         others = {name: vectorizer for name, vectorizer, _ in other.transformers_}
         names = [name for name, _, _ in self.transformers_]
         if names != list(others):
             raise ValueError(
-                "Two ColumnVectorizers with other columns cannot share a vocabulary: "
+                "ColumnVectorizers with different columns cannot share a vocabulary: "
                 f"one has {names}, the other {list(others)}."
             )
         for name, vectorizer, _ in self.transformers_:
@@ -322,7 +322,7 @@ class ColumnVectorizer(
         Returns
         -------
         X : ndarray of object, shape (n_samples,)
-            Tuples with what each vectorizer makes of its tokens.
+            Tuples of what each vectorizer writes for its tokens.
 
         Raises
         ------
@@ -332,7 +332,7 @@ class ColumnVectorizer(
             If an id is negative, fractional or not in the vocabulary.
         """
         check_is_fitted(self)
-        return self._inverse_open(check_ids(tokens, self.vocabulary_size_), [])
+        return self._inverse_with_extras(check_ids(tokens, self.vocabulary_size_), [])
 
     @property
     def _n_features_out(self):

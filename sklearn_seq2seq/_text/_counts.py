@@ -1,4 +1,4 @@
-"""How often tokens occur, counted piece by piece, and which of them to keep."""
+"""Token counts, taken piece by piece, and the vocabulary that they select."""
 
 from collections import defaultdict
 from itertools import count
@@ -8,47 +8,47 @@ import numpy as np
 from sklearn_seq2seq._text._analyzer import row_frequency
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
 
-# Rows from which subwords are learned.
+# At most so many rows are kept to learn subwords from.
 SAMPLE_SIZE = 100_000
 
 
 class TokenCounts:
-    """The tokens of any number of rows.
+    """Counts of the tokens of any number of rows.
 
     Attributes
     ----------
     numbers : dict of str to int
-        The tokens so far, numbered as they came.
+        The tokens so far, numbered in the order of appearance.
     frequency : ndarray of int64, shape (n_tokens,)
         How often each occurs.
     in_rows : ndarray of int64, shape (n_tokens,), or None
-        The rows in which each occurs; None if they are not counted.
+        The number of rows in which each occurs; None if they are not counted.
     n_rows : int
     longest : int
         Tokens of the longest row.
     letters : TokenCounts or None
-        The same rows decomposed, where that may make a difference.
+        The counts of the decomposed rows, where they may differ.
     composed : bool
         Whether all rows are in NFC.
     sample : list of str
-        `SAMPLE_SIZE` of the rows that were kept, in their order, each as likely as any
-        other; all of them, if there are no more.
+        A uniform sample of at most `SAMPLE_SIZE` of the rows given to `keep`, in their
+        order.
     """
 
-    def __init__(self, rows_too=True):
+    def __init__(self, count_rows=True):
         self.sample, self.keys = [], np.zeros(0)
         self.numbers = {}
         self.frequency = np.zeros(0, dtype=np.int64)
-        self.in_rows = np.zeros(0, dtype=np.int64) if rows_too else None
+        self.in_rows = np.zeros(0, dtype=np.int64) if count_rows else None
         self.n_rows = self.longest = 0
         self.letters, self.composed = None, True
 
     def frequencies(self):
-        """How often each token occurs, by the token."""
+        """How often each token occurs: a dict."""
         return dict(zip(self.numbers, self.frequency.tolist(), strict=True))
 
     def numbering(self):
-        """The numbers so far; looking up a new token gives it the next."""
+        """The numbers so far, as a dict that gives a new token the next one."""
         return defaultdict(count(len(self.numbers)).__next__, self.numbers)
 
     def add(self, numbering, ids, lengths):
@@ -65,13 +65,13 @@ class TokenCounts:
         self.see(lengths)
 
     def see(self, lengths):
-        """Take note of rows whose tokens are not to be counted."""
+        """Note the number and lengths of rows without counting their tokens."""
         self.n_rows += len(lengths)
         self.longest = max(self.longest, int(lengths.max()))
 
     def keep(self, rows):
-        """Let rows into the sample, in place of others where it is full."""
-        # One draw for each row, however the rows are cut into pieces.
+        """Add rows to the sample; once it is full, they replace others at random."""
+        # One draw for each row, so that the pieces do not change the sample.
         draws = np.random.Generator(np.random.PCG64(0).advance(self.n_rows))
         self.n_rows += len(rows)
         sample = self.sample + rows
@@ -84,7 +84,7 @@ class TokenCounts:
     def select(self, min_df, max_features, *, more_to_come=False):
         """Choose the vocabulary: ``(dict, new id of each token)``.
 
-        It may be empty where there are more rows to come.
+        It may be empty only if there are more rows to come.
         """
         tokens = list(self.numbers)
         kept = np.array(sorted(range(len(tokens)), key=tokens.__getitem__), dtype=int)

@@ -1,4 +1,4 @@
-"""Pieces of words: what `SequenceVectorizer` needs of the tokenizers library."""
+"""Subwords: what `SequenceVectorizer` needs of the tokenizers library."""
 
 import json
 import os
@@ -14,12 +14,11 @@ from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, UNKNOWN_STRING
 from sklearn_seq2seq._warnings import warn_of_data
 
-# How pieces of bytes, and those of SentencePiece, write white space.
+# White space as byte-level tokenizers and SentencePiece write it.
 _BLANKS = str.maketrans("\u0120\u010a\u0109\u010d\u2581", " \n\t\r ")
 
-
-# Where no piece may reach across, as GPT-2 has it, but letters take along the marks and
-# joiners that write vowels and clusters in most scripts of Asia.
+# Pieces stay within a match. This is GPT-2's pattern, except that letters include the
+# marks and joiners that write vowels and clusters in most scripts of Asia.
 _WORDS = (
     r"'s|'t|'re|'ve|'m|'ll|'d"
     r"| ?\p{L}[\p{L}\p{M}\x{200C}\x{200D}]*| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -58,14 +57,14 @@ def train_tokenizer(blocks, model, size):
 
 
 def _in_order(text):
-    """Undo what a unigram model owes to the library's hashing, random by process.
+    """Make a unigram model independent of the library's hashing, random by process.
 
-    That is the order of the pieces, the last digits of their scores, and which of the
-    bytes that earned no score of their own is how many steps of 1e-4 below the rest.
+    Hashing decides on the order of the pieces, on the last digits of their scores, and
+    on the order of bytes without a score of their own, in steps of 1e-4 below the rest.
     """
     tokenizer = json.loads(text)
     pieces = tokenizer["model"]["vocab"]
-    # Without any text, scores are NaN, which JSON has as null.
+    # Without any text, scores are NaN, which JSON writes as null.
     least = min((score for _, score in pieces if score is not None), default=0.0)
     for pair in pieces:
         score = least if pair[1] is None else pair[1]
@@ -76,7 +75,7 @@ def _in_order(text):
 
 
 def read_tokenizer(tokenizer):
-    """Bring a user's tokenizer into JSON."""
+    """The JSON of a tokenizer as a user passed it."""
     if hasattr(tokenizer, "to_str"):
         return tokenizer.to_str()
     tokenizers = import_optional("tokenizers", "subword")
@@ -100,7 +99,7 @@ def load_tokenizer(text):
     -------
     tokenizer : tokenizers.Tokenizer
     known : ndarray of int
-        Its ids in ascending order, but for that of its unknown piece.
+        The ids in ascending order, without that of the unknown piece.
     unknown : str or None
         The unknown piece.
     """
@@ -114,7 +113,7 @@ def load_tokenizer(text):
 
 
 def _with_unknown_piece(text):
-    """The JSON of a tokenizer that drops no text: BPE does without an unknown piece."""
+    """Add an unknown piece to BPE without one, which would drop unknown text."""
     tokenizer = json.loads(text)
     model = tokenizer["model"]
     if model.get("type") == "Unigram":
@@ -131,6 +130,7 @@ def _with_unknown_piece(text):
 
 
 def piece_ids(text):
+    """The vocabulary of a tokenizer's JSON: the token id of each piece."""
     tokenizer, _, unknown = load_tokenizer(text)
     pieces = tokenizer.get_vocab()
     pieces.pop(unknown, None)
@@ -138,12 +138,12 @@ def piece_ids(text):
 
 
 def checked_piece_ids(tokenizer):
-    """`piece_ids` of a tokenizer that may be anything."""
+    """`piece_ids` of text that may not be a tokenizer's JSON."""
     try:
         return piece_ids(tokenizer)
     except (ImportError, KeyboardInterrupt, MemoryError, SystemExit):
         raise
-    # A panic of the tokenizers library is no Exception.
+    # A panic of the tokenizers library is not an Exception.
     except BaseException as error:
         raise ValueError(f"it has no valid tokenizer: {str(error)[:200]}.") from error
 
@@ -157,12 +157,12 @@ def cut_into_pieces(strings, text):
 
 
 def piece_names(ids, text):
-    """How the vocabulary writes the tokenizer's ids."""
+    """The vocabulary's names of the tokenizer's ids."""
     return list(map(load_tokenizer(text)[0].id_to_token, ids))
 
 
 def readable(pieces, text):
-    """Pieces as text, with white space; what is part of a character is U+FFFD."""
+    """Pieces as text, with white space; parts of characters are U+FFFD."""
     decoder = load_tokenizer(text)[0].decoder
     if type(decoder).__name__ == "ByteLevel":
         return [decoder.decode([piece]) for piece in pieces]
@@ -178,13 +178,13 @@ def number_pieces(ids, text):
 
 
 def join_pieces(ids, ends, strings, text):
-    """Decode rows of ids; those that are no pieces stand for themselves."""
+    """Decode rows of ids; ids without a piece are written as their strings."""
     tokenizer, known, unknown = load_tokenizer(text)
     places = ids - FIRST_TOKEN
     is_piece = (places >= 0) & (places < len(known))
     pieces = known.take(places, mode="clip")
     if unknown is not None:
-        # The decoder takes care of what surrounds it, such as a space.
+        # The decoder writes what surrounds it, such as a space.
         pieces[ids == UNKNOWN] = tokenizer.token_to_id(unknown)
         is_piece |= ids == UNKNOWN
     mixed = [
@@ -210,16 +210,16 @@ def join_pieces(ids, ends, strings, text):
 
 
 def warn_of_losses(prepared, whole, ids, lengths, text, name):
-    """Warn of rows that a given tokenizer does not give back.
+    """Warn of rows that a given tokenizer does not restore.
 
     Parameters
     ----------
     prepared : iterable of str
-        The rows, as the tokenizer had them.
+        The rows that the tokenizer encoded.
     whole : ndarray of bool, shape (n_samples,)
-        Which of them were not cut.
+        Whether a row was not cut.
     ids, lengths
-        What it made of them, as of `from_flat`.
+        Their ids, as for `from_flat`.
     text : str
         The tokenizer.
     name : str
@@ -236,8 +236,8 @@ def warn_of_losses(prepared, whole, ids, lengths, text, name):
     if lost:
         row, before, after = lost[0]
         warn_of_data(
-            f"The given tokenizer does not give back {len(lost)} of {len(lengths)} "
-            f"rows of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
+            f"The given tokenizer does not restore {len(lost)} of {len(lengths)} rows "
+            f"of {name}; in row {row} {before!r:.60} becomes {after!r:.60}. "
             "handle_unknown='silent' accepts that.",
         )
 
@@ -257,9 +257,9 @@ def check_encodable(strings, start, name):
 
 
 class _SingleThread:
-    """Keeps the tokenizers library from starting threads: it then fears every fork.
+    """Keeps the tokenizers library from starting threads, which do not survive a fork.
 
-    Where several threads train at once, the first remembers the environment and the
+    If several threads train at once, the first saves the environment variable and the
     last restores it.
     """
 

@@ -1,13 +1,10 @@
-"""Text in, token ids out, and back: the only place where strings meet ids."""
+"""`SequenceVectorizer`: strings to token ids and back."""
 
 import copy
 import os
-import sys
 from collections.abc import Iterable
-from itertools import chain, count, islice
 from numbers import Integral
 
-import numpy as np
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -17,34 +14,17 @@ from sklearn.utils._param_validation import HasMethods, RealNotInt, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._documentation import DocumentationMixin
-from sklearn_seq2seq._fitting import Number, plain, positive, unchanged_on_failure
-from sklearn_seq2seq._text._analyzer import BLOCK, check_vocabulary, continue_numbering
+from sklearn_seq2seq._fitting import Number, positive, unchanged_on_failure
 from sklearn_seq2seq._text._check_input import check_ids
-from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
-from sklearn_seq2seq._text._counts import TokenCounts
-from sklearn_seq2seq._text._normal_form import (
-    choose_counted_form,
-    choose_form,
-    holds_marks,
-    is_composed,
-)
-from sklearn_seq2seq._text._subwords import (
-    check_encodable,
-    piece_ids,
-    read_tokenizer,
-    train_tokenizer,
-    warn_of_losses,
-)
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, from_flat, with_strings
-
-DEFAULT_WIDTH = 2**14
+from sklearn_seq2seq._text._learning import TextLearner
+from sklearn_seq2seq._tokens import with_strings
 
 
 class SequenceVectorizer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DocumentationMixin,
-    TextCodec,
+    TextLearner,
     BaseEstimator,
     # Token ids are sparse, which frames are not.
     auto_wrap_output_keys=None,
@@ -71,9 +51,9 @@ class SequenceVectorizer(
     normalize : {"auto", "NFC", "NFD", "NFKC", "NFKD"} or None, default="auto"
         The Unicode normal form to bring everything into first. Different spellings of
         one character, such as "é" and "e" with a combining accent, become one. None
-        reads text as it is, and so does "auto", but for characters in NFC of which many
-        are rare and not half as many in NFD, as with Hangul: it reads NFD, and
-        `inverse_transform` writes NFC.
+        reads text as it is. So does "auto", with one exception: where "char" reads text
+        in NFC and NFD at least halves the occurrences of rare characters, as in
+        Hangul, it reads NFD, and `inverse_transform` writes NFC.
     min_df : int or float, default=1
         Tokens that occur in fewer rows than this are left out of the vocabulary. A
         float in [0, 1] is a share of the rows. Not used by "subword" nor with a given
@@ -94,9 +74,8 @@ class SequenceVectorizer(
         "word" and for callables. For "token" it means to return lists.
     handle_unknown : {"use_unknown", "silent", "error"}, default="use_unknown"
         What to do with tokens that are not in the vocabulary: give them id 1 and warn
-        once per call, give them id 1, or raise an error. With a given `tokenizer` a
-        warning of `fit` also counts the rows that it does not give back, unless
-        "silent".
+        once per call, give them id 1, or raise an error. With a given `tokenizer`,
+        `fit` also warns of rows that it does not restore, unless "silent".
     subword_model : {"bpe", "unigram"}, default="bpe"
         How "subword" learns its pieces: byte pair encoding [1]_ or a unigram language
         model [2]_, both over UTF-8 bytes, so that every string has a token sequence.
@@ -125,8 +104,8 @@ class SequenceVectorizer(
     Notes
     -----
     Time and memory are linear in the number of tokens: 8 bytes a token and 4 a row.
-    `inverse_transform` gives back what `transform` was given where all tokens are
-    known, nothing was cut, and the text is in the form that the vectorizer sees: after
+    `inverse_transform` restores what `transform` was given if all tokens are known,
+    nothing was cut, and the text is in the form that the vectorizer reads: after
     `lowercase` and a given `normalize`, and for "word" with one `joiner` between two
     tokens. With "subword" the round trip is exact, white space included.
 
@@ -263,9 +242,9 @@ class SequenceVectorizer(
     def partial_fit(self, X, y=None):
         """Learn the vocabulary from one piece of the rows after another.
 
-        After each call it is what `fit` would learn from all pieces so far; subwords
-        are learned from 100,000 rows of them, drawn evenly. `fit` and `save` forget
-        what was counted.
+        After each call the vocabulary is what `fit` would learn from all pieces so far;
+        subwords are learned from a uniform sample of 100,000 rows. `fit` and `save`
+        forget the counts.
 
         Parameters
         ----------
@@ -291,156 +270,6 @@ class SequenceVectorizer(
             self._learn_counted(counts, more_to_come=True)
             self._counts = counts
         return self
-
-    # What is private takes rows that `_check_rows` has checked.
-
-    def _learn_transform(self, rows, name="X", form="auto"):
-        ids, lengths, extras, cut = self._learn(rows, name, form)
-        self._warn_cut(cut, name)
-        return self._close(from_flat(ids, lengths, self.max_length_), extras, name)
-
-    def _check_rows(self, X, name="X", *, learning=False):
-        if learning:
-            self._validate_params()
-        return super()._check_rows(X, name)
-
-    def _learn(self, rows, name="X", form="auto"):
-        """Fit, and return what `_learn_transform` needs to go on from there.
-
-        `form` is that of another side, where both are to be read in one.
-        """
-        width = sys.maxsize if self.max_length is None else int(self.max_length)
-        form = self._choose_form(form, lambda: choose_form(rows))
-        analyzer = self._analyzer_in(form)
-        tokenizer, extras = None, []
-        if self.analyzer == "subword":
-            tokenizer = self._make_tokenizer(rows, name, analyzer)
-            vocabulary = piece_ids(tokenizer)
-            ids, lengths, cut = analyzer.encode(rows, width, tokenizer, name)
-            if self.handle_unknown == "error" and (ids == UNKNOWN).any():
-                raise_unknown(ids, lengths, [], sys.maxsize, name)
-            if self.tokenizer is not None and self.handle_unknown != "silent":
-                whole = lengths < (self.max_length or np.inf)
-                prepared = analyzer.prepare(rows)
-                warn_of_losses(prepared, whole, ids, lengths, tokenizer, name)
-        elif self.vocabulary is not None:
-            vocabulary = check_vocabulary(self.vocabulary)
-            numbering = continue_numbering(vocabulary)
-            ids, lengths, cut = analyzer.encode(rows, width, numbering, name)
-            extras = list(islice(numbering, len(vocabulary), None))
-            if extras and self.handle_unknown == "error":
-                raise_unknown(ids, lengths, extras, FIRST_TOKEN + len(vocabulary), name)
-        else:
-            least = plain(self.min_df)
-            counts = TokenCounts(rows_too=isinstance(least, float) or least > 1)
-            numbering = counts.numbering()
-            ids, lengths, cut = analyzer.encode(rows, width, numbering, name)
-            counts.add(numbering, ids, lengths)
-            vocabulary, new_ids = counts.select(least, self.max_features)
-            ids = new_ids[ids]
-        # Nothing is assigned before everything has succeeded, so that a failed fit
-        # leaves a fitted vectorizer as it was.
-        for leftover in ("tokenizer_", "_counts"):
-            vars(self).pop(leftover, None)
-        if tokenizer is not None:
-            self.tokenizer_ = tokenizer
-        self._set_vocabulary(vocabulary, int(lengths.max()), form)
-        return ids, lengths, extras, cut
-
-    @property
-    def _chooses_form(self):
-        """Whether the rows decide; of whole words the form makes no difference."""
-        return self.normalize == "auto" and self.analyzer == "char" and self._learns
-
-    def _choose_form(self, form, choose):
-        if self._chooses_form:
-            return choose() if form == "auto" else form
-        return None if self.normalize == "auto" else self.normalize
-
-    def _new_counts(self):
-        return TokenCounts()
-
-    def _count(self, rows, counts, name="X"):
-        """Add rows to the counts that `_learn_counted` learns from."""
-        if not self._learns:
-            _, lengths, *_ = copy.copy(self)._learn(rows, name)
-            counts.see(lengths)
-        elif self.analyzer == "subword":
-            counts.keep(check_encodable(rows, 0, name))
-        else:
-            if self._chooses_form and holds_marks(rows):
-                # Text without marks is the same in all forms.
-                counts.letters = copy.copy(counts.letters or counts)
-                counts.composed &= is_composed(rows)
-            if counts.letters is not None:
-                self._add(rows, counts.letters, "NFD", name)
-            self._add(rows, counts, self._choose_form(None, None), name)
-
-    def _add(self, rows, counts, form, name):
-        width = sys.maxsize if self.max_length is None else int(self.max_length)
-        numbering = counts.numbering()
-        encode = self._analyzer_in(form).encode
-        ids, lengths, _ = encode(rows, width, numbering, name)
-        counts.add(numbering, ids, lengths)
-
-    def _learn_counted(self, counts, form="auto", **how):
-        """Learn the vocabulary from what `_count` has counted."""
-        form = self._choose_form(form, lambda: choose_counted_form([counts]))
-        if form == "NFD" and counts.letters is not None:
-            counts = counts.letters
-        if self.analyzer == "subword" and self._learns:
-            self._learn(counts.sample)
-            return
-        vars(self).pop("tokenizer_", None)
-        if self.analyzer == "subword":
-            self.tokenizer_ = read_tokenizer(self.tokenizer)
-            vocabulary = piece_ids(self.tokenizer_)
-        elif self._learns:
-            least = plain(self.min_df)
-            vocabulary, _ = counts.select(least, self.max_features, **how)
-        else:
-            vocabulary = check_vocabulary(self.vocabulary)
-        self._set_vocabulary(vocabulary, counts.longest, form)
-
-    @property
-    def _learns(self):
-        """Whether the vocabulary comes from the rows and is not given."""
-        given = self.tokenizer if self.analyzer == "subword" else self.vocabulary
-        return given is None
-
-    def _set_vocabulary(self, vocabulary, longest, form):
-        self.normalize_ = form
-        self.vocabulary_ = vocabulary
-        self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
-        self.max_length_ = self.max_length and int(self.max_length)
-        if self.max_length is None:
-            roomy = 1 << max(2 * longest - 1, 0).bit_length()
-            self.max_length_ = max(DEFAULT_WIDTH, roomy)
-
-    def _grow(self, other):
-        """Put the vocabulary of another fitted vectorizer in front of this one's."""
-        for name in ("analyzer", "token_pattern", "lowercase", "_form"):
-            value, other_value = getattr(self, name), getattr(other, name)
-            if value != other_value:
-                name = name.replace("_form", "normalize")
-                raise ValueError(
-                    f"Two vectorizers that cut text differently cannot share a "
-                    f"vocabulary: one has {name}={value!r}, the other "
-                    f"{name}={other_value!r}."
-                )
-        vocabulary = other.vocabulary_
-        if self.analyzer != "subword":
-            tokens = dict.fromkeys(chain(vocabulary, self.vocabulary_))
-            vocabulary = dict(zip(tokens, count(FIRST_TOKEN)))
-        elif self.tokenizer is None:
-            self.tokenizer_ = other.tokenizer_
-        elif self.tokenizer_ != other.tokenizer_:
-            raise ValueError(
-                "Two vectorizers with different tokenizers cannot share a vocabulary; "
-                "set tokenizer=None to take the other's."
-            )
-        self.vocabulary_ = dict(vocabulary)
-        self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
 
     # From text to ids
 
@@ -469,23 +298,6 @@ class SequenceVectorizer(
         tokens = self._transform(self._check_rows(X))
         return with_strings(tokens, self._token_strings())
 
-    def _make_tokenizer(self, rows, name, analyzer):
-        if self.vocabulary is not None:
-            raise ValueError(
-                "analyzer='subword' learns its vocabulary or takes it from tokenizer; "
-                "set vocabulary=None."
-            )
-        if self.tokenizer is not None:
-            return read_tokenizer(self.tokenizer)
-        prepare = analyzer.prepare
-        blocks = (
-            check_encodable(list(prepare(rows[i : i + BLOCK])), i, name)
-            for i in range(0, len(rows), BLOCK)
-        )
-        return train_tokenizer(
-            blocks, self.subword_model, int(self.max_features or 2000)
-        )
-
     # From ids to text
 
     def inverse_transform(self, tokens):
@@ -510,7 +322,7 @@ class SequenceVectorizer(
             If an id is negative, fractional or not in the vocabulary.
         """
         check_is_fitted(self)
-        return self._inverse_open(check_ids(tokens, self.vocabulary_size_), [])
+        return self._inverse_with_extras(check_ids(tokens, self.vocabulary_size_), [])
 
     @property
     def _n_features_out(self):

@@ -30,23 +30,23 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks of its own
 
 
 class StopTraining(KeyboardInterrupt):
-    """A callback has asked for the end; skorch's own ask with the base class."""
+    """Raised by this package's callbacks to end training; skorch's raise the base."""
 
 
-# What a net with validation records itself, each with "valid_" before it.
+# What a net records about validation, each after "valid_".
 VALIDATION_FIGURES = ("loss", "exact_match", "positions", "batch_count", "score")
 
 
 class BestModel(Callback):
-    """Keeps the weights of the best epoch, and stops when none better comes.
+    """Keeps the weights of the best epoch, and stops training without improvement.
 
     Parameters
     ----------
     monitor : str
         Entry of the history.
     key : str
-        Names the validation data. Where the last training had the same, its best score
-        is still the one to beat, and the weights at the start are the ones that had it.
+        Identifies the validation data. If the last training had the same, its best
+        score remains to be beaten, and is that of the weights at the start.
     patience : int or None
         Epochs without improvement after which to stop; None never stops.
     tol : float
@@ -84,21 +84,21 @@ class BestModel(Callback):
             net.memory_ = {"key": self.key, "score": self.score_, "epoch": self.epoch_}
 
     def state_dict(self):
-        """Return what it remembers, to go on with another time."""
+        """Return the state to resume from."""
         names = ("score_", "epoch_", "misses_", "weights_")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state):
-        """Go on with what another one remembered."""
+        """Resume from a state."""
         vars(self).update(state)
 
 
 class ClipGradients(Callback):
-    """Scales the gradients of a step down to a norm, where theirs is larger.
+    """Scales the gradients of a step down to a norm, if theirs is larger.
 
-    What ``torch.nn.utils.clip_grad_norm_`` does to them, bit for bit. On a CPU that
-    would write every gradient anew at every step, and skorch's callback walks through
-    all layers for it, which together was most of what a step took beside the network.
+    The result is that of ``torch.nn.utils.clip_grad_norm_``, bit for bit. That function
+    rewrites every gradient at every step on a CPU, and skorch's callback for it goes
+    through all layers: together, most of a step's time outside the network.
     """
 
     def __init__(self, norm):
@@ -120,7 +120,7 @@ class ClipGradients(Callback):
 
 
 class TimeLimit(Callback):
-    """Ends training after so many seconds."""
+    """Ends training after a number of seconds."""
 
     def __init__(self, seconds):
         self.seconds = seconds
@@ -134,16 +134,16 @@ class TimeLimit(Callback):
 
 
 class Regularly(Callback):
-    """Calls a function once all else has seen the end of an epoch or a step.
+    """Calls a function at the end of epochs and steps, as the last callback.
 
     Parameters
     ----------
     function : callable
         Takes the net.
     epochs : int
-        Called at the end of every so many epochs,
+        Epochs between two calls.
     seconds : float, default=inf
-        and after a step when the last call was so long ago.
+        The function is also called after a step if the last call is so long ago.
     """
 
     def __init__(self, function, epochs, seconds=math.inf):
@@ -168,16 +168,18 @@ class Regularly(Callback):
 
 
 class FitTasks(Callback):
-    """Tells scikit-learn's own callbacks of the fit, as a context, and of its epochs.
+    """Notifies scikit-learn's callbacks of the fit and its epochs.
+
+    It is a context manager for the fit, and a callback for the epochs.
 
     Parameters
     ----------
     context : sklearn.callback.CallbackContext or None
-        None where scikit-learn has no callbacks.
+        None if scikit-learn has no callbacks.
     estimator : estimator
-        The one in `fit`.
+        The estimator that is being fitted.
     X, y
-        What it was given.
+        The data given to `fit`.
     """
 
     def __init__(self, context, estimator, X, y):
@@ -220,16 +222,16 @@ class FitTasks(Callback):
 
 
 class DecodedScore(Callback):
-    """Scores the model's own decoding of the validation rows after each epoch.
+    """Scores the model's predictions for the validation rows after each epoch.
 
     Parameters
     ----------
     scoring : str, callable, list or dict
-        As scikit-learn's ``scoring``, this package's names among others; of several,
-        the first is recorded as ``valid_score`` and all under their own names. Several
-        scores share one decoding.
+        As scikit-learn's ``scoring``, or a name of this package. Several scores share
+        one decoding; all are recorded under their names, the first as ``valid_score``
+        too.
     fitted : callable
-        Makes a fitted estimator of a net.
+        Makes a fitted estimator from a net.
     X, y : validation data
     """
 
@@ -243,8 +245,8 @@ class DecodedScore(Callback):
         for name in self.scoring if isinstance(self.scoring, dict) else ():
             if name in VALIDATION_FIGURES:
                 raise ValueError(
-                    f"scoring cannot call a score {name!r}: every training with "
-                    f"validation records its own valid_{name}. Leave it out, or give "
+                    f"scoring cannot name a score {name!r}: every training with "
+                    f"validation records a valid_{name} already. Leave it out, or give "
                     "it another name."
                 )
         self.scorer_ = check_scoring(self.fitted(net), scoring=self.scoring)
@@ -272,7 +274,7 @@ def make_callbacks(
     verbose=0,
     callbacks=None,
 ):
-    """Callbacks of one training.
+    """Make the callbacks of one training.
 
     Parameters
     ----------
@@ -283,19 +285,19 @@ def make_callbacks(
     monitored : str, default=None
         Entry of the history that says which epoch is best; None without validation.
     key : str, default=None
-        Names the validation data.
+        Identifies the validation data.
     decoded : DecodedScore, default=None
     spent : float, default=0.0
-        Seconds that the fit took before it was broken off.
+        Seconds that the fit took before it was interrupted.
     verbose : int, default=0
     callbacks : list, default=None
-        The user's, with or without names.
+        The user's callbacks, with or without names.
 
     Returns
     -------
     list of skorch callback, or of (str, skorch callback)
-        Only a user's have names. The user's are copies, so that what a fit does to
-        them stays in the fit; what they hold, a writer or a list, is shared.
+        Only the user's callbacks have names. They are shallow copies, so that a fit
+        does not change them, but shares what they hold, such as a writer or a list.
     """
     schedule = make_schedule(
         optimization.lr_schedule,

@@ -1,6 +1,6 @@
-"""The state of training in a file that a killed process leaves whole.
+"""The state of training, in a file that stays whole if the process is killed.
 
-It holds tensors and plain values and is read without executing anything.
+It holds tensors and plain values, and reading it executes nothing.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Checkpoint:
     Parameters
     ----------
     path : str or path
-        In a folder each fit has a file of its own, named after its fingerprint. A link
-        is followed.
+        In a folder each fit has its own file, named after its fingerprint. Links are
+        followed.
     fingerprint : dict of str
-        What makes this fit the one it is: names and hashes.
+        Names and hashes that identify the fit.
 
     Raises
     ------
@@ -49,7 +49,7 @@ class Checkpoint:
             raise ValueError(f"The folder of checkpoint={given!r} does not exist.")
         self.path = path
         self.fingerprint = fingerprint
-        self.proven = self.warned = False
+        self.readable = self.warned = False
         self.known = None
 
     def read(self):
@@ -58,7 +58,7 @@ class Checkpoint:
         Raises
         ------
         ValueError
-            If the file is broken, or of another fit.
+            If the file is damaged, or belongs to another fit.
         """
         self.known = _identity(self.path)
         if self.known is None:
@@ -84,7 +84,7 @@ class Checkpoint:
 
     @contextmanager
     def refusing(self):
-        """Turn whatever the file's content makes go wrong into one ValueError."""
+        """Turn every error that the file's content causes into one ValueError."""
         try:
             yield
         except Exception as error:
@@ -97,14 +97,14 @@ class Checkpoint:
             ) from error
 
     def write(self, state):
-        """Put `state`, a dict of tensors and plain values, in the file's place.
+        """Replace the file by `state`, a dict of tensors and plain values.
 
         Raises
         ------
         ValueError
-            If the state holds what `read` would refuse, or the file is another fit's.
+            If `read` would refuse the state, or the file belongs to another fit.
         OSError
-            If it cannot be written; the file is what it was then.
+            If it cannot be written; the old file stays.
         """
         self._check_owner(state["seed"])
         history = json.dumps(state["history"], default=_plain)
@@ -114,16 +114,16 @@ class Checkpoint:
             "format": FORMAT,
             "fingerprint": self.fingerprint,
         }
-        # torch's own error of a full disk would not name the file.
+        # torch's error of a full disk would not name the file.
         content = io.BytesIO()
         torch.save(state, content)
-        if not self.proven:
-            self._prove(content)
+        if not self.readable:
+            self._check_readable(content)
         write_whole(self.path, content.getbuffer())
         self.known = _identity(self.path)
 
     def _check_owner(self, seed):
-        """Refuse a file that has become another fit's since this one began."""
+        """Refuse a file that another fit has written since this one began."""
         found = _identity(self.path)
         if found is None or found == self.known:
             return
@@ -141,26 +141,26 @@ class Checkpoint:
         if not self.warned:
             self.warned = True
             warn(
-                f"The same fit is under way elsewhere, with the same file: checkpoint="
+                f"The same fit is running elsewhere with the same file: checkpoint="
                 f"{str(self.path)!r}."
             )
 
-    def _prove(self, content):
-        """Read a first state: better no training than one that cannot be resumed."""
+    def _check_readable(self, content):
+        """Read the first state: better no training than one that cannot be resumed."""
         content.seek(0)
         try:
             torch.load(content, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise ValueError(
-                "The state of this training is not one that checkpoint can keep: the "
-                "optimiser or the schedule remembers an object other than a number or "
-                "a tensor. Use another optimizer or lr_schedule, or checkpoint=None."
+                "checkpoint cannot keep the state of this training: the optimiser or "
+                "the schedule holds an object other than a number or a tensor. Use "
+                "another optimizer or lr_schedule, or checkpoint=None."
             ) from error
-        self.proven = True
+        self.readable = True
 
 
 def _identity(path):
-    """What tells a file from one that has been put in its place; None without one."""
+    """What changes when a file is replaced; None without a file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -172,7 +172,7 @@ _ARRAY = "an array of numpy"
 
 
 def _without_numpy(value):
-    """A copy with Python's numbers and tensors for numpy's, which files cannot hold."""
+    """A copy with Python's numbers and tensors instead of numpy's."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -181,7 +181,7 @@ def _without_numpy(value):
 
 
 def _with_numpy(value):
-    """Put arrays back in their places."""
+    """Undo `_without_numpy` for arrays."""
     if isinstance(value, dict) and _ARRAY in value:
         return value[_ARRAY].numpy()
     return _mapped(_with_numpy, value)
@@ -196,5 +196,5 @@ def _mapped(function, value):
 
 
 def _plain(value):
-    """What stands in a file for a value that JSON does not have."""
+    """The JSON value for a value that JSON does not have."""
     return value.item() if isinstance(value, np.generic) else repr(value)

@@ -1,7 +1,7 @@
-"""What the state in a checkpoint must be before a training goes on from it.
+"""Checks of the state in a checkpoint, before training resumes from it.
 
-Its file may hold anything, and torch's optimisers do not look at what they load: a
-tensor of another shape ends the process.
+The file may hold anything, and torch's optimisers do not check what they load: a tensor
+of the wrong shape crashes the process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ENTRIES = {
 
 
 def check_entries(state):
-    """Refuse, by a ValueError, what is not the state of any training."""
+    """Raise a ValueError unless this is the state of a training."""
     _require(_has(state, ENTRIES.keys()), "its parts")
     for name, is_right in ENTRIES.items():
         _require(is_right(state[name]), name)
@@ -54,14 +54,14 @@ def check_entries(state):
 
 
 def check_fits(state, net, monitored):
-    """Refuse, by a ValueError, a state that is not of such a net.
+    """Raise a ValueError unless the state is that of such a net.
 
     Parameters
     ----------
     state : dict
-        As `check_entries` wants it.
+        Checked by `check_entries`.
     net : Seq2SeqNet
-        About to go on from it, its optimiser fresh.
+        To resume from it, with a new optimiser.
     monitored : str or None
         Entry of the history that says which epoch is best.
     """
@@ -71,24 +71,24 @@ def check_fits(state, net, monitored):
     _require(alike(state["module"], weights), "module")
     best = state["best"]
     if best is not None:
-        own = best["weights_"] is None or alike(best["weights_"], weights)
-        _require(monitored is not None and own, "best")
-    theirs, groups = state["optimizer"], net.optimizer_.state_dict()["param_groups"]
-    _require(alike(theirs["param_groups"], groups), "optimizer")
-    for group, own in zip(theirs["param_groups"], groups, strict=True):
-        _require(group["params"] == own["params"], "optimizer")
-        # Switches are of the parameters and the device.
-        group |= {k: v for k, v in own.items() if v is None or isinstance(v, bool)}
+        fits = best["weights_"] is None or alike(best["weights_"], weights)
+        _require(monitored is not None and fits, "best")
+    saved, groups = state["optimizer"], net.optimizer_.state_dict()["param_groups"]
+    _require(alike(saved["param_groups"], groups), "optimizer")
+    for old, new in zip(saved["param_groups"], groups, strict=True):
+        _require(old["params"] == new["params"], "optimizer")
+        # Switches depend on the parameters and the device of this fit.
+        old |= {k: v for k, v in new.items() if v is None or isinstance(v, bool)}
     example = _example(net.optimizer_)
-    _require(theirs["state"].keys() <= example.keys(), "optimizer")
-    for number, own in theirs["state"].items():
-        _require(alike(own, example[number]), "optimizer")
+    _require(saved["state"].keys() <= example.keys(), "optimizer")
+    for number, entry in saved["state"].items():
+        _require(alike(entry, example[number]), "optimizer")
 
 
 def alike(value, like):
-    """Whether a value has the form of another: names, shapes, dtypes and kinds.
+    """Whether a value has the form of another: names, shapes, dtypes and types.
 
-    Where there is None, anything may have come since.
+    Where `like` is None, any value is alike.
     """
     if isinstance(like, torch.Tensor):
         return (
@@ -114,7 +114,7 @@ def alike(value, like):
 
 
 def _example(optimizer):
-    """The state of an optimiser, as it is after one step."""
+    """The state of an optimiser after one step."""
     twin = copy.deepcopy(optimizer)
     for group in twin.param_groups:
         for weight in group["params"]:

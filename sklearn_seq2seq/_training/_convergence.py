@@ -1,4 +1,4 @@
-"""Whether training was enough, by what the network makes of its training pairs."""
+"""Whether training was long enough, judged by predictions for training pairs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import torch
 
 from sklearn_seq2seq._network._losses import right_tokens
 
-# Training pairs that are looked at.
+# Number of training pairs to predict.
 SAMPLE = 256
-# Share of the targets below which training was not enough. Of targets out of a
-# vocabulary of words, where several are right, it is the share of their tokens.
+# Least share of pairs that are reproduced after enough training. With a large target
+# vocabulary, such as words, several targets may be right: then of target tokens.
 LEAST_SHARE, WORDS = 0.5, 1000
-# The loss still falls where it has come so far below that of the last epoch as a whole,
-# unless nearly all pairs are learned by heart.
+# The loss is still falling if it is below this share of the last epoch's mean, unless
+# more than the second share is reproduced.
 STILL_FALLING, LEARNED = 0.9, 0.95
 
 
 def lack_of_training(net, dataset):
-    """Say what shows that training ended too soon; None where nothing does.
+    """Describe what shows that training ended too soon; None if nothing does.
 
     Parameters
     ----------
     net : Seq2SeqNet
-        Trained, or not at all if there was no time.
+        Trained, or not if there was no time.
     dataset : PairDataset
-        What it was trained on.
+        The training pairs.
 
     Returns
     -------
@@ -33,25 +33,25 @@ def lack_of_training(net, dataset):
     """
     rows = np.random.default_rng(net.seed).permutation(len(dataset))[:SAMPLE]
     sample = dataset.take(np.sort(rows))
-    pairs, tokens, loss = _look(net, sample)
+    pairs, tokens, loss = _evaluate(net, sample)
     n_epochs = len(net.history)
     after = "1 epoch" if n_epochs == 1 else f"{n_epochs} epochs"
     if dataset.target_size > WORDS:
         share, what = tokens, "target tokens"
     else:
         share, what = pairs, "training pairs"
-    said = f"After {after} the model reproduces {share:.0%} of the {what}"
+    message = f"After {after} the model reproduces {share:.0%} of the {what}"
     if share < LEAST_SHARE:
-        return said
+        return message
     before = net.history[-1, "train_loss"] if n_epochs else np.inf
     if share < LEARNED and loss < STILL_FALLING * before:
-        return f"{said}, and the training loss was still falling fast"
+        return f"{message}, and the training loss was still falling fast"
     return None
 
 
 @torch.no_grad()
-def _look(net, sample):
-    """Shares of pairs and of target tokens that are right, and the training loss."""
+def _evaluate(net, sample):
+    """Shares of pairs and of target tokens that are correct, and the training loss."""
     exact = n_pairs = right = loss = n_positions = 0.0
     net.module_.randomness.seed(net.seed)
     for inputs, outputs in net.get_iterator(sample, training=False):

@@ -1,7 +1,7 @@
 """CUDA graphs: a training step of a shape seen before is replayed as a whole.
 
-A small network leaves a GPU idle nine tenths of the time, in which Python starts its
-kernels, some hundreds a step, one by one. A graph starts them all at once.
+With a small network a GPU is idle nine tenths of the time, while Python starts hundreds
+of kernels a step one by one. A graph starts them all at once.
 
 References
 ----------
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from sklearn_seq2seq._network._layers import Randomness
 from sklearn_seq2seq._warnings import warn
 
-# Graphs of one training, each of which takes memory of the GPU.
+# Most graphs of one training: each takes memory of the GPU.
 MOST = 512
 
 # While one fit records, those of other threads must not replay.
@@ -31,10 +31,10 @@ OF_THREAD = threading.local()
 
 @contextmanager
 def own_stream(device) -> Iterator[None]:
-    """Work on a stream of this thread's own, on which steps can be recorded.
+    """Work on this thread's stream, on which steps can be recorded.
 
-    torch keeps freed memory for the stream that it was used on: so it is the same one
-    each time, and what is left over at the end is given back.
+    torch keeps freed memory for the stream that used it. So a thread always uses the
+    same one, and releases unused memory at the end.
     """
     streams = vars(OF_THREAD).setdefault("streams", {})
     before = torch.cuda.current_stream(device)
@@ -53,46 +53,46 @@ def own_stream(device) -> Iterator[None]:
 class StepGraphs:
     """Forward and backward passes by the shapes of a batch, recorded once [1]_.
 
-    The first batch of a shape is left to the caller, which warms up what is made at
-    first use; the second is recorded, and from then on the graph is replayed. It draws
-    the same random numbers. The gradients of all graphs are the same tensors, and what
-    a step needs in between is memory that they share.
+    The first batch of a shape is left to the caller, which initialises what is made at
+    first use. The second is recorded, and from then on the graph is replayed, with the
+    random numbers of an ordinary step. All graphs share the tensors of the gradients
+    and the memory that a step needs.
 
-    To be used in `own_stream`.
+    Use it within `own_stream`.
 
     Parameters
     ----------
     module : nn.Module
         On a GPU.
     randomness : Randomness
-        From which `step` draws.
+        The generator from which `step` draws.
     step : callable
-        ``step(inputs, outputs)`` adds a batch's gradient to the weights' and returns
-        its loss; it never waits for the GPU.
+        ``step(inputs, outputs)`` adds a batch's gradient to that of the weights and
+        returns its loss, without ever waiting for the GPU.
     """
 
     def __init__(self, module: nn.Module, randomness: Randomness, step: Callable):
         self.module = module
         self.randomness = randomness
         self.step = step
-        self.given: object = None
+        self.settings: object = None
         self.seen: set[tuple] = set()
         self.graphs: dict[tuple, tuple] = {}
         self.most = MOST
 
-    def take_as_given(self, given: object) -> None:
-        """Forget what was recorded with other settings; to be called before a step.
+    def use_settings(self, settings: object) -> None:
+        """Forget what was recorded with other settings; call it before a step.
 
         Parameters
         ----------
-        given : object
-            Compared with that of the last call: all but the batch that a step depends
-            on. Which weights have a gradient, and where they are, is seen to here.
+        settings : object
+            All that a step depends on, except for its batch and the addresses of
+            weights and gradients. It is compared with that of the last call.
         """
         weights = list(self.module.parameters())
-        given = given, [(w.data_ptr(), w.requires_grad) for w in weights]
-        if given != self.given:
-            self.given = given
+        settings = settings, [(w.data_ptr(), w.requires_grad) for w in weights]
+        if settings != self.settings:
+            self.settings = settings
             self.clear()
             self.weights = [w for w in weights if w.requires_grad]
             self.gradients = [torch.zeros_like(w) for w in self.weights]
@@ -106,7 +106,7 @@ class StepGraphs:
         self.pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, inputs: dict, outputs: dict) -> Tensor | None:
-        """Leave a batch's gradient at the weights, if its shape has been seen before.
+        """Compute a batch's gradient from its graph, if its shape was seen before.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class StepGraphs:
         Returns
         -------
         Tensor or None
-            The loss; None where nothing was done.
+            The loss; None if nothing was done.
         """
         batch = inputs, outputs
         key = tuple(tuple(x.shape) for half in batch for x in half.values())
@@ -130,12 +130,12 @@ class StepGraphs:
             except RuntimeError as error:
                 self.most = 0
                 self.clear()
-                # The generator waits in vain for the end of the recording.
+                # The generator would wait for the end of the recording for ever.
                 self.randomness.load_state_dict(before)
                 warn(
                     f"A training step cannot be recorded as a CUDA graph ({error}); "
-                    "training goes on without, and is slower. torch itself may be left "
-                    "in disorder: start a new process before other work on the GPU.",
+                    "training continues without graphs, more slowly. torch's state may "
+                    "be damaged: start a new process before other work on the GPU.",
                 )
                 return None
         graph, inputs, loss = self.graphs[key]
@@ -150,7 +150,8 @@ class StepGraphs:
     def _record(self, batch):
         device = self.weights[0].device
         generator = self.randomness.generator(device)
-        own = [{name: x.to(device) for name, x in half.items()} for half in batch]
+        # The tensors from which every replay reads its batch.
+        tensors = [{name: x.to(device) for name, x in half.items()} for half in batch]
         self._point_to_gradients()
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(generator)
@@ -158,15 +159,15 @@ class StepGraphs:
         if not self.graphs:
             # While a step is recorded, cached memory cannot be reused.
             torch.cuda.empty_cache()
-        # Other threads may have work of their own for the GPU meanwhile.
+        # Other threads may use the GPU meanwhile.
         with RECORDING:
             graph.capture_begin(self.pool, capture_error_mode="thread_local")
             try:
                 torch._foreach_zero_(self.gradients)
-                loss = self.step(*own)
+                loss = self.step(*tensors)
             finally:
                 graph.capture_end()
-        return graph, own, loss
+        return graph, tensors, loss
 
     def _point_to_gradients(self):
         for weight, gradient in zip(self.weights, self.gradients, strict=True):

@@ -1,4 +1,4 @@
-"""Devices, and the precisions that they have."""
+"""Devices and precisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PRECISIONS = {
 
 
 def choose_device(device):
-    """Resolve "auto" and "distributed"; refuse what is not there."""
+    """Resolve "auto" and "distributed"; refuse a device that this machine lacks."""
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if available(name))
     if device == DISTRIBUTED:
@@ -50,20 +50,20 @@ def available(device):
 
 
 def precision_failure(net):
-    """What torch says where the device cannot train the net in its precision.
+    """Torch's error if the device cannot train the net in its precision.
 
     Some CPUs have kernels for one cell and not another, for inference and not for
-    gradients, or for rows of unlike length only. So a step is tried, of the net itself.
+    gradients, or for rows of different lengths only. So a step of the net is tried.
 
     Parameters
     ----------
     net : Seq2SeqNet
-        No more than its random numbers is moved.
+        Only its random numbers advance.
 
     Returns
     -------
     str or None
-        None where all is there.
+        None if the device can.
     """
     module = net.module_
     if PRECISIONS[net.precision] is torch.float32:

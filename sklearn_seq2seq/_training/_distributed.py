@@ -1,10 +1,10 @@
-"""Processes that train one net together, as torch.distributed connects them.
+"""Processes that train one net together, connected by torch.distributed.
 
-Every process has all the pairs and the same plan of batches; of each batch it takes
-every so-manieth row. Losses are sums over rows divided by the size of the whole batch,
-so the sum of the processes' gradients is that of the whole batch. torch's
-``DistributedDataParallel`` would average gradients instead, whatever the rows of each
-process are, and wants a forward pass of a module of its own.
+With n processes, each has all pairs and the same plan of batches, and takes every n-th
+row of each batch. Losses are sums over rows divided by the size of the whole batch, so
+the processes' gradients add up to that of the whole batch. torch's
+``DistributedDataParallel`` would average gradients regardless of the rows of each
+process, and require a forward pass of its own module.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def device_of_process():
     Raises
     ------
     ValueError
-        If torch's process group has not been begun.
+        If torch's process group is not initialised.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         raise ValueError(
             "device='distributed' trains in all processes of torch's process group, "
             "and there is none. Call torch.distributed.init_process_group() first, in "
-            "a script that is started by torchrun --nproc-per-node=2 script.py."
+            "a script started by torchrun --nproc-per-node=2 script.py."
         )
     n_devices = torch.cuda.device_count()
     if n_devices == 0 or distributed.get_backend() == "gloo":
@@ -48,13 +48,13 @@ class Processes:
     Parameters
     ----------
     device : str or torch.device
-        The estimator's; "distributed" for all of torch's process group, else this
-        process is alone.
+        The estimator's device. "distributed" stands for all processes of torch's
+        process group, anything else for this process alone.
 
     Attributes
     ----------
     rank, count : int
-        Number of this process, from 0, and how many there are.
+        The number of this process, from 0, and the number of processes.
     """
 
     def __init__(self, device):
@@ -64,17 +64,17 @@ class Processes:
             self.rank = distributed.get_rank()
             self.count = distributed.get_world_size()
         self.interrupted = False
-        self._wishes = {"time": False, "interrupt": False}
-        self._granted = dict(self._wishes)
+        self._requests = {"time": False, "interrupt": False}
+        self._granted = dict(self._requests)
         self._message = None
 
     @property
     def is_first(self):
-        """Whether this process writes what is written once."""
+        """Whether this process writes files and progress."""
         return self.rank == 0
 
     def check_alike(self, fingerprint):
-        """Refuse, in all processes, to train where one was given something else.
+        """Raise an error in all processes if one was given other data or parameters.
 
         Parameters
         ----------
@@ -86,16 +86,16 @@ class Processes:
         (n_other,) = self.total(bool(other))
         if not n_other:
             return
-        what = f"this one, number {self.rank}, has other {', '.join(other)}"
+        what = f"process {self.rank} has other {', '.join(other)}"
         if not other:
-            what = f"{n_other:.0f} of {self.count} have something else"
+            what = f"{n_other:.0f} of {self.count} processes differ"
         raise ValueError(
             "All processes of a distributed fit must be given the same rows, "
             f"parameters and first weights as process 0; {what}."
         )
 
     def of_first(self, function):
-        """Call a function in process 0; return or raise in all what it did there."""
+        """Call a function in process 0; return its result or raise its error in all."""
         if self.count == 1:
             return function()
         answer = [None, None]
@@ -104,7 +104,7 @@ class Processes:
                 answer = [function(), None]
             except Exception as error:
                 answer = [None, error]
-        with self._talking():
+        with self._connection():
             distributed.broadcast_object_list(answer, src=0, device=self.device)
         result, error = answer
         if error is not None:
@@ -112,7 +112,7 @@ class Processes:
         return result
 
     def total(self, *numbers):
-        """Sums over all processes, as floats."""
+        """The sum of each number over all processes, as floats."""
         if self.count == 1:
             return numbers
         sums = torch.tensor(numbers, dtype=torch.float64, device=self.device)
@@ -122,44 +122,44 @@ class Processes:
     def add_gradients(self, module, loss):
         """Give every process the sum of the gradients; return the sum of the losses.
 
-        A process that has a gradient has it for the same weights as all others.
+        The same weights must have gradients in all processes.
         """
         if self.count == 1:
             return loss
         gradients = [w.grad for w in module.parameters() if w.grad is not None]
-        parts = [*gradients, loss, loss.new_tensor(list(self._wishes.values()))]
-        # One message is faster than many, and its memory is there already.
+        parts = [*gradients, loss, loss.new_tensor(list(self._requests.values()))]
+        # One message is faster than many; its memory is kept for the next step.
         sizes = [part.numel() for part in parts]
         if self._message is None or len(self._message) != sum(sizes):
             self._message = loss.new_empty(sum(sizes))
         torch.cat([part.flatten() for part in parts], out=self._message)
         self._add_up(self._message)
         sums = self._message.split(sizes)
-        *sums, loss, wishes = (x.view_as(p) for x, p in zip(sums, parts, strict=True))
+        *sums, loss, asked = (x.view_as(p) for x, p in zip(sums, parts, strict=True))
         torch._foreach_copy_(gradients, sums)
-        granted = map(bool, wishes.tolist())
-        self._granted = dict(zip(self._wishes, granted, strict=True))
+        granted = map(bool, asked.tolist())
+        self._granted = dict(zip(self._requests, granted, strict=True))
         return loss.clone()
 
-    def agree(self, what, wish):
-        """Whether any process wished to end training, in all at the same step.
+    def agree(self, reason, request):
+        """Whether any process asked to end training: the same answer in all of them.
 
-        A wish travels with the gradients, and so is granted after the next step.
+        Requests travel with the gradients, and so are granted after the next step.
 
         Parameters
         ----------
-        what : {"time", "interrupt"}
-        wish : bool
-            Of this process.
+        reason : {"time", "interrupt"}
+        request : bool
+            Whether this process asks.
         """
         if self.count == 1:
-            return wish
-        self._wishes[what] = bool(wish)
-        return self._granted[what]
+            return request
+        self._requests[reason] = bool(request)
+        return self._granted[reason]
 
     @contextmanager
     def interrupted_together(self):
-        """Keep Ctrl-C for the end of a step that all processes end with."""
+        """Defer Ctrl-C to the end of a step, where all processes end together."""
         main = threading.current_thread() is threading.main_thread()
         if self.count == 1 or not main:
             yield
@@ -175,7 +175,7 @@ class Processes:
             signal.signal(signal.SIGINT, before)
 
     def raise_interrupts(self):
-        """Raise a KeyboardInterrupt in all processes, once one has got Ctrl-C."""
+        """Raise a KeyboardInterrupt in all processes, if one received Ctrl-C."""
         if self.agree("interrupt", self.interrupted):
             raise KeyboardInterrupt
 
@@ -183,26 +183,27 @@ class Processes:
         """Give all processes the weights of process 0."""
         if self.count == 1:
             return
-        with self._talking():
+        with self._connection():
             for weight in module.state_dict().values():
                 distributed.broadcast(weight, src=0)
 
     def seed_of_step(self, *numbers):
-        """A seed that no other process has."""
+        """A seed for one step that differs between processes."""
         sequence = np.random.SeedSequence([*numbers, self.rank])
         return int(sequence.generate_state(1)[0])
 
     def _add_up(self, tensor):
-        with self._talking():
+        with self._connection():
             distributed.all_reduce(tensor)
 
     @contextmanager
-    def _talking(self):
+    def _connection(self):
+        """Explain the errors of a connection that is lost."""
         try:
             yield
         except RuntimeError as error:
             raise RuntimeError(
                 f"Process {self.rank} of {self.count} has lost the others: one has "
                 "ended, or has not answered in time. Start all of them again; with "
-                f"checkpoint the fit goes on where it was. ({error})"
+                f"checkpoint the fit resumes. ({error})"
             ) from error

@@ -16,16 +16,16 @@ from sklearn_seq2seq._tokens import RowViews
 def digest(value):
     """Hash of a parameter or of arrays, the same in every process.
 
-    A function or class of a module goes by its name, as in a pickle. One of a script,
-    a notebook or a function goes by its code and by what that calls, since its name may
-    mean another one tomorrow. An object that cannot be pickled goes by its class and
-    attributes.
+    A function or class of a module is hashed by its name, as in a pickle. One of a
+    script, a notebook or a function is hashed by its code and by what that calls, since
+    its name may mean another one tomorrow. An object that cannot be pickled is hashed
+    by its class and attributes.
     """
     return _Hasher().hash(value)
 
 
 class _Hasher(NumpyHasher):
-    """joblib's, which knows pickles only, with an order for all sets."""
+    """joblib's hasher, extended by unpicklable objects and by an order for all sets."""
 
     def __init__(self):
         super().__init__(hash_name="md5")
@@ -46,7 +46,7 @@ class _Hasher(NumpyHasher):
             super().save(self._once(obj, _of_attributes))
 
     def _once(self, obj, describe):
-        """What stands for an object, which may refer to itself."""
+        """The description of an object, which may refer to itself."""
         if id(obj) in self.met:
             return ["met", self.met[id(obj)][0]]
         self.met[id(obj)] = len(self.met), obj
@@ -56,7 +56,7 @@ class _Hasher(NumpyHasher):
 def _ordered(items):
     try:
         sorted(items)
-    except TypeError:  # joblib would go by Python's hashes, random by process
+    except TypeError:  # joblib would order by Python's hashes, random by process
         return ["set", sorted(map(digest, items))]
     return items
 
@@ -76,13 +76,13 @@ def _of_attributes(obj):
 
 
 def _of_code(obj):
-    """What decides on what a function or class does."""
+    """What determines the behaviour of a function or class."""
     if isinstance(obj, type):
-        own = {
+        members = {
             name: getattr(value, "__func__", getattr(value, "fget", value))
             for name, value in vars(obj).items()
         }
-        return [obj.__qualname__, list(obj.__bases__), _lasting(own)]
+        return [obj.__qualname__, list(obj.__bases__), _lasting(members)]
     names, code = set(), _code(obj.__code__)
     for part in _parts(obj.__code__):
         names.update(part.co_names)
@@ -92,7 +92,7 @@ def _of_code(obj):
 
 
 def _lasting(values):
-    """Those that a run does not change: functions, classes, modules and constants."""
+    """The values that a run does not change: functions, classes, modules, constants."""
     kinds = int | float | complex | str | bytes | tuple | frozenset | ModuleType
     return {
         name: value
@@ -103,7 +103,7 @@ def _lasting(values):
 
 
 def _parts(code):
-    """A code object and all within it."""
+    """A code object and all code objects within it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -111,7 +111,7 @@ def _parts(code):
 
 
 def _code(code):
-    """Instructions, names and constants, the same wherever the code stands."""
+    """Instructions, names and constants, regardless of where the code is."""
     constants = [
         _code(x)
         if isinstance(x, CodeType)
@@ -123,7 +123,7 @@ def _code(code):
 
 def _closed_over(function):
     for cell in function.__closure__ or ():
-        with suppress(ValueError):  # nothing is in it yet
+        with suppress(ValueError):  # an empty cell
             yield cell.cell_contents
 
 
@@ -136,7 +136,7 @@ def pairs_digest(dataset):
 
 
 def _parts_of(tokens):
-    if isinstance(tokens, RowViews):  # whose ids need not be read
+    if isinstance(tokens, RowViews):  # hashed without reading the ids
         return tokens.key, np.asarray(tokens.starts), tokens.counts
     return None if tokens is None else (tokens.data, tokens.indptr)
 
@@ -147,7 +147,7 @@ def network_digest(module):
 
 
 def _state_of(net):
-    # A training that found nothing better ends with the weights it began with.
+    # A training without improvement ends with the weights that it began with.
     return f"{network_digest(net.module_)} after {len(net.history)} epochs"
 
 
@@ -157,12 +157,12 @@ def fingerprint(identity, dataset, groups, valid, net):
     Parameters
     ----------
     identity : dict
-        What determines it beside its rows, by name.
+        What determines the training beside its rows, by name.
     dataset : PairDataset
     groups : ndarray or None
     valid : PairDataset or None
     net : Seq2SeqNet or None
-        The one that the training goes on with, or starts from.
+        The net that training continues with or starts from.
 
     Returns
     -------

@@ -1,9 +1,10 @@
-"""The skorch net, made or set up anew from the settings of a training."""
+"""Making the skorch net from the settings of a training, and updating it."""
 
 from __future__ import annotations
 
 import torch
 
+from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._network._layers import Dropout
 from sklearn_seq2seq._network._losses import SequenceLoss
@@ -14,7 +15,7 @@ from sklearn_seq2seq._training._optimizers import optimizer_arguments
 
 
 def make_net(network, optimization, *, source_size, target_size, seed):
-    """Make a net, its weights drawn.
+    """Make a net with random weights.
 
     Parameters
     ----------
@@ -27,6 +28,11 @@ def make_net(network, optimization, *, source_size, target_size, seed):
     Returns
     -------
     Seq2SeqNet
+
+    Raises
+    ------
+    MemoryError
+        If the network does not fit into memory.
     """
     net = Seq2SeqNet(
         EncoderDecoder,
@@ -43,16 +49,26 @@ def make_net(network, optimization, *, source_size, target_size, seed):
         **{f"module__{name}": value for name, value in network.of_module().items()},
         module__source_size=source_size,
         module__target_size=target_size,
-        module__predict_words=network.encoder_loss_weight > 0,
+        module__predict_bag=network.encoder_loss_weight > 0,
         module__seed=seed,
     )
     set_up(net, network, optimization)
-    return net.initialize()
+    try:
+        return net.initialize()
+    except (RuntimeError, TypeError) as error:
+        if not (is_lack_of_memory(error) or "verflow" in str(error)):
+            raise
+        raise MemoryError(
+            f"Not enough memory for a network of hidden_size={network.hidden_size} and "
+            f"embedding_size={network.embedding_size} with vocabularies of "
+            f"{source_size} and {target_size} tokens. Lower hidden_size or "
+            "embedding_size, or use smaller vocabularies."
+        ) from error
 
 
 def set_up(net, network, optimization):
-    """Set what may change between one training of a net and the next."""
-    # Another optimiser may not know what the last one was given.
+    """Set what may change between two trainings of a net."""
+    # Another optimiser may not accept the arguments of the last one.
     for name in [name for name in vars(net) if name.startswith("optimizer__")]:
         delattr(net, name)
     forcing = optimization.teacher_forcing
@@ -83,20 +99,19 @@ def set_up(net, network, optimization):
 
 
 def start_from_counts(net, dataset):
-    """Let the network begin with how often each target token occurs.
+    """Initialise the output's bias with the logarithm of the tokens' frequencies.
 
-    The output's bias becomes the logarithm of the tokens' frequencies, as in NeuralTalk
-    (Karpathy and Fei-Fei, 2015). From even odds the decoder would first learn what
-    never to write, for which it saturates where a vocabulary holds much of that, as one
-    for both sides does.
+    This is done in NeuralTalk (Karpathy and Fei-Fei, 2015). From a uniform distribution
+    the decoder would first learn which tokens never occur, and saturate if there are
+    many, as in a vocabulary that both sides share.
 
     Parameters
     ----------
     net : Seq2SeqNet
     dataset : PairDataset
-        Rows to train on, all of them with a positive weight.
+        Rows to train on, with positive weights.
     """
-    # Count every token once more than it occurs, or by the smallest weight below 1.
+    # Add-one smoothing; with the smallest weight, if that is below 1.
     once = 1.0 if dataset.weight is None else min(1.0, dataset.weight.min())
     counts = dataset.count_targets() + once
     bias = net.module_.decoder.output.bias

@@ -1,4 +1,4 @@
-"""The skorch net: our batches, our loss, and epochs that can be repeated."""
+"""The skorch net, with this package's batches and loss, and reproducible epochs."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from sklearn_seq2seq._training._optimizers import uncompiled
 # Keeps small gradients within the range of float16.
 LOSS_SCALE = {"float16": 2.0**12}
 
-# In nats a guess, of a token or of whether one occurs; guessing among a million tokens
-# costs 14.
+# In nats a prediction; a uniform guess among a million tokens costs 14.
 LARGEST_LOSS = 1e4
 
 
@@ -39,31 +38,31 @@ class Seq2SeqNet(NeuralNet):
     module, **kwargs
         As skorch's ``NeuralNet``.
     seed : int, default=0
-        Every epoch's order of batches and dropout derive from it.
+        Determines every epoch's order of batches and dropout.
     teacher_forcing : tuple of two floats, default=(1.0, 1.0)
         Probability of feeding the reference in the first and in the last epoch.
     precision : {"float32", "bfloat16", "float16"}, default="float32"
-        Of the forward pass in training.
+        The precision of the forward pass in training.
     max_tokens : int, default=None
-        Positions of a forward pass in training, at most; a step of more, or of more
-        than `batch_size` rows, is taken in parts whose gradients add up.
+        Positions of a forward pass in training, at most; a step with more, or with more
+        than `batch_size` rows, adds up the gradients of several passes.
 
     Attributes
     ----------
     stop_training : bool
-        A callback sets it to end training with the epoch.
+        Set by a callback to end training after the epoch.
     first_epoch_ : int
         Epochs trained before the current call.
     memory_ : dict or None
-        What was best in the last training with validation: ``key`` (of the validation
-        data), ``score`` and ``epoch``.
+        The best of the last training with validation: ``key`` (of the validation data),
+        ``score`` and ``epoch``.
     graphs_ : StepGraphs or None
-        In training, where steps are recorded.
+        The recorded steps, during training on a GPU.
     processes_ : Processes
-        In training, those that train together.
+        The processes that train together, during training.
     sums_ : dict or None
-        Figures of the training epoch that is under way, so far; what is found there
-        when an epoch begins is gone on with.
+        Sums over the batches of the current training epoch. An epoch continues from
+        the sums that it finds.
     """
 
     graphs_ = None
@@ -94,14 +93,14 @@ class Seq2SeqNet(NeuralNet):
         return [("epoch_timer", EpochTimer())]
 
     def initialize_optimizer(self, triggered_directly=None):
-        """Make the optimiser, without what it brings for torch's compiler."""
+        """Make the optimiser, without its wrappers for torch's compiler."""
         parameters = self.get_all_learnable_params()
         args, kwargs = self.get_params_for_optimizer("optimizer", parameters)
         self.optimizer_ = uncompiled(self.optimizer)(*args, **kwargs)
         return self
 
     def refresh_optimizer(self):
-        """Give the optimiser its parameters; keep its state where it is of the kind."""
+        """Make the optimiser anew; keep its state if it is of the same class."""
         before = getattr(self, "optimizer_", None)
         self.initialize_optimizer()
         if type(before) is type(self.optimizer_):
@@ -112,33 +111,33 @@ class Seq2SeqNet(NeuralNet):
             group["initial_lr"] = group["lr"]
 
     def on_epoch_begin(self, net, **kwargs):
-        """Open the epoch's record, unless a callback has had enough."""
-        (wishes,) = self.processes_.total(self.stop_training)
-        if wishes:
+        """Begin the epoch's record, unless a callback asked to stop."""
+        (n_stopping,) = self.processes_.total(self.stop_training)
+        if n_stopping:
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
         self.history.record("max_epochs", self.max_epochs)
 
     def on_batch_end(self, net, training=False, **kwargs):
-        """End training where one of the processes has got Ctrl-C."""
+        """End training if one of the processes received Ctrl-C."""
         if training:
             self.processes_.raise_interrupts()
 
     def on_epoch_end(self, net, **kwargs):
-        """Refuse weights that the epoch's last step has ruined."""
+        """Raise an error if the epoch's last step has ruined the weights."""
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
             raise DivergenceError(self._divergence("weights are no longer finite"))
 
     def _set_training(self, training=True):
-        # Walking through all layers at every step would cost a twentieth of a step.
+        # Going through all layers at every step would cost a twentieth of a step.
         if (self.module_.training, self.criterion_.training) != (training, training):
             super()._set_training(training)
 
-    # The parts of a batch are tensors: skorch's check of what they are would take most
-    # of a tenth of a millisecond a step.
+    # `infer` and `get_loss` are given tensors: skorch's checks of their types would
+    # take almost 0.1 ms a step.
 
     def infer(self, x, **fit_params):
-        """Forward pass, in training in the chosen precision."""
+        """Forward pass; in training, in the chosen precision."""
         x = to_device(x, self.device)
         dtype = PRECISIONS[self.precision]
         if dtype is torch.float32 or not self.module_.training:
@@ -151,7 +150,7 @@ class Seq2SeqNet(NeuralNet):
         return self.criterion_(y_pred, to_device(y_true, self.device))
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Train epochs; on a GPU, where it can be, with steps recorded as graphs."""
+        """Train epochs; on a GPU, with steps recorded as graphs where possible."""
         if not self._can_record():
             return super().fit_loop(X, y, epochs, **fit_params)
         with own_stream(self.device):
@@ -167,19 +166,20 @@ class Seq2SeqNet(NeuralNet):
                 self.graphs_ = None
 
     def _can_record(self):
-        """Whether nothing in a step waits for a GPU or is for someone else to see."""
+        """Whether steps can be recorded: none waits for the GPU or has an observer."""
         return (
             torch.device(self.device).type == "cuda"
-            and self.module_.encoder.directions == 2  # else lengths are read
+            and self.module_.encoder.directions == 2  # else the CPU reads lengths
             and self.teacher_forcing == (1.0, 1.0)
             and not any(looks_at_steps(callback) for _, callback in self.callbacks_)
         )
 
     def train_step_single(self, batch, **fit_params):
-        """Gradient of a batch, in parts that fit the memory that was allowed."""
+        """Compute the gradient of a batch, in parts of at most `max_tokens`."""
         self._set_training(True)
         if self.processes_.count > 1:
             step = self.seed, len(self.history), self.sums_["batches"]
+            # Each process has other rows of the batch, and so needs other dropout.
             self.module_.randomness.seed(self.processes_.seed_of_step(*step))
         chunks = parts(batch, self.batch_size, self.max_tokens)
         loss = y_pred = None
@@ -196,7 +196,7 @@ class Seq2SeqNet(NeuralNet):
         return {"loss": loss, "y_pred": y_pred}
 
     def _add_gradient(self, inputs, outputs):
-        """Add a part's gradient to the weights'; return its loss and the output."""
+        """Add a part's gradient to that of the weights; return its loss and output."""
         y_pred = self.infer(inputs)
         loss = self.get_loss(y_pred, outputs, X=inputs, training=True)
         scale = LOSS_SCALE.get(self.precision, 1.0)
@@ -207,15 +207,14 @@ class Seq2SeqNet(NeuralNet):
         gradients = [p.grad for p in self.module_.parameters() if p.grad is not None]
         torch._foreach_div_(gradients, scale)
         if not torch.stack([g.isfinite().all() for g in gradients]).all():
-            # Beyond the range of float16: no gradients, no step.
+            # Beyond the range of float16: without gradients there is no step.
             self.module_.zero_grad(set_to_none=True)
             self.sums_["skipped"] += 1
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One epoch; its mean loss counts target positions, not batches.
 
-        The history keeps the epoch's figures only: those of every batch would grow
-        with the data.
+        The history keeps no figures of batches, which would grow with the data.
         """
         if iterator is None:
             return
@@ -232,7 +231,7 @@ class Seq2SeqNet(NeuralNet):
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            loss, exact = step["loss"].item(), 0.0
+            loss, exact = step["loss"].item(), 0.0  # waits for a GPU
             if not training:
                 exact = self._count_exact(step["y_pred"].logits, batch[1])
                 loss, exact = self.processes_.total(loss, exact)
@@ -277,8 +276,7 @@ class Seq2SeqNet(NeuralNet):
             layers, loss = self.module_.modules(), self.criterion_
             rates = [layer.p for layer in layers if isinstance(layer, Dropout)]
             weights = loss.encoder_loss_weight, loss.label_smoothing
-            given = *rates, self.module_.unknown_dropout, *weights
-            self.graphs_.take_as_given(given)
+            self.graphs_.use_settings((*rates, self.module_.unknown_dropout, *weights))
 
     def _count_exact(self, logits, outputs):
         target = outputs["target"].to(logits.device)
@@ -294,8 +292,8 @@ class Seq2SeqNet(NeuralNet):
         )
 
     def __getstate__(self):
-        # Half of a pickle would be the optimiser's state, and a GPU must not be
-        # needed to load one.
+        # The optimiser's state would be half of the pickle, and loading must not need
+        # a GPU.
         state = vars(self).copy()
         state.pop("optimizer_", None)
         state.pop("graphs_", None)
@@ -310,7 +308,7 @@ class Seq2SeqNet(NeuralNet):
         self.use_device(self.device if available(self.device) else "cpu")
 
     def use_device(self, device):
-        """Put the network on a device; an optimiser must be made anew after that."""
+        """Move the network to a device; the optimiser must be made anew after that."""
         self.device = device
         self.module_.to(device)
         self.criterion_.to(device)
@@ -320,14 +318,14 @@ class Seq2SeqNet(NeuralNet):
         twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
         if hasattr(self, "optimizer_"):
             twin.initialize_optimizer()
-            # Loading alone would share the tensors.
+            # Without the copy both would share the tensors.
             state = copy.deepcopy(self.optimizer_.state_dict(), memo)
             twin.optimizer_.load_state_dict(state)
         return twin
 
 
 def looks_at_steps(callback):
-    """Whether a callback is a user's and sees single steps."""
+    """Whether a callback is a user's and observes single steps."""
     kind = type(callback)
     if kind.__module__.startswith("sklearn_seq2seq.") or isinstance(
         callback, LRScheduler
@@ -340,40 +338,41 @@ def looks_at_steps(callback):
 
 
 def parts(batch, batch_size, max_tokens):
-    """Cut a batch into parts of so many rows and positions, at most.
+    """Cut a batch into parts with a maximum of rows and positions.
 
     Parameters
     ----------
     batch : (inputs, outputs)
-        As `PairDataset` gives it, its rows in order of length.
+        A batch of `PairDataset`, its rows in order of length.
     batch_size : int
     max_tokens : int or None
 
     Returns
     -------
     list of (inputs, outputs)
-        ``outputs["size"]`` remains that of the whole.
+        ``outputs["size"]`` is that of the whole batch.
     """
     inputs, outputs = batch
     n_source, n_target = inputs["source_positions"], outputs["positions"]
     if max_tokens is None and len(n_source) <= batch_size:
         return [batch]
-    sizes = torch.column_stack((n_source, n_target)).numpy()
+    sizes = torch.column_stack((n_source, n_target)).numpy()  # (B, 2)
     chunks = cut(np.arange(len(sizes)), sizes, batch_size, max_tokens)
     if len(chunks) == 1:
         return [batch]
     result = []
     for chunk in chunks:
-        here = slice(int(chunk[0]), int(chunk[-1]) + 1)
-        widths = dict.fromkeys(("source", "copy_ids"), int(n_source[here].max()))
-        widths["target"] = int(n_target[here].max())
-        own = [
+        rows = slice(int(chunk[0]), int(chunk[-1]) + 1)
+        # A part needs less padding than the whole batch.
+        widths = dict.fromkeys(("source", "copy_ids"), int(n_source[rows].max()))
+        widths["target"] = int(n_target[rows].max())
+        part = [
             {
-                name: x[here] if x.ndim == 1 else x[here, : widths[name]]
+                name: x[rows] if x.ndim == 1 else x[rows, : widths[name]]
                 for name, x in half.items()
             }
             for half in batch
         ]
-        own[1]["size"] = outputs["size"]
-        result.append(tuple(own))
+        part[1]["size"] = outputs["size"]
+        result.append(tuple(part))
     return result

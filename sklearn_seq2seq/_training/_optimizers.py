@@ -22,7 +22,7 @@ FUSED = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 def optimizer_arguments(optimizer, learning_rate, weight_decay, device):
-    """What a skorch net takes to make an optimiser.
+    """The arguments of a skorch net for its optimiser.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def optimizer_arguments(optimizer, learning_rate, weight_decay, device):
 
 @cache
 def uncompiled(optimizer):
-    """An optimiser of torch whose methods are not wrapped for torch's compiler.
+    """An optimiser class of torch without the wrappers for torch's compiler.
 
-    At their first call the wrappers import the compiler, which takes a second or more.
+    At the first call the wrappers import the compiler, which takes a second or more.
     """
     if not optimizer.__module__.startswith("torch.optim"):
         return optimizer
     methods = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     plain = {name: inspect.unwrap(getattr(optimizer, name)) for name in methods}
-    # The wrapper of `step` also switches gradients off, which has to stay.
+    # The wrapper of `step` also disables gradients, which must stay so.
     plain["step"] = torch.no_grad()(inspect.unwrap(optimizer.step))
     return type(optimizer.__name__, (optimizer,), plain)

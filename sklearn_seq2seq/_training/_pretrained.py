@@ -1,8 +1,8 @@
-"""What a new network takes over from a fitted one: vocabulary and weights.
+"""Weights that a new network takes from a fitted one.
 
-A part of the network (its encoder's layers, its attention, ...) is taken whole or not
-at all. Where entries of a weight stand for tokens, those of the tokens that both
-networks know are taken, whatever their ids.
+A part of the network (the encoder, the attention, ...) is taken whole or not at all.
+Where entries of a weight belong to tokens, those of the tokens that both networks know
+are taken, whatever their ids.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sklearn_seq2seq._network._layers import OneHot
 from sklearn_seq2seq._tokens import FIRST_TOKEN
 from sklearn_seq2seq._warnings import warn
 
-# What the shape and the meaning of the encoder's weights depend on.
+# The parameters that determine the shape and the meaning of the encoder's weights.
 _ENCODER = (
     "cell",
     "hidden_size",
@@ -27,7 +27,7 @@ _ENCODER = (
     "reverse_source",
 )
 
-# Backwards: where two tables are one and the same, the encoder's has the last word.
+# In reverse order: of two embeddings that are one, the encoder's is copied last.
 _PARTS = (
     "words",
     "decoder.copy_gate",
@@ -43,7 +43,7 @@ _PARTS = (
 
 
 def load_vectors(net, side, ids, matrix, freeze):
-    """Set rows of the "source" or "target" embedding table; freeze the whole of it."""
+    """Set rows of the "source" or "target" embedding table; maybe freeze all of it."""
     part = net.module_.encoder if side == "source" else net.module_.decoder
     weight = part.embedding.weight
     weight.data[torch.from_numpy(ids)] = torch.from_numpy(matrix).to(weight.device)
@@ -51,29 +51,29 @@ def load_vectors(net, side, ids, matrix, freeze):
 
 
 def check_pretrained(pretrained, network, kind):
-    """Unwrap what the parameter `pretrained` holds, and check that it can be taken.
+    """Unwrap the parameter `pretrained`, and check that its encoder can be taken.
 
     Parameters
     ----------
     pretrained : estimator
     network : NetworkSettings
-        Of the estimator to be fitted.
+        Those of the estimator to be fitted.
     kind : type
-        What `pretrained` must be.
+        The class of `pretrained`.
 
     Returns
     -------
     estimator
-        Fitted.
+        The fitted estimator.
 
     Raises
     ------
     TypeError
-        If it is of another kind.
+        If it is of another class.
     NotFittedError
         If it is not fitted.
     ValueError
-        If its encoder is another one.
+        If its encoder has other parameters.
     """
     if isinstance(pretrained, FrozenEstimator):
         pretrained = pretrained.estimator
@@ -85,10 +85,10 @@ def check_pretrained(pretrained, network, kind):
     check_is_fitted(
         pretrained,
         msg=(
-            "pretrained is not fitted. Fit it before; and where this estimator is "
-            "cloned, as searches, cross-validation and ensembles do, pass "
-            "pretrained=FrozenEstimator(fitted) of sklearn.frozen, since cloning makes "
-            "a bare estimator unfitted."
+            "pretrained is not fitted. Fit it first. For searches, cross-validation "
+            "and ensembles, which clone this estimator, pass "
+            "pretrained=FrozenEstimator(fitted) of sklearn.frozen: cloning makes other "
+            "estimators unfitted."
         ),
     )
     net = pretrained.net_
@@ -99,15 +99,15 @@ def check_pretrained(pretrained, network, kind):
         wanted = getattr(network, name)
         if wanted != fitted:
             raise ValueError(
-                f"The encoder of pretrained has {name}={fitted!r}, so it cannot be "
-                f"taken with {name}={wanted!r}; set {name}={fitted!r}, or "
+                f"The encoder of pretrained has {name}={fitted!r}, and cannot be used "
+                f"with {name}={wanted!r}; set {name}={fitted!r}, or "
                 "pretrained=None."
             )
     return pretrained
 
 
 def take_weights(new, old, source, target):
-    """Copy into a network what it has in common with another one.
+    """Copy the weights that a network has in common with another one.
 
     Parameters
     ----------
@@ -115,13 +115,15 @@ def take_weights(new, old, source, target):
     source, target : tuple of (Side, Side)
         The sides of the new network's data and of the old one's.
     """
-    # Ids of sources are the same here and there; those of targets need not be.
-    of_source, of_target = _common(*source, ids_agree=True), _common(*target)
+    # Equal source ids mean the same in both; target ids need not.
+    source_ids, target_ids = _common(*source, ids_agree=True), _common(*target)
     one_hot = isinstance(new.encoder.embedding, OneHot)
     for part in _PARTS:
         if one_hot and part == "decoder.copy_gate":
-            continue  # It ends with an entry for each token, which is not worth a case.
-        sides, ids = (source, of_source) if part == "encoder" else (target, of_target)
+            continue  # its entries for tokens come last, a case not worth its code
+        sides, ids = source, source_ids
+        if part != "encoder":
+            sides, ids = target, target_ids
         sizes = [side.size for side in sides]
         weights = [_weights(network, part) for network in (new, old)]
         axes = {name: _vocabulary_axis(part, name, one_hot) for name in weights[0]}
@@ -131,7 +133,7 @@ def take_weights(new, old, source, target):
 
 
 def _common(new, old, ids_agree=False):
-    """Ids, here and there, of the tokens that both have, the reserved ones included."""
+    """New and old ids of the tokens that both sides have, with the reserved ones."""
     ids = [(k, k) for k in range(FIRST_TOKEN)]
     if new.is_text and old.is_text:
         old_ids = old.vectorizer.vocabulary_
@@ -143,14 +145,14 @@ def _common(new, old, ids_agree=False):
 
 
 def _weights(network, part):
-    """Weights of a part by name; none where the network has no such part."""
+    """Weights of a part by name; none if the network has no such part."""
     for name in part.split("."):
         network = getattr(network, name, None)
     return {} if network is None else dict(network.named_parameters())
 
 
 def _vocabulary_axis(part, name, one_hot):
-    """Which dimension of a weight begins with an entry for each token, if any."""
+    """The dimension of a weight that begins with an entry for each token, if any."""
     if part in ("words", "decoder.output", "decoder.embedding"):
         return 0
     if name == "embedding.weight":
@@ -159,7 +161,7 @@ def _vocabulary_axis(part, name, one_hot):
 
 
 def _alike(weights, axes, sizes):
-    """Whether two parts are the same but for the vocabulary."""
+    """Whether two parts have the same shapes, except for the vocabulary sizes."""
     shapes = [
         {
             name: tuple(n - (k == axes.get(name)) * size for k, n in enumerate(w.shape))
@@ -175,22 +177,22 @@ def _copy(new, old, axis, sizes, ids):
     if axis is None:
         new.copy_(old)
         return
-    # What is read beside the tokens, such as the context that is fed back.
+    # Entries after those of tokens, such as for the context in input feeding.
     rest = torch.arange(new.shape[axis] - sizes[0])
-    here, there = (
+    new_rows, old_rows = (
         torch.cat((known, size + rest)) for known, size in zip(ids, sizes, strict=True)
     )
-    rows = old.movedim(axis, 0)[there.to(old.device)]
-    new.movedim(axis, 0)[here.to(new.device)] = rows.to(new.device)
+    values = old.movedim(axis, 0)[old_rows.to(old.device)]
+    new.movedim(axis, 0)[new_rows.to(new.device)] = values.to(new.device)
 
 
 def vectors_by_id(vectors, side, width, name):
-    """Pretrained vectors with the ids that they belong to.
+    """Pretrained vectors and their ids.
 
     Parameters
     ----------
     vectors : array-like, shape (size, width), or mapping from token to vector
-        Rows of an array are ids, the two reserved ones included.
+        Row k of an array belongs to id k; it has rows for the two reserved ids.
     side : Side
     width : int or None
         The embedding size.
@@ -207,7 +209,7 @@ def vectors_by_id(vectors, side, width, name):
     ValueError
         If the shape does not fit, a number is not finite, or no token has a vector.
     """
-    # A frame has keys too, those of its columns.
+    # A frame has keys too: the names of its columns.
     if hasattr(vectors, "keys") and getattr(vectors, "ndim", 1) != 2:
         known = side.vectorizer.vocabulary_ if side.is_text else range(side.size)
         tokens = [token for token in known if token in vectors]
@@ -236,6 +238,6 @@ def vectors_by_id(vectors, side, width, name):
     if missing:
         warn(
             f"{missing} of {side.size - FIRST_TOKEN} tokens have no vector in {name} "
-            "and keep their random start.",
+            "and keep their random vectors.",
         )
     return np.asarray(ids, dtype=np.int64), matrix

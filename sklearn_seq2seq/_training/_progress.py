@@ -12,8 +12,8 @@ from sklearn_seq2seq._optional import import_optional
 class Progress(Callback):
     """A progress bar over all batches, with the figures of the last epoch.
 
-    On the standard error stream, or as a widget in a notebook; speed is in target
-    positions.
+    It is written to the standard error stream, or shown as a widget in a notebook. The
+    speed counts target positions.
     """
 
     def __init__(self, n_batches, max_epochs):
@@ -32,7 +32,7 @@ class Progress(Callback):
             initial=self.n_batches * n_epochs + n_done,
             desc="fit",
             mininterval=0.5,
-            # Without batches a second, to leave the bar some room in a notebook.
+            # Without batches a second, to leave room for the bar in a notebook.
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} "
             "[{elapsed}<{remaining}{postfix}]",
         )
@@ -40,9 +40,9 @@ class Progress(Callback):
     def on_batch_end(self, net, batch=None, training=False, **kwargs):
         if not training:
             return
-        # Of a distributed fit this is the share of one of the processes.
-        own = int(batch[1]["positions"].sum())
-        self.n_positions_ += own * net.processes_.count
+        # In a distributed fit the batch is the share of one process.
+        n_positions = int(batch[1]["positions"].sum())
+        self.n_positions_ += n_positions * net.processes_.count
         speed = self.n_positions_ / max(time.monotonic() - self.start_, 1e-9)
         figures = {**self.figures_, "tokens/s": f"{speed:,.0f}"}
         self.bar_.set_postfix(figures, refresh=False)

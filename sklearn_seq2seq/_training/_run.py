@@ -1,4 +1,4 @@
-"""One training of a net: what is held out, what is watched, how it ends and resumes."""
+"""One training of a net: its validation split, callbacks, checkpoint and end."""
 
 from __future__ import annotations
 
@@ -46,29 +46,28 @@ class Training:
     running : RunningSettings
     dataset : PairDataset
     seed : int
-        Replaced by that of the checkpoint, where there is one to go on with.
+        Replaced by that of the checkpoint, if there is one to resume from.
     sample_weight, groups : array-like, default=None
         One entry a row.
     valid : PairDataset, default=None
-        Validation data of its own; else `early_stopping` splits some off.
+        Validation data; without them `early_stopping` splits some off.
     identity : dict, default=None
-        By name, whatever else determines the result: parameters, and what the ids of
-        the rows stand for.
+        By name, what else determines the result: parameters, and the meaning of ids.
     net : Seq2SeqNet, default=None
-        The one that the training goes on with, or starts from.
+        The net that training continues with or starts from.
 
     Attributes
     ----------
     held : ndarray of int or None
-        Rows split off for validation.
+        The rows split off for validation.
     monitored : str or None
         Entry of the history that says which epoch is best.
     broken_off : bool
-        Whether an interrupt or divergence ended it, of which a warning has spoken.
+        Whether an interrupt or divergence ended it, with a warning.
     finished : bool
         Whether the checkpoint holds the trained net already.
     processes : Processes
-        Those that train the net together.
+        The processes that train the net together.
     """
 
     def __init__(
@@ -101,11 +100,11 @@ class Training:
             self.processes.check_alike(parts)
         if running.checkpoint is not None:
 
-            def opened():
+            def read():
                 checkpoint = Checkpoint(running.checkpoint, parts)
                 return checkpoint, checkpoint.read()
 
-            self.checkpoint, self.saved = self.processes.of_first(opened)
+            self.checkpoint, self.saved = self.processes.of_first(read)
         self.start, self.spent = time.monotonic(), 0.0
         if self.saved is not None:
             self.seed, self.spent = self.saved["seed"], self.saved["spent"]
@@ -115,7 +114,7 @@ class Training:
             if len(held):
                 rows, self.held = rows[kept], rows[held]
                 valid = dataset.take(self.held)
-        # Copy rows only where some are held out.
+        # Rows are copied only if some are held out.
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
@@ -133,9 +132,9 @@ class Training:
         return self.saved is not None and self.saved["finished"]
 
     def run(self, net, decoded=None, tasks=None):
-        """Train `net` for ``max_epochs`` more, or to the end of what was begun.
+        """Train `net` for ``max_epochs`` more, or resume from the checkpoint.
 
-        Whatever ends it, Ctrl-C included, the best weights so far are in place.
+        When it ends, also by Ctrl-C, the net has the best weights so far.
 
         Parameters
         ----------
@@ -146,9 +145,9 @@ class Training:
         Raises
         ------
         DivergenceError
-            If training diverges and there are no best weights to go back to.
+            If training diverges before there are best weights.
         MemoryError
-            If the device's memory does not suffice.
+            If the device has too little memory.
         """
         self._prepare(net)
         if self.saved is not None:
@@ -172,7 +171,7 @@ class Training:
         net.module_.eval()
 
     def warn_if_short(self, net):
-        """Warn where training was not enough, with what to set."""
+        """Warn if training was too short, and advise what to set."""
         if self.broken_off:
             return
         lack = lack_of_training(net, self.dataset)
@@ -196,13 +195,13 @@ class Training:
         if weight and net.module_.words is None:
             raise ValueError(
                 f"encoder_loss_weight={weight} needs a network that predicts the bag "
-                "of target tokens from the memory, and the one to go on with was made "
-                "without. Fit anew, with warm_start=False."
+                "of target tokens, and the fitted one was made without. Fit anew, with "
+                "warm_start=False."
             )
         net.use_device(choose_device(self.optimization.device))
         set_up(net, self.network, self.optimization)
         net.max_epochs = self.stopping.max_epochs
-        # Callbacks of skorch look at this.
+        # skorch's callbacks read this.
         net.verbose = self.running.verbose if self.processes.is_first else 0
         net.initialize_criterion()
         lacking = precision_failure(net)
@@ -248,10 +247,10 @@ class Training:
         net.train_split = None if self.valid is None else predefined_split(self.valid)
         net.notify("on_train_begin", X=self.dataset, y=None)
         if self.saved is not None:
-            # A scheduler sets the learning rate when it begins; so only now.
+            # Only now, since a scheduler sets the learning rate when it begins.
             with self.checkpoint.refusing():
                 _load(net, self.saved)
-        finished, trouble = self._loop(net)
+        finished, error = self._loop(net)
         net.sums_ = None
         entry = self.monitored or "train_loss"
         epoch = len(net.history)
@@ -260,29 +259,29 @@ class Training:
         net.notify("on_train_end", X=self.dataset, y=None)
         self.processes.share(net.module_)
         if self.monitored is None:
-            net.memory_ = None  # of weights that these are not
-        if trouble is not None:
+            net.memory_ = None  # it belongs to other weights
+        if error is not None:
             self.broken_off = True
-            _report(net, trouble, epoch)
+            _report(net, error, epoch)
         if finished and self.checkpoint is not None and self.processes.is_first:
             self._write(net, finished=True)
 
     def _loop(self, net):
-        """Train epochs; return whether that came to its end, and what went wrong."""
+        """Train epochs; return whether training finished, and what error ended it."""
         done = len(net.history) - net.first_epoch_
         try:
             with self.processes.interrupted_together():
                 net.fit_loop(self.dataset, epochs=self.stopping.max_epochs - done)
         except StopTraining:
             return True, None
-        except KeyboardInterrupt as trouble:
-            # skorch's own way of stopping early looks like an interrupt.
+        except KeyboardInterrupt as error:
+            # skorch's EarlyStopping raises an interrupt too.
             early = _callback(net, EarlyStopping)
             if early is not None and early.misses_ == early.patience:
                 return True, None
-            return False, trouble
-        except DivergenceError as trouble:
-            return False, trouble
+            return False, error
+        except DivergenceError as error:
+            return False, error
         except RuntimeError as error:
             if not is_lack_of_memory(error):
                 raise
@@ -295,7 +294,7 @@ class Training:
 
     def _write(self, net, finished=False):
         schedule, best = _callback(net, LRScheduler), _callback(net, BestModel)
-        # An epoch under way has no record yet, only sums.
+        # A current epoch has no complete record yet, only sums.
         n_epochs = len(net.history) - (net.sums_ is not None)
         self.checkpoint.write(
             {
@@ -316,14 +315,14 @@ class Training:
 
 
 def _load(net, saved):
-    """Put a net and its callbacks in the state that a checkpoint holds."""
+    """Set a net and its callbacks to the state in a checkpoint."""
     net.stop_training = saved["stop"]
     net.memory_ = saved["memory"]
     net.module_.randomness.load_state_dict(saved["randomness"])
     net.module_.load_state_dict(saved["module"])
     groups = net.optimizer_.state_dict()["param_groups"]
     if not alike(saved["optimizer"]["param_groups"], groups):
-        raise ValueError("optimizer")  # of what the schedule has added
+        raise ValueError("optimizer")  # the schedule has added other entries
     net.optimizer_.load_state_dict(saved["optimizer"])
     schedule = _callback(net, LRScheduler)
     if saved["schedule"] is not None and schedule is not None:
@@ -335,26 +334,26 @@ def _load(net, saved):
 
 
 def _callback(net, kind):
-    """The first callback of a kind, our own before the user's; None without."""
+    """The first callback of a kind, this package's before the user's; None without."""
     return next((c for _, c in net.callbacks_ if isinstance(c, kind)), None)
 
 
-def _report(net, trouble, epoch):
-    """Say what ended training before its time; raise where nothing good is left."""
+def _report(net, error, epoch):
+    """Warn of what interrupted training; raise a divergence without best weights."""
     best = _callback(net, BestModel)
     kept = "the weights are the last ones"
     if best is not None and best.weights_ is not None:
         kept = f"the weights are those of epoch {best.epoch_}, the best"
-    elif isinstance(trouble, DivergenceError):
-        raise trouble
-    if isinstance(trouble, DivergenceError):
-        net.initialize_optimizer()  # what it remembers is as bad as the last weights
-    what = str(trouble).rstrip(".") or f"Training was interrupted in epoch {epoch}"
+    elif isinstance(error, DivergenceError):
+        raise error
+    if isinstance(error, DivergenceError):
+        net.initialize_optimizer()  # its state is as bad as the last weights
+    what = str(error).rstrip(".") or f"Training was interrupted in epoch {epoch}"
     warn(f"{what}; {kept}.")
 
 
 def monitored(scoring):
-    """Entry of the history that `scoring` stands for."""
+    """The entry of the history that holds the score of `scoring`."""
     if isinstance(scoring, str) and scoring in ("loss", "exact_match"):
         return f"valid_{scoring}"
     return "valid_score"

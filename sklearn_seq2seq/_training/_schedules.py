@@ -14,7 +14,7 @@ WARM_UP = 0.05
 
 
 class Cosine:
-    """Linear warm-up over a share of the steps, then half a cosine down to zero."""
+    """Linear warm-up over `WARM_UP` of the steps, then half a cosine down to zero."""
 
     def __init__(self, n_steps: int):
         self.n_steps = n_steps
@@ -28,7 +28,7 @@ class Cosine:
 
 
 class InverseSquareRoot(Cosine):
-    """Linear warm-up, then falling with the square root of the step."""
+    """Linear warm-up, then decay with the square root of the step."""
 
     def __call__(self, step: int) -> float:
         if step < self.warm_up:
@@ -40,23 +40,23 @@ SCHEDULES = {"cosine": Cosine, "inverse_sqrt": InverseSquareRoot}
 
 
 class Schedule(LRScheduler):
-    """skorch's scheduler, which starts anew with every call of `fit`."""
+    """skorch's scheduler, restarted by every call of `fit`."""
 
     def _get_scheduler(self, net, policy, **scheduler_kwargs):
-        # With what it needs: functools.partial, or skorch's LRScheduler.
+        # A class may need arguments; functools.partial and LRScheduler have them.
         with naming("lr_schedule"):
             return policy(net.optimizer_, **scheduler_kwargs)
 
     @classmethod
     def of(cls, other):
-        """A copy of skorch's own that starts anew too."""
-        own = cls.__new__(cls)
-        vars(own).update(vars(other))
-        return own
+        """A copy of skorch's scheduler."""
+        schedule = cls.__new__(cls)
+        vars(schedule).update(vars(other))
+        return schedule
 
 
 def make_schedule(schedule, *, n_steps, monitored=None, patience=1):
-    """Callback that sets the learning rate, or None for a constant one.
+    """Make the callback that sets the learning rate; None for a constant one.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def make_schedule(schedule, *, n_steps, monitored=None, patience=1):
     n_steps : int
         Steps of the whole training.
     monitored : str, default=None
-        Entry of the history that says which epoch is best; None watches the loss of
-        training.
+        Entry of the history that says which epoch is best; None stands for the training
+        loss.
     patience : int, default=1
         Epochs without improvement after which "plateau" halves the rate.
     """

@@ -1,4 +1,4 @@
-"""The parameters that a training takes, in groups by what they are about."""
+"""The parameters of a training, in groups."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from sklearn_seq2seq._parameters import ParameterGroup
 
-# Enough steps that few pairs are learned by heart, and enough passes that many are
-# learned well: what "auto" means for `max_epochs`.
+# What "auto" means for `max_epochs`: enough steps to memorise few pairs, and enough
+# passes to learn many well.
 LEAST_STEPS, LEAST_EPOCHS = 1000, 30
 
 
 @dataclass(frozen=True)
 class NetworkSettings(ParameterGroup):
-    """What the network is, and what it does in training alone (`dropout` and below)."""
+    """The network; `dropout` and what follows matter only in training."""
 
     cell: str
     decoder_cell: str | None
@@ -35,7 +35,7 @@ class NetworkSettings(ParameterGroup):
     encoder_loss_weight: float
 
     def of_module(self):
-        """The arguments of `EncoderDecoder` among them."""
+        """The arguments of `EncoderDecoder`."""
         arguments = dict(vars(self))
         del arguments["encoder_loss_weight"]
         return arguments
@@ -65,7 +65,7 @@ class OptimizationSettings(ParameterGroup):
 
 @dataclass(frozen=True)
 class StoppingRule(ParameterGroup):
-    """How long training goes on, and what is watched meanwhile."""
+    """How long training takes, and how it is validated."""
 
     max_epochs: int | str
     max_time: float | None
@@ -81,7 +81,7 @@ class StoppingRule(ParameterGroup):
         return self.n_iter_no_change if self.early_stopping else None
 
     def resolved(self, n_steps):
-        """The same with a number for ``max_epochs="auto"``.
+        """Replace ``max_epochs="auto"`` by a number.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class StoppingRule(ParameterGroup):
 
 @dataclass(frozen=True)
 class RunningSettings(ParameterGroup):
-    """What happens beside training, and makes no difference to its result."""
+    """What happens beside training, without changing its result."""
 
     callbacks: object
     checkpoint: object

@@ -1,4 +1,4 @@
-"""Which pairs are trained on and which are validated on."""
+"""The split of pairs into those to train on and those to validate on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_seq2seq._warnings import warn
 
 
 def weigh(dataset, sample_weight):
-    """Give a data set its weights; return the rows that count.
+    """Give a data set its weights; return the rows with a positive one.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ def weigh(dataset, sample_weight):
     with naming("sample_weight"):
         weight = _check_sample_weight(sample_weight, dataset.source, **checks)
     dataset.weight = np.asarray(weight, dtype=np.float64)
-    # scikit-learn's own check also takes a single number.
+    # scikit-learn's check also accepts a single number.
     if not np.isfinite(dataset.weight).all():
         raise ValueError(f"sample_weight must be finite; got {sample_weight!r:.60}.")
     if not dataset.weight.any():
-        raise ValueError("sample_weight is 0 for every row; nothing to learn.")
+        raise ValueError("sample_weight is 0 for every row: there is nothing to learn.")
     return np.flatnonzero(dataset.weight)
 
 
 def number_groups(groups, source, rows):
-    """Number the groups of the rows that count; None stays None.
+    """Number the groups of some rows; None stays None.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def number_groups(groups, source, rows):
     """
     if groups is None:
         return None
-    # A tuple for each row may be meant as one value, an array of two dimensions not.
+    # An array of two dimensions holds several groups a row; a tuple is one value.
     wide = getattr(groups, "ndim", 0) == 2
     if np.ndim(groups) != 1 and not wide:
         raise ValueError(
@@ -77,8 +77,8 @@ def number_groups(groups, source, rows):
     for row, value in enumerate(values):
         if any(map(is_missing, value if wide else [value])):
             raise ValueError(
-                f"The group of row {row} is missing ({value!r}). Rows that belong to "
-                "no other are each a group of their own: give each its own value."
+                f"The group of row {row} is missing ({value!r}). Give a row that "
+                "belongs to no other its own value."
             )
     try:
         numbers = np.unique(groups, return_inverse=True)[1]
@@ -91,22 +91,22 @@ def number_groups(groups, source, rows):
 
 
 def split(n_samples, groups, fraction, seed):
-    """Rows to train on and rows to validate on, in their own order.
+    """Rows to train on and rows to validate on, in ascending order.
 
-    At least one row, or one group, stays on each side; where that cannot be there is
-    no validation, with a warning. Rows of groups on both sides are on none.
+    Each part has at least one row, or one group; where that is impossible, a warning
+    says that there is no validation. Rows with groups in both parts are in neither.
     """
     if groups is None:
         units = np.arange(n_samples)
     elif groups.ndim == 1:
         units = np.unique(groups)
-    else:  # those that have rows of their own
+    else:  # groups that have rows without other groups
         units = np.unique(groups[(groups == groups[:, :1]).all(axis=1)])
     if len(units) < 2:
         what = "n_samples" if groups is None else "the number of groups"
         warn(
-            "early_stopping needs something to split off for validation; "
-            f"{what}=1, so training goes on without.",
+            "early_stopping needs pairs to split off for validation; "
+            f"{what}=1, so training has none.",
         )
         return np.arange(n_samples), np.arange(0)
     n_held = min(max(1, round(fraction * len(units))), len(units) - 1)
@@ -125,6 +125,6 @@ def check_max_tokens(dataset, rows, max_tokens):
         largest = int(sizes.argmax())
         raise ValueError(
             f"Row {rows[largest]} has {sizes[largest]} source and target positions, "
-            f"more than max_tokens={max_tokens} allows a whole batch. Raise "
+            f"more than the max_tokens={max_tokens} of a whole batch. Raise "
             "max_tokens, or shorten rows with the vectorizers' max_length."
         )

@@ -1,8 +1,8 @@
 """Pairs of sequences to learn from: generators, loaders and a reader of files.
 
-``make_*`` functions draw pairs from a rule, ``load_*`` functions take real pairs out
-of installed packages, most of which the extra ``datasets`` brings, and `read_pairs`
-reads files of one's own. Nothing is downloaded.
+``make_*`` functions generate pairs by a rule, ``load_*`` functions read real pairs from
+installed packages, most of which the extra ``datasets`` installs, and `read_pairs`
+reads your own files. Nothing is downloaded.
 """
 
 from sklearn_seq2seq.datasets._catalogues import load_ui_translations

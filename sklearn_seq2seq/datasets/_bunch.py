@@ -1,4 +1,4 @@
-"""What all generators and loaders take and return."""
+"""The common parameters and results of generators and loaders."""
 
 import inspect
 
@@ -24,7 +24,7 @@ def object_array(values):
 
 
 def make_bunch(source, target, function, return_X_y, as_frame, **extra):
-    """What `function` returns, from its two columns: ``{name: iterable of str}``."""
+    """The result of `function`, from its two columns: ``{name: iterable of str}``."""
     columns = {name: object_array(column) for name, column in (source | target).items()}
     source_name, target_name = columns
     if as_frame:

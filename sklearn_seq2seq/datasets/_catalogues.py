@@ -1,4 +1,4 @@
-"""Interface strings and their translations, out of installed message catalogues."""
+"""Interface strings and their translations, from installed message catalogues."""
 
 import re
 from collections import Counter
@@ -38,22 +38,21 @@ def load_ui_translations(
 ):
     """Load English interface strings and their translations.
 
-    They come from the message catalogues (gettext's .mo and .po files) that installed
-    distributions ship. The catalogues are found by the distributions' lists of files;
-    none of their code is run.
+    They come from the message catalogues (gettext's .mo and .po files) of installed
+    distributions, which are found by the distributions' lists of files. No code of the
+    distributions is run.
 
     Parameters
     ----------
     language : str, default="de"
-        The language as catalogues' folders are named, such as "de", "pt_BR" or
-        "zh_Hans". A distribution without such a folder is read in the same language
-        with the country or the script that is likeliest for it: "de_DE", "ja_JP".
+        The name of the language's folder in catalogues, such as "de", "pt_BR" or
+        "zh_Hans". If a distribution has no such folder, the one with the likeliest
+        country or script is read: "de_DE", "ja_JP".
     packages : str or sequence of str, default=None
-        Distributions to read, in this order. None takes Django, JupyterLab's language
+        Distributions to read, in this order. None means Django, JupyterLab's language
         pack, Wagtail and Weblate, as far as they are installed. The extra ``datasets``
-        brings Django and JupyterLab's German pack. The others have many dependencies,
-        which reading their catalogues does not need: ``pip install --no-deps wagtail
-        weblate``.
+        installs Django and JupyterLab's German pack. The others have many dependencies,
+        which their catalogues do not need: ``pip install --no-deps wagtail weblate``.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -69,15 +68,15 @@ def load_ui_translations(
         target : ndarray of str objects, or Series, of shape (n_samples,)
             Translations.
         groups : ndarray of int64, shape (n_samples,)
-            The same number for English strings that are nearly the same. A splitter
+            Near-duplicates among the English strings have the same number. A splitter
             such as `GroupShuffleSplit` keeps them on one side.
         placeholders : ndarray of tuples of str, shape (n_samples,)
-            Placeholders and markup that stand in both strings of a row, as often as
-            they do: what a translation has to keep, such as "%(name)s" or "<b>".
+            Placeholders and markup that occur in both strings of a row, as often as
+            there: what a translation has to keep, such as "%(name)s" or "<b>".
         origin : ndarray of str objects, shape (n_samples,)
             The distribution of each row.
         licenses : dict of str
-            From each distribution to its licence, as its metadata state it.
+            From each distribution to the licence in its metadata.
         frame : DataFrame of shape (n_samples, 2)
             Only with `as_frame`: the columns "english" and "translation".
         feature_names, target_names : list of str
@@ -90,25 +89,25 @@ def load_ui_translations(
     ImportError
         If the extra ``datasets`` is not installed, or one of `packages`.
     ValueError
-        If no catalogue has the language; the message lists those that exist. If
-        nothing in them is translated.
+        If no catalogue has the language (the message lists those that exist), or none
+        of its entries is translated.
 
     Notes
     -----
-    What is taken:
+    The rows are selected as follows:
 
-    - Of a catalogue in both forms, the .mo file, which is what the program shows.
-    - No fuzzy or obsolete entries, none without a translation or whose translation is
-      the English string, and none without a letter.
-    - Of an entry with plural forms, the English plural and the last form of the
-      translation.
-    - Runs of spaces and line ends as one space.
-    - Each English string once, with its most frequent translation; of equally frequent
-      ones the first in the order of `packages` and their files.
+    - If a catalogue has both forms, the .mo file is read, which the program shows.
+    - Fuzzy and obsolete entries are left out, and entries without a translation, with
+      the English string as translation, or without a letter.
+    - For an entry with plural forms, the English plural and the last form of the
+      translation are used.
+    - Runs of spaces and line ends become one space.
+    - Each English string occurs once, with its most frequent translation; of equally
+      frequent ones, the first in the order of `packages` and their files.
 
-    What is found depends on the releases that are installed. Strings are grouped by
-    their letters, in lower case and with all placeholders alike: those that share at
-    least 60 % of their character 4-grams are together.
+    The result depends on the installed releases. Strings are compared in lower case,
+    with all placeholders made equal: those that share at least 60 % of their character
+    4-grams form a group.
 
     Source: Django (BSD-3-Clause), JupyterLab's language pack (BSD), Wagtail
     (BSD-3-Clause), Weblate (GPL-3.0-or-later), and whatever else `packages` names.
@@ -137,8 +136,8 @@ def load_ui_translations(
         )
     found = [_PLACEHOLDER.findall(text) for text in source]
     kept = [
-        tuple((Counter(ours) & Counter(_PLACEHOLDER.findall(text))).elements())
-        for ours, text in zip(found, target, strict=True)
+        tuple((Counter(placeholders) & Counter(_PLACEHOLDER.findall(text))).elements())
+        for placeholders, text in zip(found, target, strict=True)
     ]
     bare = [
         " ".join(re.findall(r"\w+", _PLACEHOLDER.sub(" _ ", text.lower())))
@@ -160,7 +159,7 @@ def load_ui_translations(
 
 
 def _alike(language):
-    """Names of a language, the one that was asked for first."""
+    """Names of a language, the given one first."""
     likely = import_optional("babel.core", "datasets").get_global("likely_subtags")
     language = language.replace("-", "_")
     first, *others = likely.get(language, language).split("_")
@@ -169,7 +168,7 @@ def _alike(language):
 
 
 def _known(names):
-    """Distributions known to have catalogues, as far as they are installed."""
+    """The installed ones of the distributions that are known to have catalogues."""
     candidates = [known.format(name) for known in _KNOWN for name in names]
     found = map(find_distribution, dict.fromkeys(candidates))
     distributions = [dist for dist in found if dist is not None]
@@ -192,7 +191,7 @@ def _pairs(distributions, names, language):
             f"is in language={language!r}; there are: {', '.join(existing) or 'none'}."
         )
     for dist, languages in catalogues:
-        origin = dist.name  # read from a file
+        origin = dist.name  # read once, since it comes from a file
         paths = next((languages[name] for name in names if name in languages), ())
         for path in paths:
             for source, target in _read(dist.locate_file(path)):
@@ -202,7 +201,7 @@ def _pairs(distributions, names, language):
 def _catalogues(dist):
     """``{language: paths}`` of a distribution's catalogues, one path for each."""
     languages = {}
-    # Of two forms of a catalogue, the .mo file comes first.
+    # The .mo file of a catalogue comes before the .po file.
     for path in files_of(dist):
         if path.suffix in _READERS and path.parent.name == "LC_MESSAGES":
             language = path.parent.parent.name.replace("-", "_")
@@ -233,7 +232,7 @@ def _read(path):
 
 
 def _unique(pairs):
-    """Each source once: sources, their commonest targets, and where those are from."""
+    """Each source once: sources, their commonest targets, and the targets' origins."""
     seen = {}
     for source, target, origin in pairs:
         seen.setdefault(source, {}).setdefault(target, []).append(origin)

@@ -1,4 +1,4 @@
-"""Descriptions and their summaries, out of the docstrings of installed packages."""
+"""Descriptions and their summaries, from the docstrings of installed packages."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from sklearn_seq2seq.datasets._installed_packages import (
     need_distributions,
 )
 
-# Folders of tests, and of other people's code.
+# Folders of tests and of vendored code.
 _LEFT_OUT = {"tests", "test", "testing", "_testing", "externals", "_vendor"}
 _DOCUMENTED = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _BLOCKS = ("body", "handlers", "orelse", "finalbody")
@@ -24,7 +24,7 @@ _SUMMARY_WORDS = range(3, 26)
 
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*?(?=[ \t]*\S)")
 _SIGNATURE = re.compile(r"[\w.]+\(.*\)(?: *->.*)?$", re.DOTALL)
-# Underlined as numpydoc does it, or a known word and a colon, or a field.
+# Underlined (numpydoc), or a known word and a colon (Google), or a field.
 _SECTION = re.compile(
     r"(?:.+\n[ \t]*[-=~^]{3,}[ \t]*(?:\n|$)"
     r"|(?:args?|arguments|params?|parameters|attributes|returns?|yields?|raises"
@@ -57,17 +57,17 @@ def load_docstring_summaries(
     return_X_y=False,
     as_frame=False,
 ):
-    """Load descriptions from docstrings, and the first lines that sum them up.
+    """Load descriptions from docstrings, and the first lines that summarise them.
 
-    They come from the Python files that installed distributions ship, which are parsed
-    and never imported. All five default packages take half a minute.
+    They come from the Python files of installed distributions, which are parsed but
+    never imported. The five default packages take half a minute.
 
     Parameters
     ----------
     packages : str or sequence of str
-        Distributions to read, in this order, by the names that pip knows.
+        Distributions to read, in this order, by their names for pip.
     max_words : int, default=None
-        Descriptions end after so many words; None keeps them whole.
+        Number of words after which descriptions are cut; None keeps them whole.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -79,17 +79,17 @@ def load_docstring_summaries(
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
-            What stands between the first line and the first section, each text once.
+            The text between the first line and the first section, each text once.
         target : ndarray of str objects, or Series, of shape (n_samples,)
             First lines.
         groups : ndarray of int64, shape (n_samples,)
-            The same number for rows whose descriptions are nearly the same, or whose
-            first lines are the same but for case. A splitter such as
+            Rows have the same number if their descriptions are near-duplicates, or
+            their first lines equal except for case. A splitter such as
             `GroupShuffleSplit` keeps them on one side.
         origin : ndarray of str objects, shape (n_samples,)
             The distribution of each row.
         licenses : dict of str
-            From each distribution to its licence, as its metadata state it.
+            From each distribution to the licence in its metadata.
         frame : DataFrame of shape (n_samples, 2)
             Only with `as_frame`: the columns "description" and "summary".
         feature_names, target_names : list of str
@@ -106,21 +106,21 @@ def load_docstring_summaries(
 
     Notes
     -----
-    What is taken:
+    The rows are selected as follows:
 
-    - Docstrings of modules, classes, functions and methods, in the order of `packages`,
-      of their files' names and of the lines; not from folders of tests or of other
-      people's code.
+    - Docstrings of modules, classes, functions and methods are read, in the order of
+      `packages`, of their files' names and of the lines, except for those in folders of
+      tests and of vendored code.
     - The summary is the first paragraph that is not a signature: 3 to 25 words.
-    - The description is what follows, up to the first section (numpydoc's, Google's or
-      fields): at least 10 words. Indented blocks, directives, doctests, lists and
-      tables are left out of it, as are pointers to a user guide.
-    - Roles, back quotes, footnotes and emphasis give way to their text. Runs of white
-      space become one space.
-    - Of equal descriptions, as `max_words` leaves them, the first.
+    - The description is what follows, up to the first section (of numpydoc, Google or
+      fields): at least 10 words. Indented blocks, directives, doctests, lists, tables
+      and references to a user guide are left out.
+    - Roles, back quotes, footnotes and emphasis are replaced by their text, and runs of
+      white space by one space.
+    - Of descriptions that are equal after `max_words`, the first is kept.
 
-    What is found depends on the releases that are installed. Descriptions are nearly
-    the same if they share at least 60 % of their runs of one to three words.
+    The result depends on the installed releases. Descriptions are near-duplicates if
+    they share at least 60 % of their n-grams of one to three words.
 
     Source: NumPy, SciPy, scikit-learn, PyTorch and pandas (all BSD-3-Clause), and
     whatever else `packages` names.
@@ -173,7 +173,7 @@ def _docstrings(dist):
 
 
 def _docstrings_in(source):
-    """Yield the docstrings of a file, none if it is for another Python."""
+    """Yield the docstrings of a file; none if this Python cannot parse it."""
     try:
         with warnings.catch_warnings(action="ignore"):
             stack = [ast.parse(source)]
@@ -185,7 +185,7 @@ def _docstrings_in(source):
             docstring = ast.get_docstring(node)
             if docstring:
                 yield docstring
-        # Only statements hold definitions; expressions are most of a tree.
+        # Only statements contain definitions; most of a tree are expressions.
         inner = [child for block in _BLOCKS for child in getattr(node, block, ())]
         stack.extend(reversed(inner))
 

@@ -1,4 +1,4 @@
-"""Near-duplicates among many texts, without comparing all with all."""
+"""Near-duplicates among many texts, without comparing all pairs."""
 
 import numpy as np
 from scipy import sparse
@@ -9,28 +9,28 @@ _MIN_SIMILARITY = 0.6
 
 
 def group_near_duplicates(texts, keys, *, analyzer, ngram_range):
-    """Number the groups of texts that are nearly the same.
+    """Number the groups of near-duplicates.
 
-    Two texts belong together if their keys are equal, or if they share at least 60 % of
-    their n-grams (the Jaccard index); so do two that both belong with a third. Only
-    texts whose MinHash signatures agree in one of 32 bands of 4 hashes are compared,
-    and in each band only with the first of them, so that time grows with the number of
-    n-grams. A pair as similar as 0.6 is met with a probability of 0.99.
+    Two texts are in one group if their keys are equal, if they share at least 60 % of
+    their n-grams (the Jaccard index), or if both are in a group with a third. Only
+    texts whose MinHash signatures [1]_ agree in one of 32 bands of 4 hashes are
+    compared, and in each band only with the first of them, so that time grows with the
+    number of n-grams. Pairs of a similarity of 0.6 are compared with probability 0.99.
 
     Parameters
     ----------
     texts : list of str
-        None of them empty.
+        Non-empty texts.
     keys : list of hashable, one for each text
     analyzer : {"word", "char_wb"}
-        What n-grams are made of.
+        The units of n-grams.
     ngram_range : tuple of two int
         The shortest and the longest n-grams.
 
     Returns
     -------
     ndarray of int64, shape (n_texts,)
-        The group of each text; groups are numbered as they appear.
+        The group of each text; groups are numbered in the order of appearance.
 
     References
     ----------
@@ -69,12 +69,12 @@ def _signatures(shingles):
 
 
 def _firsts(labels):
-    """For each row the first one with the same label."""
+    """For each row, the first one with the same label."""
     return np.unique(labels, return_index=True)[1][labels]
 
 
 def _similar(shingles, others):
-    """Whether each row is similar enough to the row that `others` names."""
+    """Whether each row is similar enough to its row of `others`."""
     both = np.ravel(shingles.multiply(shingles[others]).sum(axis=1))
     sizes = np.diff(shingles.indptr)
     return both >= _MIN_SIMILARITY * (sizes + sizes[others] - both)

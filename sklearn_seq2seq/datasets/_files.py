@@ -1,4 +1,4 @@
-"""Pairs out of one's own files."""
+"""Pairs from your own files."""
 
 from os import PathLike
 
@@ -14,7 +14,7 @@ from sklearn_seq2seq.datasets._bunch import FORMAT, make_bunch
 def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
     r"""Read pairs from a UTF-8 text file with one pair a line.
 
-    Lines are taken literally: nothing quotes or escapes `sep`, and spaces count. An
+    Lines are read literally: `sep` cannot be quoted or escaped, and spaces count. An
     empty side is an empty string.
 
     Parameters
@@ -22,7 +22,7 @@ def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
     path : str or path-like
         The file.
     sep : str, default="\t"
-        What stands between source and target.
+        The separator of source and target.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -34,9 +34,9 @@ def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
         With these attributes; with `return_X_y`, the first two as a tuple.
 
         data : ndarray of str objects, or Series, of shape (n_samples,)
-            What stands before `sep`.
+            The text before `sep`.
         target : ndarray of str objects, or Series, of shape (n_samples,)
-            What stands after it.
+            The text after `sep`.
         frame : DataFrame of shape (n_samples, 2)
             Only with `as_frame`: the columns "source" and "target".
         feature_names, target_names : list of str
@@ -47,8 +47,8 @@ def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
     Raises
     ------
     ValueError
-        If a line is not two fields, or not UTF-8; the message has its number. If the
-        file is empty.
+        If a line does not have two fields, or is not UTF-8 (the message gives its
+        number), or the file is empty.
     OSError
         If the file cannot be read.
 

@@ -1,4 +1,4 @@
-"""Installed distributions: the files that they ship, and their licences."""
+"""Installed distributions: their files and licences."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 
@@ -12,7 +12,7 @@ def find_distribution(name):
 
 
 def need_distributions(names):
-    """The installed distributions of those names, all of them."""
+    """The installed distributions of those names; an error if one is missing."""
     found = [find_distribution(name) for name in names]
     missing = [name for name, dist in zip(names, found, strict=True) if dist is None]
     if missing:
@@ -25,12 +25,12 @@ def need_distributions(names):
 
 
 def files_of(dist):
-    """Paths of a distribution's files, as its list has them, in sorted order."""
+    """Paths in a distribution's list of files, in sorted order."""
     return sorted(dist.files or (), key=str)
 
 
 def licenses_of(distributions):
-    """``{name: licence}`` of distributions, as far as their metadata say."""
+    """``{name: licence}`` of distributions, from their metadata."""
     return {dist.name: _license(dist.metadata) for dist in distributions}
 
 

@@ -35,9 +35,9 @@ def make_copy(
     n_samples : int, default=1000
         Number of pairs.
     min_length, max_length : int, default=1 and 10
-        Lengths, in characters, are drawn evenly between the two, both included.
+        Lengths in characters are drawn uniformly between the two, inclusive.
     alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
-        The characters to draw from, evenly.
+        The characters to draw from, uniformly.
     random_state : int, RandomState instance or None, default=None
         An int makes every call return the same pairs.
     return_X_y : bool, default=False
@@ -97,9 +97,9 @@ def make_reverse(
     n_samples : int, default=1000
         Number of pairs.
     min_length, max_length : int, default=1 and 10
-        Lengths, in characters, are drawn evenly between the two, both included.
+        Lengths in characters are drawn uniformly between the two, inclusive.
     alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
-        The characters to draw from, evenly.
+        The characters to draw from, uniformly.
     random_state : int, RandomState instance or None, default=None
         An int makes every call return the same pairs.
     return_X_y : bool, default=False
@@ -160,9 +160,9 @@ def make_sort(
     n_samples : int, default=1000
         Number of pairs.
     min_length, max_length : int, default=1 and 10
-        Lengths, in characters, are drawn evenly between the two, both included.
+        Lengths in characters are drawn uniformly between the two, inclusive.
     alphabet : str, default="abcdefghijklmnopqrstuvwxyz"
-        The characters to draw from, evenly.
+        The characters to draw from, uniformly.
     random_state : int, RandomState instance or None, default=None
         An int makes every call return the same pairs.
     return_X_y : bool, default=False
@@ -246,12 +246,12 @@ def make_addition(
     Parameters
     ----------
     n_samples : int, default=1000
-        Number of pairs. A sum may come twice.
+        Number of pairs. A sum may occur twice.
     n_terms : int, default=2
         Numbers to add up in each row.
     n_digits : int, default=3
-        The most digits of a term, up to 18. Each term's number of digits is drawn
-        evenly first, so that short numbers are as common as long ones.
+        The most digits of a term, up to 18. The number of digits of each term is drawn
+        uniformly first, so that short numbers are as common as long ones.
     random_state : int, RandomState instance or None, default=None
         An int makes every call return the same pairs.
     return_X_y : bool, default=False

@@ -1,4 +1,4 @@
-"""Pairs of words out of dictionaries."""
+"""Pairs of words from dictionaries."""
 
 import string
 import unicodedata
@@ -31,19 +31,18 @@ def load_pronunciations(
 ):
     """Load English words and their phones from the CMU Pronouncing Dictionary.
 
-    Of a word with several pronunciations the first is taken, so that each word comes
-    once.
+    Each word occurs once, with its first pronunciation.
 
     Parameters
     ----------
     n_words : int, default=None
-        Draw so many words at random; all of them, in the dictionary's order, if None.
+        Number of words to draw at random; None means all, in the dictionary's order.
     stress : bool, default=False
         Keep the digit that marks a vowel's stress: 0 none, 1 primary, 2 secondary.
     letters_only : bool, default=True
         Leave out entries with anything but letters, such as "'em" or "a.m.".
     random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
+        Determines which `n_words` are drawn, and their order.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -115,7 +114,7 @@ def load_lemmas(
     return_X_y=False,
     as_frame=False,
 ):
-    """Load inflected words and their dictionary forms, in one of over fifty languages.
+    """Load inflected words and their lemmas, in one of over fifty languages.
 
     Parameters
     ----------
@@ -123,11 +122,11 @@ def load_lemmas(
         A language of the package simplemma, such as "de", "fi" or "la". The largest,
         Finnish, has millions of words and takes many seconds.
     n_words : int, default=None
-        Draw so many words at random; all of them, in the package's order, if None.
+        Number of words to draw at random; None means all, in the package's order.
     letters_only : bool, default=True
         Leave out words with anything but letters and their marks, such as "'twas".
     random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
+        Determines which `n_words` are drawn, and their order.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -203,17 +202,18 @@ def load_misspellings(
 ):
     """Load common misspellings of English words and their corrections.
 
-    Of several corrections the first is taken, so that each misspelling comes once.
+    Each misspelling occurs once, with its first correction.
 
     Parameters
     ----------
     n_words : int, default=None
-        Draw so many at random; all of them, in the dictionary's order, if None.
+        Number of misspellings to draw at random; None means all, in the dictionary's
+        order.
     letters_only : bool, default=True
         Leave out misspellings with anything but letters, such as "2st". Corrections
         may still hold spaces, hyphens and apostrophes.
     random_state : int, RandomState instance or None, default=None
-        Decides which `n_words` are drawn, and their order.
+        Determines which `n_words` are drawn, and their order.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -282,14 +282,14 @@ def _choose(source, target, n_words, letters_only, random_state):
     if n_words is not None:
         if n_words > len(rows):
             raise ValueError(
-                f"n_words={n_words} were asked for; there are {len(rows)}."
+                f"n_words={n_words} is more than the {len(rows)} words there are."
             )
         rows = generator_of(random_state).permutation(rows)[:n_words]
     return source[rows], target[rows]
 
 
 def _is_word(text):
-    # The vowel signs of many scripts are marks, which isalpha does not count.
+    # The vowel signs of many scripts are marks, which isalpha does not include.
     return text.isalpha() or all(
         unicodedata.category(character)[0] in "LM" for character in text
     )

@@ -1,4 +1,4 @@
-"""Pictures of models and of their mistakes, in the manner of scikit-learn's displays.
+"""Plots of models and of their errors, in the style of scikit-learn's displays.
 
 They need the extra ``plot``.
 """

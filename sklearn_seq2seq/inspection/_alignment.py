@@ -11,7 +11,7 @@ from sklearn_seq2seq.inspection._rows import model_of, one_row, token_strings
 
 
 class AlignmentDisplay:
-    """Source and target of a pair, with a line from each target token to its source.
+    """Source and target of a pair, with lines from target tokens to source tokens.
 
     Make it with `from_estimator` or `from_alignment`.
 
@@ -20,9 +20,9 @@ class AlignmentDisplay:
     source, target : list of str
         The tokens.
     source_position : ndarray of int, shape (n_target_tokens,)
-        The place in the source that each target token comes from; -1 for none.
+        The source position that each target token comes from; -1 for none.
     probability : ndarray of float, shape (n_target_tokens,)
-        How sure that is.
+        The probability of that position.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class AlignmentDisplay:
     figure_ : matplotlib Figure
         Their figure.
     lines_ : matplotlib LineCollection
-        The lines, those of less probability fainter.
+        The lines; the less probable, the fainter.
 
     See Also
     --------
@@ -63,7 +63,8 @@ class AlignmentDisplay:
         Parameters
         ----------
         estimator : Seq2SeqTransformer, Pipeline that ends in one, or search of such
-            Fitted. Without attention all pairs are aligned, to learn from them.
+            A fitted estimator. Without attention the alignment is learned from all
+            pairs.
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids, default=None
@@ -88,15 +89,15 @@ class AlignmentDisplay:
         if y is None:
             y = copy.copy(model).set_params(min_confidence=0).predict(X)
         table = model.align(X, y)
-        some = (
+        in_row = (
             np.asarray(table["row"])
             == range(X.shape[0] if hasattr(X, "shape") else len(X))[row]
         )
         return cls.from_alignment(
             token_strings(one_row(X, row), vectorizer),
             token_strings(one_row(y, row), getattr(model, "target_vectorizer_", None)),
-            np.asarray(table["source_position"])[some],
-            np.asarray(table["probability"])[some],
+            np.asarray(table["source_position"])[in_row],
+            np.asarray(table["probability"])[in_row],
             ax=ax,
             **kwargs,
         )
@@ -112,9 +113,9 @@ class AlignmentDisplay:
         source, target : list of str
             The tokens.
         source_position : array-like of int, shape (n_target_tokens,)
-            The place in the source that each target token comes from; -1 for none.
+            The source position that each target token comes from; -1 for none.
         probability : array-like of float, shape (n_target_tokens,), default=None
-            How sure that is; 1 by default.
+            The probability of that position; 1 by default.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -128,7 +129,7 @@ class AlignmentDisplay:
         Raises
         ------
         ValueError
-            If there is not one place for each target token, or one is not in the
+            If there is not one position for each target token, or one is not in the
             source.
         """
         places = np.asarray(source_position, dtype=int)

@@ -1,4 +1,4 @@
-"""`AttentionDisplay`: where a model looked while it wrote."""
+"""`AttentionDisplay`: the attention weights of one pair."""
 
 import copy
 
@@ -13,7 +13,7 @@ END = "⊣"
 
 
 class AttentionDisplay:
-    """Where a decoder looked in the source for each token of the target.
+    """Attention weights over the source, for each token of the target.
 
     Make it with `from_estimator` or `from_weights`.
 
@@ -40,9 +40,9 @@ class AttentionDisplay:
     Notes
     -----
     White space is drawn as ␣ and the ends as ⊣. Characters that the current font lacks
-    are drawn in another installed font that has them. Where there is none, their code
-    points stand in their place, such as U+4E00, and a warning says so. Tokens are drawn
-    letter by letter: scripts whose letters join look better one letter a token.
+    are drawn in another installed font that has them. If there is none, their code
+    points replace them, such as U+4E00, with a warning. Tokens are drawn letter by
+    letter: scripts whose letters join look better with one letter a token.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class AttentionDisplay:
         Parameters
         ----------
         estimator : Seq2SeqTransformer, Pipeline that ends in one, or search of such
-            Fitted, with attention.
+            A fitted estimator with attention.
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids, default=None
@@ -88,13 +88,13 @@ class AttentionDisplay:
         check_is_fitted(estimator)
         model, X, vectorizer = model_of(estimator, one_row(X, row))
         if y is None:
-            # A row in doubt has a prediction too.
+            # Without abstentions, so that each row has a prediction.
             y = copy.copy(model).set_params(min_confidence=0).predict(X)
         else:
             y = one_row(y, row)
         weights = model.attention_weights(X, y)[0]
         source = token_strings(X, vectorizer)
-        # What `long_source` leaves out has no weights.
+        # Source tokens that `long_source` leaves out have no weights.
         n_read = weights.shape[1] - 1
         from_end = model.long_source == "truncate_start"
         return cls.from_weights(

@@ -1,4 +1,4 @@
-"""`EditConfusionDisplay`: which token was written for which."""
+"""`EditConfusionDisplay`: which tokens were predicted for which."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ from sklearn_seq2seq.metrics._scorers import as_read
 
 
 class EditConfusionDisplay:
-    """Which token became which, was left out, or was put in.
+    """Counts of tokens that were replaced, left out, or inserted.
 
     Make it with `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
     counts : ndarray of int, shape (n_labels, n_labels)
-        Edits: reference tokens down, predicted tokens across.
+        Edits, with reference tokens in rows and predicted tokens in columns.
     labels : list
-        The tokens, with ``metrics.GAP`` last: as a reference it stands for insertions,
-        as a prediction for deletions.
+        The tokens, with ``metrics.GAP`` last: its row holds insertions, its column
+        deletions.
     n_left_out : int
-        Edits of tokens that are not shown.
+        Number of edits of tokens that are not shown.
 
     Attributes
     ----------
@@ -32,12 +32,12 @@ class EditConfusionDisplay:
     im_ : matplotlib AxesImage
         The counts.
     text_ : ndarray of matplotlib Text, shape (n_labels, n_labels), or None
-        The counts in figures; None where there are none.
+        The counts as text; None if they are not shown.
 
     See Also
     --------
-    metrics.confusion_counts : The same as a dict, complete.
-    metrics.sequence_report : Errors in figures.
+    metrics.confusion_counts : All counts, as a dict.
+    metrics.sequence_report : Errors as a text.
 
     Examples
     --------
@@ -68,15 +68,15 @@ class EditConfusionDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with `predict`.
+            A fitted estimator with `predict`.
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids
             Their targets, compared as the estimator reads and writes them.
         unit : {"token", "word", "char"}, default="token"
-            How strings are cut: at white space ("token", "word") or into characters.
+            How to cut strings: at white space ("token", "word") or into characters.
         top : int, default=15
-            Most tokens to show, those with the most edits.
+            Number of tokens to show, those with the most edits.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -104,9 +104,9 @@ class EditConfusionDisplay:
         y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
             Predictions, of the same kind.
         unit : {"token", "word", "char"}, default="token"
-            How strings are cut: at white space ("token", "word") or into characters.
+            How to cut strings: at white space ("token", "word") or into characters.
         top : int, default=15
-            Most tokens to show, those with the most edits.
+            Number of tokens to show, those with the most edits.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -189,7 +189,7 @@ class EditConfusionDisplay:
         return self
 
     def _write_values(self, size, text_kw):
-        """Write counts in the colour that stands out, as ConfusionMatrixDisplay."""
+        """Write counts in the more visible colour, as ConfusionMatrixDisplay does."""
         text = np.empty(self.counts.shape, dtype=object)
         digits = len(str(self.counts.max(initial=0)))
         size = min(size, points(self.ax_)[0] / len(self.labels) / (0.7 * digits + 0.2))

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn_seq2seq._optional import import_optional
 from sklearn_seq2seq._warnings import warn
 
-# Points: what can be read, what reads better than turned letters, what looks well.
+# Font sizes in points: the least legible one, the least for which horizontal labels are
+# better than rotated ones, and the largest.
 _SMALLEST, _UPRIGHT, _LARGEST = 5.0, 6.5, 10.0
 
 
@@ -33,7 +34,7 @@ def legend(ax, handles):
 
 
 def grid_size(columns, rows):
-    """Inches of a figure for a grid whose labels can be read."""
+    """Width and height in inches of a figure for a grid with legible labels."""
     tall = max(map(len, columns))
     wide = max(map(len, rows))
     extra = 0.09 * min(tall, 30) if tall > 2 else 0.2
@@ -44,7 +45,7 @@ def grid_size(columns, rows):
 
 
 def label(ax, columns, rows):
-    """Write tokens at the ticks, in a size at which they do not touch.
+    """Write tokens at the ticks, in a size at which they do not overlap.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def label(ax, columns, rows):
         The smaller font size, in points.
     """
     drawable = [labels and _drawable(labels) for labels in (columns, rows)]
-    # The labels take room from the axes: fitted to the room there was, then to what is.
+    # Labels reduce the size of the axes, and so are fitted twice.
     for _ in range(2):
         sizes = [
             _label_axis(getattr(ax, f"{name}axis"), *labels, room / len(labels[0]))
@@ -64,16 +65,16 @@ def label(ax, columns, rows):
 
 
 def points(ax):
-    """About how wide and high the axes are, in points."""
+    """Approximate width and height of the axes, in points."""
     box = ax.get_window_extent()
     return 72 * np.array([box.width, box.height]) / ax.figure.dpi
 
 
 def _label_axis(axis, labels, families, room):
-    """Label one axis; each label has `room` points across its lines."""
+    """Label one axis; each label has `room` points along the axis."""
     lines = max(label.count("\n") + 1 for label in labels)
     longest = max(map(len, "\n".join(labels).split("\n")))
-    # Letters are about 0.65 of their size wide, lines up to 1.4 of it high.
+    # Letters are about 0.65 times their size wide, lines up to 1.4 times high.
     across, along = room / (0.65 * (longest + 1)), room / (1.4 * lines)
     upright = longest <= 2 or across >= min(_UPRIGHT, along)
     wanted = across if axis.axis_name == "x" and upright else along
@@ -91,7 +92,7 @@ def _label_axis(axis, labels, families, room):
 
 
 def _drawable(labels):
-    """Labels as they can be drawn, and the font families that this takes."""
+    """Labels that can be drawn, and the font families for them."""
     manager = import_optional("matplotlib.font_manager", "plot")
     families = list(manager.FontProperties().get_family())
     shown = labels
@@ -99,7 +100,7 @@ def _drawable(labels):
     missing -= _having(manager, _paths(manager, families), missing)
     if missing:
         # Sorted, so that the same fonts give the same picture. The font of last resort
-        # has nothing but boxes.
+        # has only boxes.
         fonts = sorted(
             (f for f in manager.fontManager.ttflist if "Last Resort" not in f.name),
             key=lambda font: (font.style != "normal", font.weight != 400, font.name),
@@ -116,7 +117,7 @@ def _drawable(labels):
         more = ", ..." if len(missing) > 10 else ""
         warn(
             f"No installed font has {len(missing)} of the characters, {codes}{more}; "
-            "code points stand for them. Install a font for that script, for example "
+            "their code points are shown. Install a font for that script, for example "
             "of the Noto family, or add a file with "
             "matplotlib.font_manager.fontManager.addfont(path).",
         )
@@ -127,7 +128,7 @@ def _drawable(labels):
 def visible(token):
     """A token with its white space, marks and control characters made visible."""
     shown = "".join(map(_visible_character, str(token)))
-    # An accent of its own needs something to sit on.
+    # A combining mark at the start needs a base character.
     return f"◌{shown}" if unicodedata.combining(shown[:1] or " ") else shown
 
 
@@ -160,7 +161,7 @@ def _paths(manager, families):
 
 
 def _having(manager, paths, characters):
-    """Those of the characters for which one of the font files has a glyph."""
+    """The characters for which one of the font files has a glyph."""
     found = set()
     for path in paths:
         try:

@@ -20,18 +20,18 @@ class HistoryDisplay:
     history : list of dict
         One record an epoch.
     monitor : str or None
-        The entry that decides which epoch is best; None marks none.
+        The entry that decides which epoch is best; None marks no epoch.
     tol : float, default=0.0
         Improvement that counts.
     best_epoch : int, default=None
-        The epoch to mark, whatever `monitor` says.
+        The epoch to mark, instead of the best one of `monitor`.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The axes of the losses.
     score_ax_ : matplotlib Axes or None
-        The axes of the scores, on the right; None where there are none.
+        The axes of the scores, on the right; None without scores.
     figure_ : matplotlib Figure
         Their figure.
     lines_ : list of matplotlib Line2D
@@ -68,7 +68,7 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : Seq2SeqTransformer, Pipeline that ends in one, or search of such
-            Fitted.
+            A fitted estimator.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -82,14 +82,14 @@ class HistoryDisplay:
         check_is_fitted(estimator)
         model = getattr(estimator, "best_estimator_", estimator)
         model = model[-1] if isinstance(model, Pipeline) else model
-        own = isinstance(model.scoring, str) and model.scoring in (
+        named = isinstance(model.scoring, str) and model.scoring in (
             "loss",
             "exact_match",
         )
         return cls.from_history(
             model.history_,
-            monitor=f"valid_{model.scoring}" if own else "valid_score",
-            # The epoch whose weights the model has may be of an earlier call.
+            monitor=f"valid_{model.scoring}" if named else "valid_score",
+            # The model's weights may be those of an epoch of an earlier call.
             best_epoch=(model.net_.memory_ or {}).get("epoch"),
             ax=ax,
             **kwargs,
@@ -111,15 +111,15 @@ class HistoryDisplay:
         Parameters
         ----------
         history : list of dict
-            One record an epoch, with "epoch" and "train_loss", and perhaps with
+            One record an epoch, with "epoch" and "train_loss", and optionally
             "valid_loss", "valid_exact_match" and other ``valid_`` scores.
         monitor : str, default="valid_loss"
-            The entry that decides which epoch is best: the lowest of a loss, the
-            highest of anything else. Without such an entry none is marked.
+            The entry that decides which epoch is best: the lowest loss, or the highest
+            other value. Without such an entry no epoch is marked.
         tol : float, default=0.0
             Improvement that counts.
         best_epoch : int, default=None
-            The epoch to mark, whatever `monitor` says.
+            The epoch to mark, instead of the best one of `monitor`.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -186,10 +186,10 @@ class HistoryDisplay:
         return self
 
     def _is_repeated(self, scores):
-        """Whether "valid_score" is one of the others under its general name."""
-        own = self._values("valid_score")
+        """Whether "valid_score" equals one of the named scores."""
+        score = self._values("valid_score")
         return any(
-            np.array_equal(own, self._values(name), equal_nan=True)
+            np.array_equal(score, self._values(name), equal_nan=True)
             for name in scores
             if name not in ("valid_score", "valid_exact_match")
         )

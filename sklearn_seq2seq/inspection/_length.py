@@ -14,8 +14,8 @@ class LengthErrorDisplay:
     Parameters
     ----------
     by_length : dict of str to dict
-        From range of lengths to "exact_match", "error_rate" and "support", as
-        `metrics.sequence_report` gives it.
+        From each range of lengths to "exact_match", "error_rate" and "support", as from
+        `metrics.sequence_report`.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class LengthErrorDisplay:
     bars_ : matplotlib BarContainer
         Token error rates.
     line_ : matplotlib Line2D
-        Shares of rows that are not wholly right.
+        Shares of rows that are not predicted exactly.
 
     Examples
     --------
@@ -52,15 +52,15 @@ class LengthErrorDisplay:
         Parameters
         ----------
         estimator : estimator
-            Fitted, with `predict`.
+            A fitted estimator with `predict`.
         X : iterable of str, of lists of str, or array of ids
             Sources.
         y : iterable of str, of lists of str, or array of ids
             Their targets, compared as the estimator reads and writes them.
         unit : {"token", "word", "char"}, default="token"
-            How strings are cut: at white space ("token", "word") or into characters.
+            How to cut strings: at white space ("token", "word") or into characters.
         n_buckets : int, default=8
-            Most groups of lengths, of about as many rows each.
+            Most groups of lengths, of about equally many rows.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -90,9 +90,9 @@ class LengthErrorDisplay:
         y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
             Predictions, of the same kind.
         unit : {"token", "word", "char"}, default="token"
-            How strings are cut: at white space ("token", "word") or into characters.
+            How to cut strings: at white space ("token", "word") or into characters.
         n_buckets : int, default=8
-            Most groups of lengths, of about as many rows each.
+            Most groups of lengths, of about equally many rows.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -136,7 +136,7 @@ class LengthErrorDisplay:
         (self.line_,) = self.ax_.plot(
             places,
             [1 - group["exact_match"] for group in groups],
-            **({"label": "share of rows not wholly right"} | {"color": "C1"})
+            **({"label": "share of rows not predicted exactly"} | {"color": "C1"})
             | {"marker": "o"}
             | (line_kw or {}),
         )

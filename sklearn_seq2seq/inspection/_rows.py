@@ -1,4 +1,4 @@
-"""Rows of data as displays show them, token by token."""
+"""Rows of data as tokens, for displays."""
 
 from itertools import chain
 
@@ -11,15 +11,15 @@ from sklearn_seq2seq._tokens import from_flat
 
 
 def model_of(estimator, X):
-    """What predicts in a search or a Pipeline, and how it reads sources.
+    """The model in a search or a Pipeline, and how it reads sources.
 
     Returns
     -------
     model : Seq2SeqTransformer
     X : data
-        As the model takes it.
+        The input of the model.
     vectorizer : SequenceVectorizer, ColumnVectorizer or None
-        None where sources are ids of unknown meaning.
+        None if sources are ids of unknown meaning.
     """
     estimator = getattr(estimator, "best_estimator_", estimator)
     model, vectorizer = estimator, None
@@ -41,7 +41,7 @@ def one_row(data, row):
 
 
 def token_strings(rows, vectorizer):
-    """The tokens of the one row of text or ids, each as a string."""
+    """The tokens of a single row of text or ids, as strings."""
     extras = []
     if vectorizer is None or sparse.issparse(rows):
         ids = rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
@@ -49,11 +49,11 @@ def token_strings(rows, vectorizer):
         if vectorizer is None:
             return list(map(str, ids))
     else:
-        tokens, extras = vectorizer._transform_open(vectorizer._check_rows(rows))
+        tokens, extras = vectorizer._transform_with_extras(vectorizer._check_rows(rows))
         ids = tokens.data.tolist()
     if not ids:
         return []
-    # Each alone, as the vectorizer writes it: a string, a list or a tuple.
+    # Each token as a row, which the vectorizer writes as a string, a list or a tuple.
     single = from_flat(ids, np.ones(len(ids), dtype=int), 1)
-    alone = vectorizer._inverse_open(single, extras)
+    alone = vectorizer._inverse_with_extras(single, extras)
     return ["".join(chain.from_iterable(token)) for token in alone]

@@ -2,12 +2,12 @@
 
 Every function takes references and predictions as lists, arrays or Series of str, as
 (ragged) lists of tokens, or as arrays of token ids, whose rows end at their first 0.
-Nothing here asks scikit-learn what type of target it has before it.
+scikit-learn's types of targets play no role.
 
 Functions that compare token by token cut strings by their `unit`: "token" and "word"
-cut at white space, "char" into characters. Lists of tokens and ids have been cut
-already and stand as they are, whatever the unit. Functions that compare text (BLEU,
-chrF) join a list's tokens by one space.
+cut at white space, "char" into characters. Lists of tokens and ids are cut already and
+used as they are. Functions that compare text (BLEU, chrF) join the tokens of lists with
+spaces.
 """
 
 from sklearn_seq2seq.metrics._edits import GAP, confusion_counts, edit_operations

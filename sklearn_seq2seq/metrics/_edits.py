@@ -1,4 +1,4 @@
-"""The edits themselves, and which token became which."""
+"""Edits from references to predictions, and confusions of tokens."""
 
 from collections import Counter
 from itertools import chain
@@ -18,11 +18,11 @@ class _Gap:
         return "GAP"
 
     def __reduce__(self):
-        return "GAP"  # the one of this module, in copies and other processes too
+        return "GAP"  # the object of this module, in copies and other processes too
 
 
 GAP = _Gap()
-"""Stands for the missing side of an insertion or a deletion; equals no token."""
+"""The missing token of an insertion or a deletion; it equals no token."""
 
 
 def edit_operations(y_true, y_pred, *, unit="token"):
@@ -37,8 +37,8 @@ def edit_operations(y_true, y_pred, *, unit="token"):
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     unit : {"token", "word", "char"}, default="token"
-        How strings are cut: at white space ("token", "word") or into characters. Lists
-        of tokens and ids stand as they are.
+        How to cut strings: at white space ("token", "word") or into characters. Lists
+        of tokens and ids are used as they are.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def edit_operations(y_true, y_pred, *, unit="token"):
         row : ndarray of int64
             The row of the edit.
         position : ndarray of int64
-            The place in the reference, in units.
+            The position in the reference, in units.
         kind : ndarray of str
             "replace", "insert" or "delete".
         reference : ndarray of object
@@ -63,7 +63,7 @@ def edit_operations(y_true, y_pred, *, unit="token"):
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     Examples
     --------
@@ -76,6 +76,7 @@ def edit_operations(y_true, y_pred, *, unit="token"):
 
 
 def list_edits(y_true, y_pred):
+    """`edit_operations` of sequences that are cut already."""
     levenshtein = import_optional("rapidfuzz.distance", "metrics").Levenshtein
     edits = [
         (
@@ -101,7 +102,7 @@ def list_edits(y_true, y_pred):
 
 
 def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
-    """Count which reference token became which predicted token.
+    """Count the predicted tokens for each reference token.
 
     Rows are aligned by the fewest edits. Needs the extra ``metrics``.
 
@@ -112,10 +113,10 @@ def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     unit : {"token", "word", "char"}, default="token"
-        How strings are cut: at white space ("token", "word") or into characters. Lists
-        of tokens and ids stand as they are.
+        How to cut strings: at white space ("token", "word") or into characters. Lists
+        of tokens and ids are used as they are.
     matches : bool, default=False
-        Whether tokens that became themselves are counted too.
+        Whether to count correct tokens too.
 
     Returns
     -------
@@ -130,7 +131,7 @@ def confusion_counts(y_true, y_pred, *, unit="token", matches=False):
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     Examples
     --------
@@ -157,6 +158,6 @@ def _ranked(counts):
 
 
 def count_errors(y_true, edits):
-    """Count each reference token, and how often it was replaced or deleted."""
+    """Counts of each reference token, and of its replacements and deletions."""
     support = Counter(chain.from_iterable(y_true))
     return support, Counter(edits.reference[edits.kind != "insert"].tolist())

@@ -1,4 +1,4 @@
-"""Scores of the n-grams in common: BLEU, chrF and ROUGE."""
+"""Scores of common n-grams: BLEU, chrF and ROUGE."""
 
 import re
 import sys
@@ -36,24 +36,24 @@ def bleu_score(
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     tokenize : {"13a", "none", "zh", "ja-mecab", "char", ...}, default=None
-        One of sacrebleu's tokenizers. None: "13a" for strings; "none" (tokens as they
-        stand) for lists of tokens and ids.
+        One of sacrebleu's tokenizers. None means "13a" for strings, and "none" (tokens
+        as given) for lists of tokens and ids.
     lowercase : bool, default=False
-        Whether case is ignored.
+        Whether to ignore case.
     max_ngram_order : int, default=4
         Longest n-grams that count.
     effective_order : bool, default=False
-        Whether orders for which no n-gram matches are left out, as is advised for
-        single sentences.
+        Whether to leave out orders without a matching n-gram, as is advised for single
+        sentences.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each row's n-gram counts and lengths; 2 is as good as the row twice.
+        Weight of each row's n-gram counts and lengths; 2 equals the row twice.
     return_signature : bool, default=False
-        Whether sacrebleu's signature, which makes scores comparable, is returned too.
+        Whether to return sacrebleu's signature too, which makes scores comparable.
 
     Returns
     -------
     score : float
-        Between 0 and 100, the best.
+        Between 0 and 100; 100 is best.
     signature : str
         Only if `return_signature`.
 
@@ -64,7 +64,7 @@ def bleu_score(
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     References
     ----------
@@ -94,8 +94,8 @@ def bleu_score(
     else:
         stats = _weighted_statistics(metric, y_true, y_pred, sample_weight)
         length, true_length, *counts = stats
-        # sacrebleu rounds lengths to whole numbers: it is given equal ones, and the
-        # brevity penalty is applied here.
+        # sacrebleu rounds lengths to whole numbers. So it gets equal ones, and the
+        # brevity penalty is computed here.
         precision = metric.compute_bleu(
             correct=counts[:max_ngram_order],
             total=counts[max_ngram_order:],
@@ -140,16 +140,16 @@ def chrf_score(
     beta : int, default=2
         How many times recall weighs more than precision.
     lowercase : bool, default=False
-        Whether case is ignored.
+        Whether to ignore case.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weight of each row's n-gram counts; 2 is as good as the row twice.
+        Weight of each row's n-gram counts; 2 equals the row twice.
     return_signature : bool, default=False
-        Whether sacrebleu's signature, which makes scores comparable, is returned too.
+        Whether to return sacrebleu's signature too, which makes scores comparable.
 
     Returns
     -------
     score : float
-        Between 0 and 100, the best.
+        Between 0 and 100; 100 is best.
     signature : str
         Only if `return_signature`.
 
@@ -160,7 +160,7 @@ def chrf_score(
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     References
     ----------
@@ -186,7 +186,7 @@ def chrf_score(
 
 
 def _numbered(y_true, y_pred, lowercase):
-    """Numbers for tokens, of which some hold white space or are nothing else."""
+    """Number the tokens, since tokens may contain white space."""
     numbers = defaultdict(count().__next__)
     return tuple(
         [
@@ -202,7 +202,7 @@ def _unweighted(metric, y_true, y_pred):
 
 
 def _weighted_statistics(metric, y_true, y_pred, sample_weight):
-    """Sum over rows of what sacrebleu counts in each."""
+    """The weighted sum over rows of sacrebleu's counts."""
     weight = check_weight(sample_weight, len(y_true))
     rows = metric._extract_corpus_statistics(as_text(y_pred), [as_text(y_true)])
     return (weight @ np.array(rows, dtype=np.float64)).tolist()
@@ -227,20 +227,19 @@ def rouge_score(
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     variant : {"rouge1", "rouge2", "rougeL"}, default="rougeL"
-        What is matched: tokens, pairs of tokens, or the longest common subsequence.
+        What to match: tokens, pairs of tokens, or the longest common subsequence.
     tokenizer : callable, default=None
-        How a string is cut into a list of tokens. None: lower-cased runs of letters,
-        marks and digits of any script, and single characters where Chinese or Japanese
-        writes no spaces; on ASCII text that is what the rouge-score package does.
-        Thai, Lao, Khmer and Burmese need a tokenizer of their own. Lists of tokens and
-        ids stand as they are.
+        Cuts a string into a list of tokens. None means lower-cased runs of letters,
+        marks and digits of any script, and single characters of Chinese and Japanese;
+        on ASCII text that equals the rouge-score package. Thai, Lao, Khmer and Burmese
+        need their own tokenizer. Lists of tokens and ids are used as they are.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row.
 
     Returns
     -------
     float
-        Between 0 and 1, the best. A row without anything to match, such as one token
+        Between 0 and 1; 1 is best. A row without anything to match, such as one token
         under "rouge2", counts 0.
 
     Raises
@@ -250,7 +249,7 @@ def rouge_score(
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What is compared: two lists of strings, or of lists of tokens, of one length."""
+"""The data to compare: two lists of strings, or of lists of tokens, of one length."""
 
 from itertools import chain, zip_longest
 
@@ -13,7 +13,7 @@ _UNITS = ("token", "word", "char")
 
 
 def check_pair(y_true, y_pred):
-    """Two lists of str, or two lists of lists of tokens, of one length."""
+    """Check references and predictions: two lists of str, or of lists of tokens."""
     y_true = _check_sequences(y_true, "y_true")
     y_pred = _check_sequences(y_pred, "y_pred")
     check_consistent_length(y_true, y_pred)
@@ -36,7 +36,7 @@ def _check_sequences(y, name):
 
 
 def _join_cells(y):
-    """Targets of several columns, frames or rows of cells, with each cell a token."""
+    """Targets of several columns as lists of tokens, one token for each cell."""
     shape = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         y = map(tuple, np.asarray(y).tolist())

@@ -27,9 +27,10 @@ def sequence_report(
     digits=3,
     output_dict=False,
 ):
-    """Say how good predictions are and where they fail.
+    """Report how good predictions are and where they fail.
 
-    What ``classification_report`` is to classes. Needs the extra ``metrics``.
+    It is to sequences what ``classification_report`` is to classes. Needs the extra
+    ``metrics``.
 
     Parameters
     ----------
@@ -38,22 +39,21 @@ def sequence_report(
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     unit : {"token", "word", "char"}, default="token"
-        How strings are cut: at white space ("token", "word") or into characters. Lists
-        of tokens and ids stand as they are.
+        How to cut strings: at white space ("token", "word") or into characters. Lists
+        of tokens and ids are used as they are.
     max_length : int, default=None
-        Cap on the length of predictions, in units. Those that reach it count as
-        truncated; None: they are not counted.
+        Limit of the length of predictions, in units. Predictions that reach it count as
+        truncated; with None they are not counted.
     unknown : str or tuple of str, default=(U+FFFD, "<unk>")
-        Marks of an unknown token; in strings they are looked for as parts. Among token
-        ids it is 1.
+        Marks of an unknown token, also within strings. Among token ids it is 1.
     n_buckets : int, default=5
-        Most groups of reference lengths, of about as many rows each.
+        Most groups of reference lengths, of about equally many rows.
     top : int, default=10
-        Most tokens and confusions shown in the text. The dict holds all.
+        Most tokens and confusions to show in the text. The dict holds all.
     digits : int, default=3
         Decimal places in the text.
     output_dict : bool, default=False
-        Whether a dict is returned instead of a text.
+        Whether to return a dict instead of a text.
 
     Returns
     -------
@@ -63,19 +63,19 @@ def sequence_report(
         n_samples, n_tokens, n_edits : int
             Rows, reference tokens, and edits.
         exact_match, error_rate : float
-            Share of rows wholly right, and edits per reference token.
+            Share of rows predicted exactly, and edits per reference token.
         substitutions, insertions, deletions : int
             The edits by kind.
         by_length : dict of str to dict
-            From range of reference length, such as "3-5", to "exact_match",
+            From each range of reference lengths, such as "3-5", to "exact_match",
             "error_rate" and "support" (rows).
         by_token : dict of token to dict
-            From reference token, the worst first, to "error_rate" (share of its
+            From each reference token, the worst first, to "error_rate" (share of its
             occurrences replaced or deleted), "errors" and "support" (occurrences).
         confusions : dict of (reference, prediction) to int
-            As `confusion_counts` gives it.
+            As from `confusion_counts`.
         empty, unknown : int
-            Predictions without a token, and with an unknown one.
+            Predictions without a token, and with an unknown token.
         truncated : int or None
             Predictions of `max_length` units or more.
 

@@ -9,10 +9,10 @@ from sklearn_seq2seq.metrics._scores import exact_match_score, token_error_rate
 
 
 def as_read(estimator, X, y):
-    """Targets as an estimator reads and writes them: what right predictions equal.
+    """Targets as an estimator reads and writes them: what correct predictions equal.
 
-    `estimator` is a fitted model, or what predicts by one: a Pipeline, a search. Those
-    of others are as they are.
+    `estimator` is a fitted model of this package, or a Pipeline or search with one. For
+    other estimators the targets are unchanged.
     """
     if hasattr(estimator, "_as_read"):
         return estimator._as_read(X, y)
@@ -46,7 +46,7 @@ SCORERS = {
     "rouge2": _scorer(rouge_score, variant="rouge2"),
     "rougeL": _scorer(rouge_score, variant="rougeL"),
 }
-"""Scorers by name, for ``scoring=``; error rates are negated: greater is better."""
+"""Scorers by name, for ``scoring=``; error rates are negated, so greater is better."""
 
 
 def get_scorer_names():
@@ -72,15 +72,15 @@ def get_scorer(name):
     Parameters
     ----------
     name : str
-        One of `get_scorer_names`; an error rate may be named without its ``neg_`` and
-        is negated all the same.
+        One of `get_scorer_names`; an error rate may be named without ``neg_``, and is
+        negated all the same.
 
     Returns
     -------
     callable
-        Takes ``(estimator, X, y)`` and returns a float, the greater the better. Targets
-        are compared as the estimator reads and writes them, as its `score` does. It is
-        a copy: metadata requests set on it stay with it.
+        Takes ``(estimator, X, y)`` and returns a float; greater is better. Targets are
+        compared as the estimator reads and writes them, as in its `score`. It is a
+        copy, so that metadata requests set on it do not affect others.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def scorers(*names):
     Parameters
     ----------
     *names : str
-        As in `get_scorer`; all scorers by default.
+        As for `get_scorer`; all scorers by default.
 
     Returns
     -------
     dict of str to callable
-        Under their full names: an error rate's begins with ``neg_``.
+        The scorers by their full names; those of error rates begin with ``neg_``.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def by_name(scoring):
     if isinstance(scoring, str):
         return get_scorer(scoring) if is_scorer_name(scoring) else scoring
     if isinstance(scoring, dict):
-        return {name: by_name(own) for name, own in scoring.items()}
+        return {name: by_name(scorer) for name, scorer in scoring.items()}
     if isinstance(scoring, (list, tuple)) and any(map(is_scorer_name, scoring)):
         return {
             _scorer_name(name) if is_scorer_name(name) else name: by_name(name)
@@ -146,9 +146,9 @@ def is_scorer_name(name):
 
 
 def scorer_name(scorer):
-    """The name under which `get_scorer` has the same scorer, or None."""
-    for name, own in SCORERS.items():
-        if type(scorer) is type(own) and vars(scorer) == vars(own):
+    """The name by which `get_scorer` returns an equal scorer, or None."""
+    for name, known in SCORERS.items():
+        if type(scorer) is type(known) and vars(scorer) == vars(known):
             return name
     return None
 

@@ -1,4 +1,4 @@
-"""Scores that count what is wrong: rows, edits, likelihood."""
+"""Exact match, edit distance, error rates and perplexity."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sklearn_seq2seq.metrics._pairs import (
 
 
 def exact_match_score(y_true, y_pred, *, sample_weight=None):
-    """Share of rows whose whole sequence is right.
+    """Share of rows that are predicted exactly.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ def exact_match_score(y_true, y_pred, *, sample_weight=None):
     Returns
     -------
     float
-        Between 0 and 1, the best.
+        Between 0 and 1; 1 is best.
 
     Raises
     ------
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     Examples
     --------
@@ -61,8 +61,8 @@ def edit_distance(y_true, y_pred, *, unit="token"):
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     unit : {"token", "word", "char"}, default="token"
-        How strings are cut: at white space ("token", "word") or into characters. Lists
-        of tokens and ids stand as they are.
+        How to cut strings: at white space ("token", "word") or into characters. Lists
+        of tokens and ids are used as they are.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def edit_distance(y_true, y_pred, *, unit="token"):
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     References
     ----------
@@ -100,7 +100,7 @@ def _distances(y_true, y_pred):
     distances = process.cpdist(
         y_true, y_pred, scorer=levenshtein.distance, dtype=np.int64
     )
-    # It comes as C's long long, which numpy shows as something other than int64.
+    # rapidfuzz returns C's long long, which numpy distinguishes from int64.
     return distances.astype(np.int64)
 
 
@@ -109,8 +109,8 @@ def token_error_rate(y_true, y_pred, *, unit="token", sample_weight=None):
 
     With phonemes as tokens this is the phoneme error rate (PER), with
     ``unit="char"`` the character error rate (CER), with ``unit="word"`` the word error
-    rate (WER). Edits and tokens are summed over all rows before they are divided, so
-    that long rows count for more. Needs the extra ``metrics``.
+    rate (WER). The rate is the sum of all edits over the sum of all tokens, so that
+    long rows count more. Needs the extra ``metrics``.
 
     Parameters
     ----------
@@ -119,16 +119,16 @@ def token_error_rate(y_true, y_pred, *, unit="token", sample_weight=None):
     y_pred : array-like of shape (n_samples,) or (n_samples, max_length)
         Predictions, of the same kind.
     unit : {"token", "word", "char"}, default="token"
-        How strings are cut: at white space ("token", "word") or into characters. Lists
-        of tokens and ids stand as they are.
+        How to cut strings: at white space ("token", "word") or into characters. Lists
+        of tokens and ids are used as they are.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row: of its edits and of its reference tokens.
 
     Returns
     -------
     float
-        0 is the best; more than 1 where predictions are much too long. If no reference
-        has a token, the number of edits.
+        0 is best; it exceeds 1 if predictions are much too long. If no reference has a
+        token, the number of edits.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def token_error_rate(y_true, y_pred, *, unit="token", sample_weight=None):
     TypeError
         If references and predictions are not of the same kind.
     ValueError
-        If they are not equally many, or there are none.
+        If they differ in number, or there are none.
 
     Examples
     --------
@@ -161,24 +161,24 @@ def edits_per_token(n_edits, n_tokens):
 def perplexity(log_likelihoods, n_tokens, *, sample_weight=None):
     """Perplexity per token from the log-likelihood of each row.
 
-    The exponential of minus the mean log-likelihood of a token: the number of equally
-    likely tokens among which a model would be as undecided.
+    It is the exponential of minus the mean log-likelihood of a token: a uniform choice
+    among as many tokens would be as uncertain.
 
     Parameters
     ----------
     log_likelihoods : array-like of float, shape (n_samples,)
-        Natural logarithms, summed over each row's tokens, as ``log_likelihood(X, y)``
-        gives them.
+        Natural logarithms, summed over each row's tokens, as from
+        ``log_likelihood(X, y)``.
     n_tokens : array-like of int, shape (n_samples,)
-        Tokens that each row's sum runs over. With models of this package that is the
-        row's length and one more for its end.
+        Number of tokens in each row's sum. With models of this package it is the row's
+        length plus one for its end.
     sample_weight : array-like of shape (n_samples,), default=None
         Weight of each row: of its log-likelihood and of its tokens.
 
     Returns
     -------
     float
-        1 is the best; infinite if a row is impossible under the model.
+        1 is best; it is infinite if a row is impossible under the model.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def perplexity(log_likelihoods, n_tokens, *, sample_weight=None):
     n_tokens = np.asarray(n_tokens, dtype=np.float64)
     if log_likelihoods.ndim != 1 or log_likelihoods.shape != n_tokens.shape:
         raise ValueError(
-            "log_likelihoods and n_tokens must be one-dimensional and equally long; "
+            "log_likelihoods and n_tokens must be one-dimensional and of one length; "
             f"got shapes {log_likelihoods.shape} and {n_tokens.shape}."
         )
     if np.isnan(log_likelihoods).any():
@@ -206,6 +206,6 @@ def perplexity(log_likelihoods, n_tokens, *, sample_weight=None):
     total = weight @ n_tokens
     if not (n_tokens >= 0).all() or not 0 < total < np.inf:
         raise ValueError("n_tokens must be finite, not negative and not all zero.")
-    # Rows of weight 0 are left out, impossible ones too.
+    # Rows of weight 0 are left out, also if they are impossible.
     counts = weight > 0
     return float(np.exp(-(weight[counts] @ log_likelihoods[counts]) / total))

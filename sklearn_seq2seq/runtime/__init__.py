@@ -1,6 +1,6 @@
-"""Predicting without torch and scikit-learn: exported models on onnxruntime.
+"""Prediction without torch and scikit-learn: exported models on onnxruntime.
 
-`load` reads what :func:`~sklearn_seq2seq.export_onnx` writes. This needs numpy and
+`load` reads the files of :func:`~sklearn_seq2seq.export_onnx`. It needs numpy and
 onnxruntime (the extra ``onnx``), and the tokenizers library for a model with subwords.
 """
 

@@ -1,13 +1,11 @@
-"""Reading exported models, trusting nothing in them."""
+"""Reading exported models without trusting their content."""
 
 import hashlib
 import io
-import os
 import zipfile
 
-from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._pairs._copying import CopyTable
-from sklearn_seq2seq._persistence._file import ModelFileError, parse, read
+from sklearn_seq2seq._persistence._format import ModelFileError, parse, read, reading
 from sklearn_seq2seq.runtime._network import Network
 from sklearn_seq2seq.runtime._parameters import NAMES, check_parameters
 from sklearn_seq2seq.runtime._predictor import Predictor
@@ -16,32 +14,32 @@ from sklearn_seq2seq.runtime._sources import Member
 
 FORMAT_VERSION = 1
 DOCUMENT = "model.json"
-DIGITS = 64  # of the SHA-256 that ends a file
+DIGITS = 64  # of the SHA-256 at the end of a file
 
 
 def load(path, *, n_threads=1):
     """Read a model that `export_onnx` wrote.
 
-    No code in the file is run but the arithmetic of its networks. Needs the extra
-    ``onnx``.
+    Nothing in the file is executed except the arithmetic of its networks. Needs the
+    extra ``onnx``.
 
     Parameters
     ----------
     path : str or path-like
         The file.
     n_threads : int, default=1
-        Threads that one call uses. One is the fastest for single rows and small
-        networks; 0 leaves it to onnxruntime.
+        Threads of one call. One is fastest for single rows and small networks; 0 lets
+        onnxruntime decide.
 
     Returns
     -------
     model : Predictor
-        Predicts what the exported estimator predicts.
+        It predicts what the exported estimator predicts.
 
     Raises
     ------
     ModelFileError
-        If the file is not one that `export_onnx` wrote, is damaged, or is of a newer
+        If `export_onnx` has not written the file, or if it is damaged or has a newer
         format. A ValueError; the message names the file.
     ImportError
         If onnxruntime is not installed, or tokenizers for a model with subwords.
@@ -66,30 +64,18 @@ def load(path, *, n_threads=1):
     True
     """
     data = read(path)
-    try:
+    with reading(path):
         _check_seal(data)
         files = _unzip(data)
         document = parse(files.pop(DOCUMENT))
         return _predictor(document, files, n_threads)
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
-    except ImportError:
-        raise
-    # Any other error means that the file is not one that `export_onnx` wrote.
-    except Exception as error:
-        if is_lack_of_memory(error):
-            raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error
-        raise ModelFileError(
-            f"{os.fspath(path)!r} holds no valid model: "
-            f"{type(error).__name__}: {str(error)[:300]}"
-        ) from error
 
 
 def _check_seal(data):
     if data[:2] != b"PK":
         raise ModelFileError(
-            "this is not a model that export_onnx wrote; what save wrote is read by "
-            "sklearn_seq2seq.load."
+            "this is not a model that export_onnx wrote. Use sklearn_seq2seq.load for "
+            "files of save."
         )
     digest = hashlib.sha256(memoryview(data)[:-DIGITS]).hexdigest()
     if digest.encode() != data[-DIGITS:]:
@@ -100,7 +86,7 @@ def _check_seal(data):
 
 
 def _unzip(data):
-    """Bytes of each file in the archive, nothing of which is compressed."""
+    """The bytes of each file in the archive, which must not be compressed."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = archive.infolist()
         names = [item.filename for item in found]
@@ -161,7 +147,7 @@ def _member(node, target, networks, n_threads):
 
 
 def _listed_rows(value, target):
-    """A parameter; JSON has lists for the tuples that rows of columns are."""
+    """A parameter with tuples for rows of columns, which JSON writes as lists."""
     if not isinstance(value, list) or not target.has_columns:
         return value
     return [tuple(item) if isinstance(item, list) else item for item in value]

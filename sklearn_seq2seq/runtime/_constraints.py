@@ -1,9 +1,8 @@
-"""What must not come next: the constraints of `sklearn_seq2seq._decoding`, on arrays.
+"""The constraints of `sklearn_seq2seq._decoding`, on numpy arrays.
 
-Each has ``forbid(log_probs, free, beam)``, which sets what must not come next to minus
-infinity in `log_probs` ``(B, K, W)``, `free` being the model's own, and
-``select(hypotheses, tokens)``, which follows the search: it went on with these
-hypotheses and these tokens.
+Each has ``forbid(log_probs, free, beam)``, which sets forbidden next tokens to minus
+infinity in `log_probs` ``(B, K, W)`` (`free` are the model's log-probabilities without
+constraints), and ``select(hypotheses, tokens)``, which follows the search.
 """
 
 import numpy as np
@@ -30,7 +29,7 @@ class Ban(Constraint):
 
 
 class Copies(Constraint):
-    """Forbids to copy from positions that hold nothing of their own."""
+    """Forbids ids V + s that no source position is copied as."""
 
     def __init__(self, copy_ids, vocabulary_size):
         n_rows, n_positions = copy_ids.shape
@@ -44,37 +43,37 @@ class Copies(Constraint):
 
 
 class Prefix(Constraint):
-    """Makes each target begin with given tokens; to be the last of the constraints.
+    """Makes each target begin with given tokens; it must be the last constraint.
 
     Parameters
     ----------
     tokens : ndarray of int64 ``(N, P)``
         Zero-padded prefixes, one a source; a row may be empty.
-    joining : ndarray of bool ``(N, V)``, default=None
+    combining : ndarray of bool ``(N, V)``, default=None
         Tokens that must not follow each prefix.
     """
 
-    def __init__(self, tokens, joining=None):
+    def __init__(self, tokens, combining=None):
         self.tokens = tokens
-        self.joining = joining
+        self.combining = combining
         self.sizes = (tokens != BOUNDARY).sum(axis=1)
 
     def forbid(self, log_probs, free, beam):
         t = beam.history.shape[2]
-        if self.joining is not None:
+        if self.combining is not None:
             ended = self.sizes[beam.sources] == t
-            joining = self.joining[beam.sources] & ended[:, None]
-            known = log_probs[..., : joining.shape[1]]
-            known[np.broadcast_to(joining[:, None], known.shape)] = NEVER
-        bound = np.flatnonzero(self.sizes[beam.sources] > t)
-        if len(bound):
-            wanted = self.tokens[beam.sources[bound], t]
-            log_probs[bound] = NEVER
-            log_probs[bound, :, wanted] = free[bound, :, wanted]
+            combining = self.combining[beam.sources] & ended[:, None]
+            known = log_probs[..., : combining.shape[1]]
+            known[np.broadcast_to(combining[:, None], known.shape)] = NEVER
+        inside = np.flatnonzero(self.sizes[beam.sources] > t)
+        if len(inside):
+            wanted = self.tokens[beam.sources[inside], t]
+            log_probs[inside] = NEVER
+            log_probs[inside, :, wanted] = free[inside, :, wanted]
 
 
 class NoRepeat(Constraint):
-    """Forbids to repeat any n consecutive tokens within one target."""
+    """Forbids repeating any n consecutive tokens within one target."""
 
     def __init__(self, size):
         self.size = size
@@ -99,7 +98,7 @@ class Trie(Constraint):
     ----------
     edges : ndarray of int64 ``(n_edges, 3)``
         Node, token and child, sorted by node, then token; node 0 is the root and the
-        token 0 says that a member ends there.
+        token 0 ends a member of the set.
     n_sources : int
     """
 
@@ -126,7 +125,7 @@ class Trie(Constraint):
         self.at[rows[taken]] = self.children[edges[taken]]
 
     def _edges(self):
-        """Every hypothesis with every edge that leaves its node, as index pairs."""
+        """Pairs of a hypothesis and an edge that leaves its node, as two indices."""
         counts = self.counts[self.at]
         rows = np.repeat(np.arange(len(counts)), counts)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

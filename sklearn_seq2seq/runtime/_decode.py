@@ -1,4 +1,4 @@
-"""From what a user passes to hypotheses, and to the log-probability of given targets.
+"""Decoding sources, and log-probabilities of given targets.
 
 Shapes: N rows (or pieces of rows), K hypotheses a row, B rows of a batch, T target
 positions, S source positions.
@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_seq2seq._decoding._bounds import (
-    longest_targets,
-    read_bounds,
-    warn_capped,
-)
+from sklearn_seq2seq._decoding._bounds import read_bounds
 from sklearn_seq2seq._decoding._constraint_parameters import (
     check_chunks_are_free,
     read_banned,
     warn_of_idle,
 )
+from sklearn_seq2seq._decoding._max_length import longest_targets, warn_capped
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._copying import check_same_pieces, local_ids
 from sklearn_seq2seq._pairs._long_sources import Pieces, shorten
@@ -37,8 +34,8 @@ from sklearn_seq2seq.runtime._sources import Sources
 
 # The parameters of decoding that `read_bounds` takes.
 BOUNDING = ("allowed_outputs", "min_length", "no_repeat_ngram_size", "replace_unknown")
-# So many times the rows of a training batch are decoded at once, as by the estimators,
-# and so many positions for each.
+# As for the estimators: this many times the rows of a training batch are decoded at
+# once, with at most this many positions a row.
 ROWS_FACTOR = 4
 ROW_POSITIONS = 64
 
@@ -54,17 +51,17 @@ class Decoded:
     log_probs : ndarray of float64 ``(N, K)``
         Minus infinity where a row has fewer hypotheses.
     capped : ndarray of bool ``(N, K)``
-        Whether the limit, not the model, ended the sequence.
+        Whether the length limit, not the model, ended the sequence.
     strings : list of str
-        What the ids beyond the target vocabulary stand for.
+        The strings of ids beyond the target vocabulary.
     rows : list
-        The sources, checked, as each member takes them.
+        The sources, as each member has checked them.
     sources : list of Sources
-        What each member read of them.
+        The sources, or their pieces, as each member reads them.
     pieces : list of Pieces, or None
-        Which parts those are; None if they are everything.
+        The pieces that are read; None if all sources are read whole.
     banned : set
-        Source tokens that are not to be copied.
+        Source tokens that must not be copied.
     """
 
     ids: TokenRows
@@ -98,26 +95,26 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     params : dict
         The parameters of decoding.
     X : data
-        As a user passes it.
+        As a user passed it.
     prefix : data, default=None
     n_best : int, default=1
     whole : str, default=None
-        The method that cannot read sources in chunks.
+        The name of the calling method, if it cannot read sources in chunks.
 
     Returns
     -------
     Decoded
     """
     target = members[0].target
-    banned, barred = read_banned(params["banned_tokens"], target)
+    banned, banned_copies = read_banned(params["banned_tokens"], target)
     banned = sorted({*banned, *members[0].never_read})
     copied = any(member.copy_table is not None for member in members)
     if not (copied or params["replace_unknown"] == "copy"):
-        warn_of_idle(barred)
+        warn_of_idle(banned_copies)
     rows = [member.check_sources(X) for member in members]
-    read = [member.read(own) for member, own in zip(members, rows, strict=True)]
+    read = [member.read(x) for member, x in zip(members, rows, strict=True)]
     strings = read[0][1]
-    sources = [sources.without(barred, strings, target) for sources, _ in read]
+    sources = [sources.without(banned_copies, strings, target) for sources, _ in read]
     sources, pieces = _shorten(members, params, rows[0], sources, whole=whole)
     if pieces is not None and params["long_source"] == "chunk":
         check_chunks_are_free(prefix, params["allowed_outputs"])
@@ -132,7 +129,7 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
         target,
         len(limits),
         banned=banned,
-        barred=barred,
+        banned_copies=banned_copies,
         prefix=prefix,
         **{name: params[name] for name in BOUNDING},
     )
@@ -142,16 +139,17 @@ def decode(members, params, X, *, prefix=None, n_best=1, whole=None):
     parts = []
     most = ROW_POSITIONS * n_rows // max(params["beam_width"], n_best)
     for batch in prediction_batches(sources[0].tokens, n_rows, most):
-        some = [s[batch] for s in sources]
+        batch_sources = [s[batch] for s in sources]
         ids, *scores = _search(
-            members, params, some, limits[batch], n_best, options(batch)
+            members, params, batch_sources, limits[batch], n_best, options(batch)
         )
-        ids = members[0].name_copies(ids[:, :n_best], some[0])
+        ids = members[0].name_copies(ids[:, :n_best], batch_sources[0])
         parts.append(((batch, *flatten(ids)), *(x[:, :n_best] for x in scores)))
     if target.is_text:
-        barred = barred | {target.vectorizer._token_strings()[id_] for id_ in banned}
+        names = target.vectorizer._token_strings()
+        banned_copies = banned_copies | {names[id_] for id_ in banned}
     scattered = _scatter(parts, len(limits), target.width)
-    found = Decoded(*scattered, strings, rows, sources, pieces, barred)
+    found = Decoded(*scattered, strings, rows, sources, pieces, banned_copies)
     capped = found.capped[:, 0] & (limits > 0)
     if not target.is_text:  # no longer than the arrays given to `fit`
         capped &= limits < target.width
@@ -207,11 +205,11 @@ def _shorten(members, params, rows, sources, *, whole=None):
 
 
 def log_likelihood(members, params, X, y=None):
-    """Log-probability of each row's target, its end included: float64 ``(N,)``."""
+    """Log-probability of each row's target with its end: float64 ``(N,)``."""
     X = readable_twice(X)
     y = members[0].target.check(X if y is None else y, "y")
     rows = [member.check_sources(X) for member in members]
-    read = [member.read(own) for member, own in zip(members, rows, strict=True)]
+    read = [member.read(x) for member, x in zip(members, rows, strict=True)]
     targets = [
         member.read_target(y, *pair) for member, pair in zip(members, read, strict=True)
     ]
@@ -243,7 +241,7 @@ def log_likelihood(members, params, X, y=None):
 
 
 def forced(member, sources, targets, weights=False):
-    """What a member gives for each position of given targets.
+    """Log-probabilities of given targets, position by position, by one member.
 
     Parameters
     ----------
@@ -263,21 +261,21 @@ def forced(member, sources, targets, weights=False):
         target = local_ids(target, pad(sources.copies)[0], member.target.size)
     state = member.start(sources)
     previous = np.zeros(len(target), dtype=np.int64)
-    log_probs, looked = [], []
+    log_probs, attention = [], []
     for column in target.T:
         if weights:
-            step, state, where = member.network.step_with_weights(state, previous)
-            looked.append(where)
+            step, state, weight = member.network.step_with_weights(state, previous)
+            attention.append(weight)
         else:
             step, state = member.network.step(state, previous)
         log_probs.append(step[np.arange(len(column)), column].astype(np.float64))
         previous = np.ascontiguousarray(column)
-    looked = np.stack(looked, axis=1) if weights else None
-    return np.stack(log_probs, axis=1), looked
+    attention = np.stack(attention, axis=1) if weights else None
+    return np.stack(log_probs, axis=1), attention
 
 
 def replace_unknown(members, params, found, rows, tokens):
-    """Put the source token most attended to, as typed, for each unknown token.
+    """Replace each unknown token by the source token with most attention, as typed.
 
     Parameters
     ----------
@@ -285,7 +283,7 @@ def replace_unknown(members, params, found, rows, tokens):
     params : dict
     found : Decoded
     rows : ndarray of int ``(n_targets,)``
-        The rows that the targets are of.
+        The row of each target.
     tokens : TokenRows
         The targets.
 
@@ -293,7 +291,7 @@ def replace_unknown(members, params, found, rows, tokens):
     -------
     tokens : TokenRows
     strings : list of str
-        What the ids beyond the target vocabulary stand for.
+        The strings of ids beyond the target vocabulary.
     """
     attending = [k for k, m in enumerate(members) if m.network.attends]
     if not attending:
@@ -310,22 +308,22 @@ def replace_unknown(members, params, found, rows, tokens):
     strings = list(found.strings)
     if not len(targets):
         return tokens, strings
-    opened, extras = member.source.read(found.rows[k], "X", open_vocabulary=True)
+    sources, extras = member.source.read(found.rows[k], "X", keep_unknown=True)
     if found.pieces is not None:
-        opened = found.pieces[k].take(opened)
+        sources = found.pieces[k].take(sources)
     names = [*member.source.vectorizer._token_strings(), *extras]
     banned = np.array([name in found.banned for name in names])
     tokens = tokens.copy()
     for j in targets:
         row = rows[j]
         _, weights = forced(member, found.sources[k][[row]], tokens[[j]], weights=True)
-        source = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
-        if not len(source):
+        read = sources.data[sources.indptr[row] : sources.indptr[row + 1]]
+        if not len(read):
             continue
-        own = tokens.data[tokens.indptr[j] : tokens.indptr[j + 1]]
-        at = np.flatnonzero(own == UNKNOWN)
-        looked = source[weights[0, at, : len(source)].argmax(axis=1)]
-        at, looked = at[~banned[looked]], looked[~banned[looked]]
-        own[at] = target.size + len(strings) + np.arange(len(at))
-        strings += [names[i] for i in looked]
+        written = tokens.data[tokens.indptr[j] : tokens.indptr[j + 1]]  # a view
+        at = np.flatnonzero(written == UNKNOWN)
+        attended = read[weights[0, at, : len(read)].argmax(axis=1)]
+        at, attended = at[~banned[attended]], attended[~banned[attended]]
+        written[at] = target.size + len(strings) + np.arange(len(at))
+        strings += [names[i] for i in attended]
     return tokens, strings

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_seq2seq._optional import import_optional
-from sklearn_seq2seq._persistence._file import ModelFileError
+from sklearn_seq2seq._persistence._format import ModelFileError
 
-# Outputs of a step with this before the name of an input are that of the next step.
+# An output of a step with this prefix is the input of that name in the next step.
 _NEXT = "next_"
 
 
@@ -22,16 +22,16 @@ class State:
     Attributes
     ----------
     hypotheses : dict of ndarray ``(N, ...)``
-        What each step changes, the K hypotheses of a source side by side.
+        The arrays that steps change, the K hypotheses of a source side by side.
     sources : dict of ndarray ``(B, ...)``
-        What every step reads of each source.
+        The arrays that steps only read.
     """
 
     hypotheses: dict
     sources: dict
 
     def select(self, hypotheses, sources=None):
-        """Take some hypotheses, in any order; of some sources, None for all."""
+        """Take some hypotheses, in any order, of some sources; None keeps all."""
         kept = self.sources
         if sources is not None:
             kept = {name: array[sources] for name, array in kept.items()}
@@ -72,7 +72,7 @@ class Network:
             raise ModelFileError("its networks do not fit together.")
 
     def start(self, source, n_positions, copy_ids=None):
-        """State from which a search sets out.
+        """The state from which a search starts.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Network:
         return log_probs, state
 
     def step_with_weights(self, state, previous):
-        """The same and the attention weights ``(N, S)``."""
+        """`step`, and the attention weights ``(N, S)``."""
         (log_probs, weights), state = self._run(
             ["log_probs", "weights"], state, previous
         )
@@ -112,7 +112,7 @@ class Network:
         return values[: len(names)], State(after, state.sources)
 
     def check(self, source_size, target_size):
-        """Refuse networks of other vocabularies than those of the bundle."""
+        """Check that the networks fit the vocabulary sizes of the bundle."""
         source = np.array([[source_size - 1, 0]])
         copy_ids = np.zeros((1, 2), dtype=np.int64) if self._copies else None
         state = self.start(source, np.array([2]), copy_ids)
@@ -123,13 +123,13 @@ class Network:
             for name, array in state.hypotheses.items()
         ):
             raise ModelFileError("its networks do not have its vocabularies.")
-        if not (log_probs <= 1e-3).all():  # NaN is not, either
-            raise ModelFileError("its networks do not give log-probabilities.")
+        if not (log_probs <= 1e-3).all():  # nor is NaN
+            raise ModelFileError("its networks do not return log-probabilities.")
 
 
 def _session(model, n_threads):
     runtime = import_optional("onnxruntime", "onnx")
-    # Weights in other files: none that we write has any, and none is to be read.
+    # It would have weights in other files, which `export_onnx` never writes.
     if b"location" in model:
         raise ModelFileError("its networks refer to other files.")
     options = runtime.SessionOptions()
@@ -149,7 +149,7 @@ class States(list):
 def log_mean_exp(x):
     """Logarithm of the mean, over the first axis, of exponentials."""
     most = x.max(axis=0)
-    # Where all are minus infinity, so is their mean.
+    # The mean of values that are all minus infinity is minus infinity.
     shift = np.where(np.isfinite(most), most, 0)
     with np.errstate(divide="ignore"):
         return np.log(np.exp(x - shift).mean(axis=0)) + shift

@@ -1,4 +1,4 @@
-"""The parameters of decoding, and what each may be."""
+"""The parameters of decoding and their valid values."""
 
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -62,7 +62,7 @@ NAMES = tuple(_PARAMETERS)
 
 
 def check_parameters(params):
-    """Refuse parameters that do not exist, and values that they cannot have."""
+    """Refuse unknown parameters and invalid values."""
     for name, value in params.items():
         if name not in _PARAMETERS:
             raise ValueError(

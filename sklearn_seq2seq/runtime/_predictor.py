@@ -1,12 +1,11 @@
-"""`Predictor`: what a fitted estimator predicts, without the estimator."""
+"""`Predictor`: the predictions of an exported estimator."""
 
 from numbers import Integral
 
 import numpy as np
 
-from sklearn_seq2seq._decoding._tables import as_column, first_of_alike
+from sklearn_seq2seq._decoding._nbest_table import nbest_columns
 from sklearn_seq2seq._pairs._long_sources import join_pieces
-from sklearn_seq2seq._tokens import lengths
 from sklearn_seq2seq.runtime._decode import decode, log_likelihood, replace_unknown
 from sklearn_seq2seq.runtime._parameters import check_parameters
 
@@ -14,8 +13,8 @@ from sklearn_seq2seq.runtime._parameters import check_parameters
 class Predictor:
     """A fitted model that predicts with numpy and onnxruntime alone.
 
-    What `load` gives; it predicts what the exported estimator predicts. It may be
-    called from several threads at once, but `set_params` is for one.
+    `load` returns it; it predicts what the exported estimator predicts. Several threads
+    may use it at once, except for `set_params`.
 
     Parameters
     ----------
@@ -26,7 +25,7 @@ class Predictor:
 
     See Also
     --------
-    load : Makes one of a file.
+    load : Reads one from a file.
     sklearn_seq2seq.export_onnx : Writes the files that `load` reads.
 
     Examples
@@ -58,12 +57,12 @@ class Predictor:
         Returns
         -------
         params : dict
-            Values by name, as of :class:`~sklearn_seq2seq.Seq2SeqTransformer`.
+            Values by name, as for :class:`~sklearn_seq2seq.Seq2SeqTransformer`.
         """
         return dict(self._params)
 
     def set_params(self, **params):
-        """Set parameters of decoding; they are read whenever something is decoded.
+        """Set parameters of decoding, which are read at every prediction.
 
         Parameters
         ----------
@@ -82,7 +81,7 @@ class Predictor:
         Raises
         ------
         ValueError
-            If there is no such parameter, or it cannot have that value.
+            If a parameter is unknown or its value invalid.
         """
         check_parameters(params)
         self._params.update(params)
@@ -96,20 +95,19 @@ class Predictor:
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         prefix : iterable, default=None
-            What each target must begin with, one for each row; "" or [], or zeros for
-            ids, leaves a row free.
+            What each target must begin with, one prefix for each row; "", [], or zeros
+            for ids, allow any target.
 
         Returns
         -------
         y : ndarray, shape (n_samples,) or (n_samples, width)
-            As of the exported estimator. Rows of less than `min_confidence` are
-            `abstain`.
+            The predictions of the exported estimator. Rows with a confidence below
+            `min_confidence` are `abstain`.
 
         Raises
         ------
         ValueError
-            If a row of `X` is not what it must be or too long, or a prefix cannot be
-            written.
+            If a row of `X` is invalid or too long, or a prefix cannot be predicted.
         """
         found = self._decode(X, prefix=prefix)
         rows = np.arange(len(found.log_probs))
@@ -124,7 +122,7 @@ class Predictor:
         return result
 
     def predict_confidence(self, X, *, prefix=None):
-        """Probability of each prediction: of the whole sequence, its end included.
+        """Probability of each prediction: of its whole sequence, with its end.
 
         Parameters
         ----------
@@ -136,7 +134,8 @@ class Predictor:
         Returns
         -------
         confidence : ndarray of float64, shape (n_samples,)
-            In [0, 1]; of a source that is read in chunks, the product of theirs.
+            In [0, 1]. For a source that is read in chunks, the product of their
+            probabilities.
         """
         return self._decode(X, prefix=prefix).confidence
 
@@ -148,7 +147,7 @@ class Predictor:
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         n_best : int, default=5
-            Targets of each source at most; there may be fewer. The beam is at least
+            The most targets of each source; there may be fewer. The beam is at least
             that wide.
         prefix : iterable, default=None
             As for `predict`.
@@ -156,10 +155,10 @@ class Predictor:
         Returns
         -------
         columns : dict of ndarray
-            One item of each for each target, best first: the columns "row", "rank",
-            "sequence", "log_probability", "probability" and "mean_probability" of
-            :meth:`Seq2SeqTransformer.predict_nbest
-            <sklearn_seq2seq.Seq2SeqTransformer.predict_nbest>`.
+            The columns "row", "rank", "sequence", "log_probability", "probability" and
+            "mean_probability" of :meth:`Seq2SeqTransformer.predict_nbest
+            <sklearn_seq2seq.Seq2SeqTransformer.predict_nbest>`, with one entry for each
+            target, best first.
 
         Raises
         ------
@@ -171,21 +170,14 @@ class Predictor:
         found = self._decode(X, prefix=prefix, n_best=n_best, whole="predict_nbest")
         row, rank = np.nonzero(found.log_probs > -np.inf)
         tokens, strings = self._known(found, row, rank)
-        log_probability = found.log_probs[row, rank]
-        columns = {
-            "row": row,
-            "rank": rank,
-            "sequence": as_column(self._target.write(tokens, strings)),
-            "log_probability": log_probability,
-            "probability": np.exp(log_probability),
-            "mean_probability": np.exp(log_probability / (lengths(tokens) + 1)),
-        }
-        if self._target.is_text:
-            kept = first_of_alike(row, columns["sequence"])
-            columns = {name: column[kept] for name, column in columns.items()}
-            row = columns["row"]
-            columns["rank"] = np.arange(len(row)) - np.searchsorted(row, row)
-        return columns
+        return nbest_columns(
+            row,
+            rank,
+            found.log_probs[row, rank],
+            tokens,
+            self._target.write(tokens, strings),
+            distinct=self._target.is_text,
+        )
 
     def log_likelihood(self, X, y=None):
         """Log-probability of given targets: the number that `predict_nbest` reports.
@@ -195,18 +187,17 @@ class Predictor:
         X : iterable of str, of lists of str, or array of ids
             Sources, of the kind given to `fit`.
         y : iterable of str, of lists of str, or array of ids, default=None
-            One target for each; None means the sources themselves.
+            One target for each source; None means the sources themselves.
 
         Returns
         -------
         ndarray of float64, shape (n_samples,)
-            In nats, the end included.
+            In nats, with the end.
 
         Raises
         ------
         ValueError
-            If a row is not what it must be, lengths differ, or a source would have to
-            be read in chunks.
+            If a row is invalid, lengths differ, or a source would be read in chunks.
         """
         return log_likelihood(self._members, self._params, X, y)
 
@@ -214,7 +205,7 @@ class Predictor:
         return decode(self._members, self._params, X, **options)
 
     def _known(self, found, rows, ranks):
-        """Token rows of some hypotheses, as `replace_unknown` wants them."""
+        """Token rows of some hypotheses, after `replace_unknown`."""
         tokens = found.tokens(rows, ranks)
         if self._params["replace_unknown"] != "copy":
             return tokens, found.strings
@@ -225,6 +216,5 @@ class Predictor:
         if self._target.is_text or isinstance(abstain, Integral):
             return abstain
         raise ValueError(
-            "abstain must be a whole number where targets are token ids; "
-            f"got {abstain!r}."
+            f"abstain must be a whole number if targets are token ids; got {abstain!r}."
         )

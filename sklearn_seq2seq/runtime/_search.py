@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_seq2seq._tokens import BOUNDARY, UNKNOWN
 
 NEVER = np.float32(-np.inf)
-# Share of a batch that must be done before it leaves, which takes some copying.
+# Share of a batch that must be done before it is removed, which copies the rest.
 LEAST_SHARE = 1 / 4
 
 
@@ -23,10 +23,10 @@ class Beam:
     ----------
     sources : ndarray of int64 ``(B,)``
     totals : ndarray of float32 ``(B, K)``
-        Log-probability so far.
+        Log-probability of the tokens so far.
     finished, capped : ndarray of bool ``(B, K)``
-        Whether a hypothesis has ended, and whether the limit or the constraints, not
-        the model, ended it.
+        Whether a hypothesis has ended, and whether the length limit or the constraints,
+        not the model, ended it.
     history : ndarray of int64 ``(B, K, t)``
     """
 
@@ -49,7 +49,7 @@ class Beam:
 
     @property
     def sizes(self):
-        """Positions taken, the end included: ``(B, K)``."""
+        """Positions so far, with the end: ``(B, K)``."""
         return (self.history != BOUNDARY).sum(axis=2) + self.finished
 
     def keep(self, rows):
@@ -67,14 +67,14 @@ def search(
     emit_unknown=False,
     constraints=(),
 ):
-    """Decode a batch of sources; those that are done leave it.
+    """Decode a batch of sources; those that are done are removed from it.
 
     Parameters
     ----------
     step : callable
         ``(state, previous (B * K,)) -> (log_probs (B * K, W), state)``.
     state : object
-        Of one hypothesis a source, with ``select(hypotheses, sources=None)``.
+        The state of one hypothesis a source, with ``select(hypotheses, sources=None)``.
     limits : ndarray of int64 ``(N,)``
         Most tokens of each source's target.
     strategy : Greedy or BeamSearch
@@ -111,7 +111,7 @@ def search(
             capped = capped | _end_stuck(log_probs, free, beam, strategy)
         if due.any():
             capped = capped | _end_due(log_probs, due, beam)
-        # A finished hypothesis stays as it is, at no cost.
+        # A finished hypothesis continues only with its end, with probability 1.
         log_probs[beam.finished] = NEVER
         log_probs[..., BOUNDARY][beam.finished] = 0
         beam, parents = _extend(beam, log_probs, capped, strategy)
@@ -137,15 +137,15 @@ def search(
 
 
 def _postpone_end(log_probs, due):
-    """Forbid the end where there is something else to go on with."""
+    """Forbid the end of hypotheses that have another next token, before their limit."""
     others = (log_probs[..., BOUNDARY + 1 :] > NEVER).any(axis=2)
     log_probs[..., BOUNDARY][others & ~due[:, None]] = NEVER
 
 
 def _end_stuck(log_probs, free, beam, strategy):
-    """End hypotheses that have no way to go on; return which.
+    """End hypotheses without a next token; return which.
 
-    In a beam only where the source has no other hypothesis either.
+    In a beam, only if all hypotheses of the source are stuck.
     """
     live = beam.totals > NEVER
     stuck = (log_probs == NEVER).all(axis=2) & ~beam.finished & live
@@ -156,10 +156,10 @@ def _end_stuck(log_probs, free, beam, strategy):
 
 
 def _end_due(log_probs, due, beam):
-    """End hypotheses at their limit; return those that the model would not have."""
-    more = log_probs.argmax(axis=2) != BOUNDARY
+    """End hypotheses at their limit; return those that the model would continue."""
+    continues = log_probs.argmax(axis=2) != BOUNDARY
     log_probs[due, :, BOUNDARY + 1 :] = NEVER
-    return more & due[:, None] & ~beam.finished
+    return continues & due[:, None] & ~beam.finished
 
 
 def _extend(beam, log_probs, capped, strategy):
@@ -186,7 +186,7 @@ def _extend(beam, log_probs, capped, strategy):
 
 
 def _gather(found, n_sources, strategy):
-    """Put what left the batch at different steps into one table, best first."""
+    """Join sources that left the batch at different steps, best hypotheses first."""
     k = max(beam.totals.shape[1] for beam in found)
     steps = max(beam.history.shape[2] for beam in found)
     tokens = np.zeros((n_sources, k, steps), dtype=np.int64)
@@ -224,8 +224,8 @@ class Greedy:
 class BeamSearch:
     """The likeliest hypotheses at every step.
 
-    The score is the log-probability over ``((5 + n) / 6) ** length_penalty``, n being
-    the sequence's positions with its end.
+    The score is the log-probability over ``((5 + n) / 6) ** length_penalty``, where n
+    is the number of positions with the end.
     """
 
     compares = True
@@ -239,7 +239,7 @@ class BeamSearch:
         totals = beam.totals[:, :, None] + log_probs
         scores = totals
         if self.length_penalty:
-            sizes = beam.sizes + ~beam.finished  # with the token that comes next
+            sizes = beam.sizes + ~beam.finished  # with the next token
             scores = totals / self._penalty(sizes)[:, :, None]
         n_tokens = totals.shape[2]
         flat = _top(scores.reshape(len(scores), -1), self.width)
@@ -252,18 +252,17 @@ class BeamSearch:
         return beam.totals / self._penalty(beam.sizes)
 
     def done(self, beam, limits):
-        """A source is done when nothing unfinished can reach its n best any more."""
+        """A source is done if no unfinished hypothesis can still reach its n best."""
         alive = ~beam.finished & (beam.totals > NEVER)
-        # Hypotheses are in order of their totals, which only fall.
+        # Hypotheses are sorted by their totals, which can only fall.
         done = ~alive[:, : self.n_best].any(axis=1)
         if self.length_penalty and beam.totals.shape[1] >= self.n_best:
-            closed = np.where(alive, NEVER, self.scores(beam))
-            worst = -np.sort(-closed, axis=1)[:, self.n_best - 1]
-            # The longest allowed length, at no further cost, is the best that can
-            # become of a hypothesis.
-            hope = np.where(alive, beam.totals, NEVER)
-            hope = hope / self._penalty(limits[beam.sources] + 1)[:, None]
-            done = (hope.max(axis=1) <= worst) & (worst > NEVER)
+            finished = np.where(alive, NEVER, self.scores(beam))
+            worst = -np.sort(-finished, axis=1)[:, self.n_best - 1]
+            # At best a hypothesis reaches the longest allowed length with its total.
+            bound = np.where(alive, beam.totals, NEVER)
+            bound = bound / self._penalty(limits[beam.sources] + 1)[:, None]
+            done = (bound.max(axis=1) <= worst) & (worst > NEVER)
             done |= ~alive.any(axis=1)
         beam.totals[alive & done[:, None]] = NEVER
         return done

@@ -1,11 +1,11 @@
-"""Both sides of the data, from what a bundle says of them."""
+"""Both sides of the data, made from the document of a bundle."""
 
 from numbers import Number
 
 import numpy as np
 
 from sklearn_seq2seq._pairs._side import Side
-from sklearn_seq2seq._persistence._file import ModelFileError
+from sklearn_seq2seq._persistence._format import ModelFileError
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
 from sklearn_seq2seq._text._subwords import checked_piece_ids
 from sklearn_seq2seq._tokens import FIRST_TOKEN, TokenRows, check_whole_numbers
@@ -33,7 +33,7 @@ class Text(TextCodec):
     Parameters
     ----------
     node : dict
-        As the bundle's document describes it.
+        Its description in the bundle's document.
     """
 
     _from_flat = TokenRows
@@ -49,7 +49,7 @@ class Text(TextCodec):
         )
         for name in ("token_pattern", "joiner", "tokenizer"):
             require(node[name] is None or is_text(node[name]), f"{name} is not text.")
-        require(is_int(node["max_length"], 1), "max_length is no positive int.")
+        require(is_int(node["max_length"], 1), "max_length is not a positive int.")
         require(
             type(tokens) is list and set(map(type, tokens)) <= {str},
             "its vocabulary is not made of strings.",
@@ -57,7 +57,7 @@ class Text(TextCodec):
         self.analyzer = node["analyzer"]
         self.token_pattern = node["token_pattern"]
         self.lowercase = node["lowercase"]
-        # "auto": what is read decomposed is written composed.
+        # As with normalize="auto": text that is read decomposed is written composed.
         restores = node.get("restores_form", False)
         require(
             restores is False or (restores is True and node["normalize"] == "NFD"),
@@ -102,7 +102,7 @@ def read_ids(ids, name="y"):
     """Token ids of an array: ``(tokens, dimensions of the array)``."""
     try:
         ids = np.asarray(ids)
-    except ValueError as error:  # rows of unlike length
+    except ValueError as error:  # rows of different lengths
         raise ValueError(
             f"Rows of token ids in {name} must be of one length."
         ) from error
@@ -133,7 +133,7 @@ class _Side(Side):
 
 
 def read_side(node):
-    """Make a `Side` of what the document says."""
+    """Make a `Side` from its description in the document."""
     kind = node["kind"]
     if kind == "ids":
         require(

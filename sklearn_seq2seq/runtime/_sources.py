@@ -23,7 +23,7 @@ class Sources:
     tokens : TokenRows
         Ids from the vocabulary's size upward are unknown.
     copies : TokenRows or None
-        What the copying of each source token yields.
+        The target id that each source token is copied as.
     """
 
     tokens: TokenRows
@@ -33,7 +33,7 @@ class Sources:
         copies = None if self.copies is None else self.copies[rows]
         return Sources(self.tokens[rows], copies)
 
-    # What `_long_sources.shorten` reads of a data set.
+    # The attributes of a data set that `_long_sources.shorten` needs.
     target = None
 
     @property
@@ -44,17 +44,17 @@ class Sources:
     def source_positions(self):
         return lengths(self.tokens) + 1
 
-    def without(self, barred, strings, target):
-        """Where copying would yield a barred token, let it yield the unknown one."""
+    def without(self, banned_copies, strings, target):
+        """Copy banned tokens as the unknown one."""
         if self.copies is None:
             return self
-        copies = allowed_copies(self.copies, strings, barred, target)
+        copies = allowed_copies(self.copies, strings, banned_copies, target)
         return Sources(self.tokens, copies)
 
 
 @dataclass
 class Member:
-    """One model of those that decode together.
+    """One of the models that decode together.
 
     Attributes
     ----------
@@ -76,11 +76,11 @@ class Member:
 
     @cached_property
     def never_read(self):
-        """Ids of target tokens that no target is read as."""
+        """Ids of the target vocabulary that no target has."""
         return never_read(self.source, self.target)
 
     def check_sources(self, X):
-        """Sources as a user passed them, checked."""
+        """Check sources as a user passed them."""
         return self.source.check(X, "X") if self.source.is_text else self._read_ids(X)
 
     def read(self, rows):
@@ -111,7 +111,7 @@ class Member:
         return Sources(tokens, copies)
 
     def start(self, sources):
-        """The state from which a search over these sources sets out."""
+        """The state from which a search over these sources starts."""
         source, n_positions = pad(sources.tokens)
         source[source >= self.source.size] = UNKNOWN
         copy_ids = None
@@ -121,7 +121,7 @@ class Member:
         return self.network.start(source, n_positions, copy_ids)
 
     def name_copies(self, tokens, sources):
-        """Replace V + s, a source position, by the number of the token there."""
+        """Replace V + s by the number of the token at source position s."""
         if sources.copies is None:
             return tokens
         copies, _ = pad(sources.copies)
@@ -134,8 +134,8 @@ class Member:
     def _read_ids(self, X):
         if is_raw(X):
             raise ValueError(
-                "X holds text, but this model was fitted on token ids. Pass ids, made "
-                "as those were."
+                "X holds text, but this model was fitted on token ids. Pass ids made "
+                "in the same way."
             )
         tokens, _ = read_ids(X, "X")
         if tokens.shape[1] != self.source.width:

@@ -1,4 +1,17 @@
-"""How a search goes on from one step to the next: greedy, beam, sampling."""
+"""How a search chooses the next tokens: greedily, by beam, by sampling.
+
+A strategy maps a beam and ``log_probs (B, K, W)`` to the parents (None if each
+hypothesis is its own), tokens and totals of the next hypotheses, each ``(B, K')``.
+
+Shapes: B sources, K hypotheses of each, W tokens to choose from.
+
+References
+----------
+.. [1] Wu et al., "Google's neural machine translation system", 2016.
+   :arxiv:`1609.08144`
+.. [2] Holtzman et al., "The curious case of neural text degeneration", ICLR, 2020.
+   :arxiv:`1904.09751`
+"""
 
 from __future__ import annotations
 
@@ -26,9 +39,9 @@ class Greedy:
 class BeamSearch:
     """The likeliest hypotheses at every step.
 
-    Finished hypotheses keep their place in the beam as long as their score holds it.
-    The score is the log-probability over ``((5 + n) / 6) ** length_penalty``, n being
-    the sequence's positions with its end [1]_.
+    Finished hypotheses stay in the beam as long as their score is among the best. The
+    score is the log-probability over ``((5 + n) / 6) ** length_penalty``, where n is
+    the number of positions with the end [1]_.
     """
 
     compares = True
@@ -39,13 +52,13 @@ class BeamSearch:
         self.length_penalty = length_penalty
 
     def __call__(self, beam, log_probs):
-        totals = beam.totals[:, :, None] + log_probs
+        totals = beam.totals[:, :, None] + log_probs  # (B, K, W)
         scores = totals
         if self.length_penalty:
-            sizes = beam.sizes + ~beam.finished  # with the token that comes next
+            sizes = beam.sizes + ~beam.finished  # with the next token
             scores = totals / self._penalty(sizes)[:, :, None]
         n_tokens = scores.shape[2]
-        scores = scores.flatten(1)
+        scores = scores.flatten(1)  # (B, K * W)
         best, flat = scores.topk(min(self.width, scores.shape[1]), dim=1)
         if self.length_penalty:
             best = totals.flatten(1).gather(1, flat)
@@ -57,18 +70,18 @@ class BeamSearch:
         return beam.totals / self._penalty(beam.sizes)
 
     def done(self, beam, limits):
-        """A source is done when nothing unfinished can reach its n best any more."""
+        """A source is done if no unfinished hypothesis can still reach its n best."""
         dead = beam.totals == NEVER
         alive = ~(beam.finished | dead)
-        # Hypotheses are in order of their totals, which only fall.
+        # Hypotheses are sorted by their totals, which can only fall.
         done = ~alive[:, : self.n_best].any(dim=1)
         if self.length_penalty and beam.totals.shape[1] >= self.n_best:
-            closed = self.scores(beam).masked_fill(alive, NEVER)
-            worst = closed.topk(self.n_best, dim=1).values[:, -1]
-            # At best a hypothesis reaches the longest allowed length at no cost.
-            hope = beam.totals.masked_fill(~alive, NEVER)
-            hope = hope / self._penalty(limits[beam.sources] + 1)[:, None]
-            done = (hope.amax(dim=1) <= worst) & (worst > NEVER)
+            finished = self.scores(beam).masked_fill(alive, NEVER)
+            worst = finished.topk(self.n_best, dim=1).values[:, -1]
+            # At best a hypothesis reaches the longest allowed length with its total.
+            bound = beam.totals.masked_fill(~alive, NEVER)
+            bound = bound / self._penalty(limits[beam.sources] + 1)[:, None]
+            done = (bound.amax(dim=1) <= worst) & (worst > NEVER)
             done |= ~alive.any(dim=1)
         beam.totals.masked_fill_(alive & done[:, None], NEVER)
         return done
@@ -79,18 +92,18 @@ class BeamSearch:
 
 
 class Sampler:
-    """Draws every token at random.
+    """Draws tokens at random.
 
     Parameters
     ----------
     n_samples : int
     generator : torch.Generator
     temperature : float
-        Log-probabilities are divided by it; 0 stands for its limit, the likeliest.
+        Divides log-probabilities; 0 stands for the limit, the likeliest token.
     top_k : int or None
-        Draw among the k likeliest tokens only.
+        Draw from the k likeliest tokens only.
     top_p : float or None
-        Draw among the fewest tokens that together have probability p [2]_.
+        Draw from the fewest tokens that together have probability p [2]_.
     """
 
     compares = False
@@ -104,12 +117,13 @@ class Sampler:
 
     def __call__(self, beam, log_probs):
         n_rows, k, n_tokens = log_probs.shape
+        # The first step draws all samples of a source from its one empty hypothesis.
         draws = self.n_samples if beam.history.shape[2] == 0 else 1
         if self.temperature == 0:
             tokens = log_probs.argmax(dim=2).repeat_interleave(draws, dim=1)
         else:
-            scores = log_probs.flatten(0, 1)
-            # The likeliest token is at 0, which a temperature near 0 leaves at 0.
+            scores = log_probs.flatten(0, 1)  # (B * K, W)
+            # The likeliest token is at 0, where temperatures near 0 leave it.
             scores = scores - scores.amax(dim=1, keepdim=True)
             # Temperatures beyond the range of float32 would give 0 / 0.
             weights = self._filter(scores / min(max(self.temperature, 1e-30), 1e30))
@@ -118,12 +132,13 @@ class Sampler:
             ).view(n_rows, k * draws)
         parents = torch.arange(k, device=tokens.device).repeat_interleave(draws)
         parents = parents.expand(n_rows, -1)
-        price = log_probs.gather(1, parents[:, :, None].expand(-1, -1, n_tokens))
-        price = price.gather(2, tokens[:, :, None])[:, :, 0]
-        totals = beam.totals.gather(1, parents) + price
+        chosen = log_probs.gather(1, parents[:, :, None].expand(-1, -1, n_tokens))
+        chosen = chosen.gather(2, tokens[:, :, None])[:, :, 0]
+        totals = beam.totals.gather(1, parents) + chosen
         return (parents if draws > 1 else None), tokens, totals
 
     def _filter(self, scores):
+        """Probabilities of the tokens that `top_k` and `top_p` leave."""
         if self.top_k is not None:
             k = min(self.top_k, scores.shape[1])
             least = scores.topk(k, dim=1).values[:, -1:]

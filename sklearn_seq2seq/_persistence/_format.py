@@ -2,18 +2,16 @@
 
 import hashlib
 import json
+import os
 import re
+from contextlib import contextmanager
 
-from sklearn_seq2seq._files import read_whole
+from sklearn_seq2seq._files import is_lack_of_memory, read_whole
 
 FORMAT_VERSION = 1
-
 KEY = "sklearn_seq2seq"
-
 DOCUMENT = "document"
-
 NO_DIGEST = "0" * 64
-
 SEAL = re.compile(rf'"{KEY}":"(\d+):([0-9a-f]{{64}})"'.encode())
 
 _LARGEST_HEADER = 100_000_000  # safetensors' own limit
@@ -39,11 +37,30 @@ def read(path):
         raise ModelFileError(str(error)) from None
 
 
+@contextmanager
+def reading(path):
+    """Turn errors that the content of a file causes into a ModelFileError."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{os.fspath(path)!r}: {error}") from error.__cause__
+    except ImportError:
+        raise
+    # Any other error means that this package has not written the file.
+    except Exception as error:
+        if is_lack_of_memory(error):
+            raise MemoryError(f"{os.fspath(path)!r} needs more memory.") from error
+        raise ModelFileError(
+            f"{os.fspath(path)!r} does not hold a valid model: "
+            f"{type(error).__name__}: {str(error)[:300]}"
+        ) from error
+
+
 def check_seal(data):
     """Check the format, its version and the checksum."""
     size = int.from_bytes(data[:8], "little")
     if len(data) < 8 or not 2 <= size <= min(len(data) - 8, _LARGEST_HEADER):
-        raise ModelFileError(f"this is no whole model file; it {_looks_like(data)}.")
+        raise ModelFileError(f"this is not a whole model file; it {_looks_like(data)}.")
     seal = SEAL.search(data, 8, 8 + size)
     if seal is None:
         raise ModelFileError("this is not a model file that sklearn_seq2seq wrote.")
@@ -71,7 +88,7 @@ def _looks_like(data):
 
 
 def parse(text):
-    """Values of a JSON text, as bytes in UTF-8."""
+    """Read a JSON text, given as bytes in UTF-8."""
     return json.loads(
         text.decode("utf-8", "surrogatepass"),
         object_pairs_hook=once_each,
@@ -80,6 +97,7 @@ def parse(text):
 
 
 def once_each(pairs):
+    """A dict of pairs whose keys must be distinct."""
     result = dict(pairs)
     if len(result) < len(pairs):
         raise ModelFileError("its document has a key twice.")

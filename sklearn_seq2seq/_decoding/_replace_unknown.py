@@ -8,7 +8,7 @@ from sklearn_seq2seq._tokens import UNKNOWN, lengths
 
 
 def replace_unknown(model, found, rows, tokens, *, batch_size):
-    """Put the source token most attended to, as typed, for each unknown token.
+    """Replace each unknown token by the source token with most attention, as typed.
 
     Parameters
     ----------
@@ -16,7 +16,7 @@ def replace_unknown(model, found, rows, tokens, *, batch_size):
     found : Found
         The search that the targets come from.
     rows : ndarray of int, shape (n_targets,)
-        Row of the search's data sets that each target is of.
+        The row of the search's data sets for each target.
     tokens : csr_array, shape (n_targets, width)
         The targets.
     batch_size : int
@@ -25,7 +25,7 @@ def replace_unknown(model, found, rows, tokens, *, batch_size):
     -------
     tokens : csr_array
     strings : list of str
-        What the ids beyond the target vocabulary stand for.
+        The strings of ids beyond the target vocabulary.
 
     Raises
     ------
@@ -46,22 +46,22 @@ def replace_unknown(model, found, rows, tokens, *, batch_size):
     dataset = found.datasets[first].take(rows)
     pairs = member.reader.dataset(dataset.source, tokens[targets], dataset.copies)
     weights = _inference.attention_weights(member.network, pairs, batch_size=batch_size)
-    opened, extras = source.read(found.rows[first], "X", open_vocabulary=True)
+    sources, extras = source.read(found.rows[first], "X", keep_unknown=True)
     if found.pieces is not None:
-        opened = found.pieces[first].take(opened)
+        sources = found.pieces[first].take(sources)
     names = [*source.vectorizer._token_strings(), *extras]
     banned = np.array([name in found.banned for name in names])
     tokens = tokens.copy()
     for row, k, weight in zip(rows, targets, weights, strict=True):
-        read = opened.data[opened.indptr[row] : opened.indptr[row + 1]]
+        read = sources.data[sources.indptr[row] : sources.indptr[row + 1]]
         if not len(read):
             continue
-        written = tokens.data[tokens.indptr[k] : tokens.indptr[k + 1]]
+        written = tokens.data[tokens.indptr[k] : tokens.indptr[k + 1]]  # a view
         at = np.flatnonzero(written == UNKNOWN)
-        looked = read[weight[at, : len(read)].argmax(axis=1)]
-        at, looked = at[~banned[looked]], looked[~banned[looked]]
+        attended = read[weight[at, : len(read)].argmax(axis=1)]
+        at, attended = at[~banned[attended]], attended[~banned[attended]]
         written[at] = target.size + len(strings) + np.arange(len(at))
-        strings += [names[i] for i in looked]
+        strings += [names[i] for i in attended]
     return tokens, strings
 
 
