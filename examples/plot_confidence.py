@@ -82,12 +82,12 @@ for name, model in (("one network", single), ("ensemble of three", ensemble)):
     print(f"expected calibration error: {error / len(new):.3f}")
 
 # %%
-# Abstention: choose on held-out rows the lowest threshold above which at least 70 % of
+# Abstention: choose on held-out rows the lowest threshold above which at least 90 % of
 # the predictions are right. Is the same true of the new rows?
 confidence, right, _ = reliability(ensemble, chosen)
 order = np.argsort(-confidence)
 precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-enough = np.flatnonzero(precision >= 0.7)
+enough = np.flatnonzero(precision >= 0.9)
 threshold = float(confidence[order[enough[-1]]]) if len(enough) else 1.0
 
 ensemble.set_params(min_confidence=threshold, abstain=None)
