@@ -20,6 +20,7 @@ AS_PARAMETERS = {
     "hidden_size": 256,
     "embedding_size": 128,
     "attention": "general",
+    "copy": False,
     "dropout": 0.3,
     "label_smoothing": 0.1,
     "learning_rate": 1e-3,

@@ -69,6 +69,7 @@ def small_network(**params):
         hidden_size=16,
         embedding_size=16,
         attention="general",
+        copy=False,
         batch_size=256,
         max_epochs=1,
         random_state=0,

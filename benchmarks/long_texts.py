@@ -32,8 +32,12 @@ from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
 
 NETWORKS = {
     "no attention": {"attention": None},
-    "attention": {"attention": "general"},
-    "attention, input feeding": {"attention": "general", "input_feeding": True},
+    "attention": {"attention": "general", "copy": False},
+    "attention, input feeding": {
+        "attention": "general",
+        "input_feeding": True,
+        "copy": False,
+    },
     "attention, copying": {"attention": "general", "copy": True},
 }
 WAYS = {

@@ -197,10 +197,11 @@ class PairCorpus:
             If the estimator would read the pairs in another way.
         """
         source, target = self._reader.source, self._reader.target
-        if bool(self._reader.copies) != model.copy:
+        copies = self._reader.copies is not None
+        if model.copy not in (copies, "auto"):
             raise ValueError(
-                f"copy={model.copy}, but the corpus was written for copy="
-                f"{not model.copy}. Write it with an estimator like this one."
+                f"copy={model.copy}, but the corpus was written for copy={copies}. "
+                "Write it with an estimator like this one."
             )
         if resume:
             fitted = model._reader.source, model._reader.target
@@ -241,7 +242,7 @@ def _learn(pieces, estimator):
         source_vectorizer=estimator.source_vectorizer,
         target_vectorizer=estimator.target_vectorizer,
         share_embeddings=estimator.share_embeddings,
-        copies=estimator.copy,
+        copies=estimator._copies(start),
         start=None if start is None else start._reader,
     )
 

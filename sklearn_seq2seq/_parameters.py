@@ -72,7 +72,8 @@ def check_combinations(model):
             ("input_feeding", "feeds the attention's context back"),
             ("copy", "copies the source token that attention looks at"),
         ):
-            if getattr(model, name):
+            value = getattr(model, name)
+            if value and value != "auto":
                 raise ValueError(
                     f"{name}=True {what}, so it needs attention; got attention=None."
                 )

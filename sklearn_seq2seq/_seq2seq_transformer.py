@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -57,6 +58,7 @@ from sklearn_seq2seq._training._settings import (
     OptimizationSettings,
     RunningSettings,
     StoppingRule,
+    few_and_alike,
 )
 
 
@@ -110,14 +112,18 @@ class Seq2SeqTransformer(
         The same for targets. None without `y` means that of the sources.
     hidden_size : int, default=192
         Units of each layer and direction.
-    attention : {"dot", "general", "additive", "hard"}, default="additive"
+    attention : {"auto", "dot", "general", "additive", "hard"}, default="auto"
         How the decoder looks back at the source: at a weighted mean of its positions
         [3]_ [4]_; or, with "hard", at one position for each target token, summed
         exactly over all alignments [10]_ [11]_. With None it sees only the fixed-length
-        vector.
-    copy : bool, default=False
+        vector. "auto" is "hard" if the network copies, and for fewer than 2,000 pairs
+        whose targets are at least half as long as their sources; it is "additive"
+        otherwise, and if "hard" would need much memory.
+    copy : bool or "auto", default="auto"
         Whether the decoder can copy source tokens, also those outside the vocabularies
-        [5]_. Subwords must then be the same on both sides. The source vectorizer's
+        [5]_; it has nothing to do with scikit-learn's `copy` of `X`. "auto" copies if
+        targets consist of tokens of their sources and do not recur, and never without
+        `y`. Subwords must be the same on both sides. The source vectorizer's
         `handle_unknown` has no effect, since any source token can be read.
     learning_rate : float, default=0.002
         Step size, at the maximum of the schedule.
@@ -194,9 +200,9 @@ class Seq2SeqTransformer(
         tokens with the same strings, and each part of its decoder with the same shape
         are taken. Pass ``sklearn.frozen.FrozenEstimator(model)`` to what makes clones
         (searches, cross-validation, ensembles).
-    unknown_dropout : float, default=0.0
+    unknown_dropout : float or "auto", default="auto"
         Share of source tokens that training replaces by the unknown token, so that the
-        network learns to handle it.
+        network learns to handle it. "auto" is 0.1 if the network copies, else 0.
     encoder_loss_weight : float, default=0.0
         The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc is
         the loss of predicting the target's bag of tokens from the fixed-length vector
@@ -314,6 +320,10 @@ class Seq2SeqTransformer(
         Number of epochs trained.
     max_epochs_ : int
         Most epochs of the last training: the value of "auto".
+    attention_ : str or None
+        Attention of the network: the value of "auto".
+    copy_ : bool
+        Whether the network copies.
     n_parameters_ : int
         Number of weights of the network.
     n_features_in_ : int
@@ -373,8 +383,11 @@ class Seq2SeqTransformer(
         "source_vectorizer": [HasMethods(["fit_transform", "transform"]), None],
         "target_vectorizer": [HasMethods(["fit_transform", "inverse_transform"]), None],
         "hidden_size": [positive()],
-        "attention": [StrOptions({"dot", "general", "additive", "hard"}), None],
-        "copy": ["boolean"],
+        "attention": [
+            StrOptions({"auto", "dot", "general", "additive", "hard"}),
+            None,
+        ],
+        "copy": ["boolean", StrOptions({"auto"})],
         "learning_rate": [positive(Real)],
         "max_epochs": [positive(), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
@@ -395,7 +408,7 @@ class Seq2SeqTransformer(
         "tie_output": ["boolean"],
         "dropout": [Number(Real, 0, 1, closed="left")],
         "pretrained": [BaseEstimator, None],
-        "unknown_dropout": [Number(Real, 0, 1, closed="left")],
+        "unknown_dropout": [Number(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "encoder_loss_weight": [Number(Real, 0, 1, closed="left")],
         "label_smoothing": [Number(Real, 0, 1, closed="left")],
         "teacher_forcing": [Number(Real, 0, 1, closed="both"), tuple],
@@ -431,8 +444,8 @@ class Seq2SeqTransformer(
         source_vectorizer=None,
         target_vectorizer=None,
         hidden_size=192,
-        attention="additive",
-        copy=False,
+        attention="auto",
+        copy="auto",
         learning_rate=0.002,
         max_epochs="auto",
         early_stopping=False,
@@ -456,7 +469,7 @@ class Seq2SeqTransformer(
         tie_output=False,
         dropout=0.3,
         pretrained=None,
-        unknown_dropout=0.0,
+        unknown_dropout="auto",
         encoder_loss_weight=0.0,
         label_smoothing=0.1,
         teacher_forcing=1.0,
@@ -665,7 +678,7 @@ class Seq2SeqTransformer(
             source_vectorizer=self.source_vectorizer,
             target_vectorizer=self.target_vectorizer,
             share_embeddings=self.share_embeddings,
-            copies=self.copy,
+            copies=self._copies(start),
             start=None if start is None else start._reader,
         )
         self.source_vectorizer_ = self._reader.source.vectorizer
@@ -684,6 +697,14 @@ class Seq2SeqTransformer(
             for name in ("net_", "n_features_in_", "feature_names_in_"):
                 vars(self).pop(name, None)
         return dataset
+
+    def _copies(self, start):
+        """Whether the network copies: a bool, or "auto" where the pairs decide."""
+        if self.copy != "auto":
+            return self.copy
+        if self.attention is None:
+            return False
+        return "auto" if start is None else start._reader.copies is not None
 
     def _start(self):
         """The fitted estimator to start from, or None."""
@@ -718,8 +739,12 @@ class Seq2SeqTransformer(
             validation_data, valid = self._read_validation_data(validation_data)
             self._reader = self._reader.knowing_empty(valid)
         stopping = StoppingRule.of(self)
+        before = start if net is None else self
         training = Training(
-            NetworkSettings.of(self),
+            self._network_settings(
+                None if before is None else before.net_,
+                alike=not partial and few_and_alike(dataset),
+            ),
             OptimizationSettings.of(self),
             stopping.resolved(math.inf) if partial else stopping,
             RunningSettings.of(self),
@@ -756,6 +781,17 @@ class Seq2SeqTransformer(
             self._take_net(net)
         if not partial and training.processes.is_first:
             training.warn_if_short(net)
+
+    def _network_settings(self, net, alike):
+        """Settings of the network; "auto" attention is that of `net`, if it has any."""
+        network = NetworkSettings.of(self)
+        before = None if net is None else net.module__attention
+        refused = None if not self.input_feeding else "hard"
+        if network.attention == "auto" and before not in (None, refused):
+            network = replace(network, attention=before)
+        n_source, n_target = (longest + 1 for longest in self._reader.longest)
+        n_emitted = self.batch_size * n_source * n_target * self._reader.target.size
+        return network.resolved(self._reader.copies is not None, alike, n_emitted)
 
     def _read_validation_data(self, validation_data):
         """Validation data that can be read again, and their data set."""
@@ -813,6 +849,8 @@ class Seq2SeqTransformer(
         self.n_iter_ = len(net.history)
         last = net.history[-1] if net.history else {"max_epochs": net.max_epochs}
         self.max_epochs_ = last.get("max_epochs", self.n_iter_)  # absent in old files
+        self.attention_ = net.module__attention
+        self.copy_ = net.module__copy
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
 
     def _new_net(self, training, start):

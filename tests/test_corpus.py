@@ -167,8 +167,9 @@ def test_text_is_read_twice_to_write_and_never_to_fit(pairs, tmp_path, monkeypat
     monkeypatch.setattr(_analyzer.Analyzer, "encode", counted)
     estimator = model()
     corpus = PairCorpus.write(tmp_path / "pairs", pieces_of(*pairs), estimator)
-    # Once more the targets of the first piece, to see whether they can be written.
-    assert len(encoded) == 2 * 2 * 300 + 70
+    # All once more, being few, to see whether targets are copied, and targets of the
+    # first piece, to see whether they can be written.
+    assert len(encoded) == 3 * 2 * 300 + 70
     encoded.clear()
     estimator.fit(corpus)
     assert not encoded

@@ -14,6 +14,7 @@ from sklearn_seq2seq._pairs._sides import (
     shared_sides,
     text_vectorizer,
 )
+from sklearn_seq2seq._pairs._when_to_copy import LOOKED_AT, chooses_to_copy
 from sklearn_seq2seq._text._check_input import check_columns, is_raw, take_column
 from sklearn_seq2seq._text._columns import ColumnVectorizer
 from sklearn_seq2seq._warnings import warn
@@ -121,7 +122,7 @@ def learn_pieces(
     if source_vectorizer is None and start is not None:
         source_vectorizer = start.source.vectorizer
     given = source_vectorizer, target_vectorizer
-    vectorizers, counts = [None, None], [None, None]
+    vectorizers, counts, first = [None, None], [None, None], [[], []]
     for reading, *pair in pieces:
         with reading:
             for k, (data, name) in enumerate(zip(pair, ("X", "y"), strict=True)):
@@ -136,23 +137,50 @@ def learn_pieces(
                 else:
                     rows = vectorizers[k]._check_rows(data, name, learning=True)
                 vectorizers[k]._count(rows, counts[k], name)
+                if copies == "auto":
+                    first[k] = _first_rows(first[k], rows, vectorizers[k])
     if vectorizers[0] is None:
         raise ValueError("pieces has no rows to learn from.")
     forms = ["auto", "auto"]
     if start is not None:
         forms[0] = form_of(start.source)
+    if copies == "auto":
+        sides = _learn_sides(vectorizers, counts, forms)
+        read = (
+            side.read(rows, "", open_vocabulary=True)[0]
+            for side, rows in zip(sides, first, strict=True)
+        )
+        copies = chooses_to_copy(*sides, *read)
     if copies or share_embeddings:
         shared = common_counted_form(vectorizers, counts)
         forms = [shared if start is None else forms[0]] * 2
-    for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
-        vectorizer._learn_counted(counted, form=form)
+    sides = _learn_sides(vectorizers, counts, forms)
     if start is not None:
         check_alike(vectorizers[0], start.source)
         vectorizers[0]._grow(start.source.vectorizer)
-    sides = [Side(v, v.vocabulary_size_, v.max_length_) for v in vectorizers]
+        sides[0] = _side(vectorizers[0])
     if share_embeddings:
         sides = _share(sides, counts)
     return PairReader(*sides, CopyTable(*sides) if copies else None)
+
+
+def _first_rows(rows, more, vectorizer):
+    """Some more of the first rows, up to so many as `chooses_to_copy` looks at."""
+    if isinstance(vectorizer, ColumnVectorizer):
+        pairs = zip(rows or [[]] * len(more), more, strict=True)
+        return [[*before, *here[: LOOKED_AT - len(before)]] for before, here in pairs]
+    return [*rows, *more[: LOOKED_AT - len(rows)]]
+
+
+def _learn_sides(vectorizers, counts, forms):
+    """Sides whose vectorizers learn from what they have counted."""
+    for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
+        vectorizer._learn_counted(counted, form=form)
+    return list(map(_side, vectorizers))
+
+
+def _side(vectorizer):
+    return Side(vectorizer, vectorizer.vocabulary_size_, vectorizer.max_length_)
 
 
 def _share(sides, counts):

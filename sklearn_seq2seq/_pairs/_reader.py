@@ -23,6 +23,7 @@ from sklearn_seq2seq._pairs._sides import (
     shared_sides,
     warn_of_classes,
 )
+from sklearn_seq2seq._pairs._when_to_copy import chooses_to_copy
 from sklearn_seq2seq._text._check_input import (
     check_equal_lengths,
     check_no_column_of_numbers,
@@ -191,7 +192,8 @@ def learn_pairs(
     estimator : estimator
         Receives `n_features_in_` where sources are ids.
     source_vectorizer, target_vectorizer : estimator, default=None
-    share_embeddings, copies : bool, default=False
+    share_embeddings : bool, default=False
+    copies : bool or "auto", default=False
     start : PairReader, default=None
         The reader of a model to start from, whose source vocabulary is kept.
 
@@ -222,6 +224,9 @@ def learn_pairs(
     check_consistent_length(tokens, target_tokens)
     if y is not X:
         warn_of_classes(source_rows, target_rows, source, target)
+    if copies == "auto":
+        # An autoencoder that copies would learn nothing.
+        copies = y is not X and chooses_to_copy(source, target, tokens, target_tokens)
     if (copies or share_embeddings) and source.is_text and target.is_text:
         if start is None:
             form = common_form(source, target, source_rows, target_rows)

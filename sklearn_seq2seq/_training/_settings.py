@@ -11,6 +11,23 @@ from sklearn_seq2seq._parameters import ParameterGroup
 # passes to learn many well.
 LEAST_STEPS, LEAST_EPOCHS = 1000, 30
 
+# What "auto" means for `attention`: hard where the network copies, and for fewer pairs
+# than this whose targets have at least this share of their sources' positions; as long
+# as a batch of the longest pairs has no more products of pair, target position, source
+# position and token than that.
+FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
+# What it means for `unknown_dropout` where the network copies.
+UNKNOWN_DROPOUT = 0.1
+
+
+def few_and_alike(dataset):
+    """Whether there are few pairs, with targets about as long as their sources.
+
+    Each target token can then come from a source token of its own.
+    """
+    n_source, n_target = dataset.source_positions.sum(), dataset.target_positions.sum()
+    return len(dataset) < FEW_PAIRS and n_target >= LEAST_SHARE * n_source
+
 
 @dataclass(frozen=True)
 class NetworkSettings(ParameterGroup):
@@ -27,12 +44,34 @@ class NetworkSettings(ParameterGroup):
     attention_order: int
     monotonic: bool
     input_feeding: bool
-    copy: bool
+    copy: bool | str
     share_embeddings: bool
     tie_output: bool
     dropout: float
-    unknown_dropout: float
+    unknown_dropout: float | str
     encoder_loss_weight: float
+
+    def resolved(self, copies, alike, n_emitted):
+        """The same with what "auto" stands for.
+
+        Parameters
+        ----------
+        copies : bool
+            Whether the network copies.
+        alike : bool
+            Whether `few_and_alike` says so.
+        n_emitted : int
+            Numbers that hard attention would hold at once.
+        """
+        attention, dropout = self.attention, self.unknown_dropout
+        if attention == "auto":
+            wanted = copies or alike
+            possible = n_emitted <= MOST_EMITTED and not self.input_feeding
+            attention = "hard" if wanted and possible else "additive"
+        if dropout == "auto":
+            dropout = UNKNOWN_DROPOUT if copies else 0.0
+        changed = {"attention": attention, "copy": copies, "unknown_dropout": dropout}
+        return replace(self, **changed)
 
     def of_module(self):
         """The arguments of `EncoderDecoder`."""

@@ -1,0 +1,85 @@
+"""Whether a network copies, where the training pairs are to decide."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_seq2seq._pairs._copying import CopyTable
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, like
+
+# Pairs that are looked at, from the first.
+LOOKED_AT = 2000
+# Of the target tokens that another row's source does not have by chance, the share that
+# the own source must have, in either case of letters.
+SHARED = 1 / 2
+# Share of pairs above which targets recur: what was seen is better written from memory.
+RECURRING = 1 / 10
+
+
+def chooses_to_copy(source, target, tokens, target_tokens):
+    """Whether targets are made of their own sources' tokens, and are new ones.
+
+    Parameters
+    ----------
+    source, target : Side
+    tokens, target_tokens : csr_array of int32
+        The training pairs, unknown tokens as of `Side.read`.
+
+    Returns
+    -------
+    bool
+    """
+    if not (source.is_text and target.is_text) or len(lengths(tokens)) < 2:
+        return False
+    try:
+        table = CopyTable(source, target)
+    except ValueError:  # They cannot be copied.
+        return False
+    tokens, target_tokens = (
+        _known(some[:LOOKED_AT], side.size)
+        for some, side in ((tokens, source), (target_tokens, target))
+    )
+    if _recurring(tokens, target_tokens) > RECURRING:
+        return False
+    copies, _ = table.of_source(tokens, [])
+    letters = _without_case([*target.vectorizer._token_strings(), *table.strings])
+    here, there = (_counts(x, letters) for x in (copies, target_tokens))
+    n = here.shape[0]
+    # Rows next to each other may be alike.
+    others = here[(np.arange(n) + n // 2) % n]
+    own, by_chance = (x.minimum(there).sum() for x in (here, others))
+    return own - by_chance > SHARED * (there.sum() - by_chance)
+
+
+def _known(tokens, size):
+    """The same with unknown tokens where some have ids from `size` upward."""
+    ids = np.where(tokens.data < size, tokens.data, UNKNOWN)
+    return like(tokens, ids, lengths(tokens), tokens.shape[1])
+
+
+def _without_case(strings):
+    """One number for all strings that differ in their letters' case alone."""
+    numbers = {}
+    return np.array([numbers.setdefault(s.casefold(), len(numbers)) for s in strings])
+
+
+def _counts(tokens, numbers):
+    """How often each row has each number, which tokens stand for, as a csr_array."""
+    rows = np.repeat(np.arange(tokens.shape[0]), lengths(tokens))
+    known = tokens.data >= FIRST_TOKEN
+    ones = np.ones(known.sum(), dtype=np.int64)
+    places = rows[known], numbers[tokens.data[known]]
+    return sparse.csr_array((ones, places), shape=(tokens.shape[0], len(numbers)))
+
+
+def _recurring(tokens, target_tokens):
+    """Share of different pairs whose target another one has too."""
+    pairs = set(zip(_rows(tokens), _rows(target_tokens), strict=True))
+    counts = Counter(target for _, target in pairs).values()
+    return sum(n for n in counts if n > 1) / len(pairs)
+
+
+def _rows(tokens):
+    return (tokens.data[a:b].tobytes() for a, b in pairwise(tokens.indptr))

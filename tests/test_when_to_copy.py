@@ -1,0 +1,211 @@
+"""Whether targets are copied from their sources, where nothing is set."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from sklearn_seq2seq import (
+    ColumnVectorizer,
+    PairCorpus,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    load,
+    save,
+)
+from sklearn_seq2seq._pairs._sides import learn_text
+from sklearn_seq2seq._pairs._when_to_copy import RECURRING, SHARED, chooses_to_copy
+from sklearn_seq2seq._training import _settings
+from sklearn_seq2seq.datasets import (
+    load_pronunciations,
+    make_dates,
+    make_names,
+    make_number_words,
+)
+
+TINY = {"hidden_size": 4, "embedding_size": 2, "max_epochs": 1, "random_state": 0}
+RNG = np.random.default_rng(0)
+WORDS = ["".join(RNG.choice(list("abcdef"), size=5)) for _ in range(40)]
+REVERSED = [word[::-1] for word in WORDS]
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def slowly(X, y):
+    """Counted with bags, from the definition."""
+    pairs = set(zip(X, y, strict=True))
+    counts = Counter(target for _, target in pairs)
+    if sum(n for n in counts.values() if n > 1) > RECURRING * len(pairs):
+        return False
+    n = len(X)
+    others = [X[(k + n // 2) % n] for k in range(n)]
+    total = sum(map(len, y))
+    own, by_chance = (
+        sum(
+            (Counter(a.lower()) & Counter(b.lower())).total()
+            for a, b in zip(some, y, strict=True)
+        )
+        for some in (X, others)
+    )
+    return own - by_chance > SHARED * (total - by_chance)
+
+
+def chosen(X, y, source=None, target=None):
+    sides = learn_text(X, source, "X"), learn_text(y, target, "y")
+    return chooses_to_copy(sides[0][0], sides[1][0], sides[0][2], sides[1][2])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_count_is_that_of_bags(seed):
+    rng = np.random.default_rng(seed)
+    n = rng.integers(2, 30)
+    X = ["".join(rng.choice(list("abcdefgh"), size=6)) for _ in range(n)]
+    y = [
+        "".join(c if rng.random() < 0.6 else rng.choice(list("xyzABC")) for c in row)
+        for row in X
+    ]
+    y[: rng.integers(n)] = [y[0]] * rng.integers(n)
+    y = (y + REVERSED)[:n]
+    assert chosen(X, y) == slowly(X, y)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "copies"),
+    [
+        (make_dates(n_samples=300, random_state=0, return_X_y=True), False),
+        (make_names(n_samples=300, random_state=0, return_X_y=True), True),
+        (make_number_words(n_samples=300, random_state=0, return_X_y=True), False),
+        (load_pronunciations(n_words=300, random_state=0, return_X_y=True), False),
+        ((WORDS, REVERSED), True),
+        ((WORDS, [word.upper() for word in WORDS]), True),
+        # What recurs is written, what does not is copied.
+        ((WORDS, ["".join(sorted(set(word[:2]))) for word in WORDS]), False),
+        (([*WORDS, *REVERSED], [*WORDS, *WORDS]), False),
+        ((WORDS * 3, REVERSED * 3), True),  # as a bootstrap has it
+    ],
+)
+def test_copies_where_targets_are_new_and_made_of_their_sources(pairs, copies):
+    X, y = map(list, pairs)
+    assert chosen(X, y) == copies
+    model = Seq2SeqTransformer(**TINY, max_time=0.01).fit(X, y)
+    assert model.copy_ == copies
+    assert model.net_.module_.unknown_dropout == (0.1 if copies else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "attention"),
+    [
+        ({"copy": False}, "hard"),
+        ({"input_feeding": True}, "additive"),
+        ({"attention": "dot"}, "dot"),
+        ({"attention": None}, None),
+        ({"batch_size": 2**18}, "additive"),  # too much to hold
+    ],
+)
+def test_attention_is_hard_where_that_helps_and_is_possible(params, attention):
+    model = Seq2SeqTransformer(**TINY | params).fit(WORDS, REVERSED)
+    assert model.attention_ == attention
+    assert model.copy_ == (attention is not None and params.get("copy", True))
+
+
+def test_many_pairs_have_soft_attention_unless_they_copy(monkeypatch):
+    pairs = WORDS, REVERSED
+    assert Seq2SeqTransformer(**TINY, copy=False).fit(*pairs).attention_ == "hard"
+    longer = [word * 3 for word in WORDS]
+    model = Seq2SeqTransformer(**TINY, copy=False)
+    assert model.fit(longer, WORDS).attention_ == "additive"
+    monkeypatch.setattr(_settings, "FEW_PAIRS", 40)
+    assert model.fit(*pairs).attention_ == "additive"
+    assert Seq2SeqTransformer(**TINY, copy=True).fit(*pairs).attention_ == "hard"
+    # How many will come is not known.
+    model = Seq2SeqTransformer(**TINY, copy=False).partial_fit(*pairs)
+    assert model.attention_ == "additive"
+
+
+def test_what_cannot_be_copied_is_written():
+    table = [(word, word) for word in WORDS]
+    columns = ColumnVectorizer([(str(k), SequenceVectorizer(), k) for k in (0, 1)])
+    assert not chosen(WORDS, table, target=columns)
+    assert chosen(table, REVERSED, source=columns)
+    # Pieces that each side learns for itself are not the same.
+    subwords = SequenceVectorizer(analyzer="subword", max_features=12)
+    assert not chosen(WORDS, REVERSED, subwords, subwords)
+    ids = SequenceVectorizer().fit_transform(WORDS).toarray()
+    assert not Seq2SeqTransformer(**TINY).fit(ids, ids[:, ::-1].copy()).copy_
+
+
+def test_no_targets_are_nothing_to_copy():
+    assert not Seq2SeqTransformer(**TINY).fit(WORDS).copy_
+
+
+def test_a_start_gives_its_attention_and_whether_it_copies():
+    autoencoder = Seq2SeqTransformer(**TINY).fit(WORDS)
+    model = Seq2SeqTransformer(**TINY, pretrained=autoencoder).fit(WORDS, REVERSED)
+    assert (model.copy_, model.attention_) == (False, autoencoder.attention_)
+    copier = Seq2SeqTransformer(**TINY).fit(WORDS, REVERSED)
+    model = Seq2SeqTransformer(**TINY, pretrained=copier).fit(WORDS, ["a"] * 40)
+    assert (model.copy_, model.attention_) == (True, "hard")
+    fed = {"pretrained": copier, "input_feeding": True}
+    assert Seq2SeqTransformer(**TINY, **fed).fit(WORDS, WORDS).attention_ == "additive"
+
+
+def test_going_on_stays_with_what_was_chosen():
+    model = Seq2SeqTransformer(**TINY, warm_start=True).fit(WORDS, REVERSED)
+    model.fit(WORDS, ["a"] * 40)
+    assert (model.copy_, model.attention_) == (True, "hard")
+    model = Seq2SeqTransformer(**TINY).partial_fit(WORDS, ["a"] * 40)
+    model.partial_fit(WORDS, REVERSED)
+    assert (model.copy_, model.attention_) == (False, "additive")
+
+
+def test_corpora_choose_as_memory_does(tmp_path):
+    for k, targets in enumerate((REVERSED, ["a"] * 40)):
+        pairs = list(zip(WORDS, targets, strict=True))
+        model = Seq2SeqTransformer(**TINY)
+        corpus = PairCorpus.write(
+            tmp_path / str(k), [pairs[:7], pairs[7:]], estimator=model
+        )
+        here, there = model.fit(corpus), Seq2SeqTransformer(**TINY).fit(WORDS, targets)
+        assert here.copy_ == there.copy_ == (k == 0)
+        assert here.attention_ == there.attention_
+        np.testing.assert_array_equal(here.predict(WORDS), there.predict(WORDS))
+
+
+def test_what_was_chosen_is_saved(tmp_path):
+    model = Seq2SeqTransformer(**TINY).fit(WORDS, REVERSED)
+    save(model, tmp_path / "model.s2s")
+    loaded = load(tmp_path / "model.s2s")
+    assert (loaded.copy_, loaded.attention_) == (True, "hard")
+    assert (loaded.copy, loaded.attention) == ("auto", "auto")
+    np.testing.assert_array_equal(loaded.predict(WORDS), model.predict(WORDS))
+    assert not loaded.fit(WORDS, ["a"] * 40).copy_
+
+
+def test_members_choose_alike():
+    ensemble = Seq2SeqEnsemble(
+        Seq2SeqTransformer(**TINY), n_estimators=2, bootstrap=True
+    )
+    assert ensemble.fit(WORDS, REVERSED).estimators_[1].copy_
+
+
+def test_names_of_which_no_letter_was_seen_come_out_whole():
+    """Nothing is set but what makes it small."""
+    X, y = _names(300, "abcdefghijklm", np.random.default_rng(0))
+    new, whole = _names(100, "nopqrstuvwxyz", np.random.default_rng(1))
+    model = Seq2SeqTransformer(
+        hidden_size=32,
+        embedding_size=16,
+        learning_rate=0.01,
+        max_epochs=30,
+        random_state=0,
+    )
+    assert model.fit(X, y).score(new, whole) >= 0.95
+
+
+def _names(n, letters, rng):
+    def name():
+        return "".join(rng.choice(list(letters), size=rng.integers(3, 7))).capitalize()
+
+    parts = [(name(), name(), rng.integers(10, 100)) for _ in range(n)]
+    sources = [f"{last.upper()}, {first} {k}" for first, last, k in parts]
+    return sources, [f"{first} {last.upper()} #{k}" for first, last, k in parts]
