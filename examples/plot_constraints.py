@@ -40,7 +40,9 @@ scores = {"free": model.score(typed[new], meant[new])}
 
 # %%
 # **A closed list.** With `allowed_outputs` every prediction is a member of the list. A
-# beam lets several members compete. The floor is the most similar member.
+# beam lets several members compete. The floor is the most similar member, which wins
+# here: a model hardly writes words that it never had in training. It wins where training
+# has them, see :doc:`/guide/correct_against_a_list`.
 model.set_params(allowed_outputs=dictionary, beam_width=5)
 corrected = model.predict(typed[new])
 assert set(corrected) <= set(dictionary)

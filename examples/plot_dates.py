@@ -48,8 +48,8 @@ for name in np.unique(locale):
     print(f"  {name:<4}{right[locale[new] == name].mean():>7.1%}")
 
 # %%
-# All errors. English "11/12/05" begins with the month, but nothing in it says that it
-# is English; in German, French and Finnish the day comes first.
+# All errors. English dates in figures begin with the month; German, French and Finnish
+# ones begin with the day.
 for row in np.flatnonzero(~right):
     print(f"{predicted[row]} for {iso[new][row]}: {written[new][row]}")
 

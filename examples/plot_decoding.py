@@ -24,7 +24,7 @@ member = Seq2SeqTransformer(
     embedding_size=32,
     learning_rate=0.004,
     batch_size=16,
-    max_epochs=10,
+    max_epochs=20,
 )
 ensemble = Seq2SeqEnsemble(member, n_estimators=3, random_state=0).fit(X, y)
 model = ensemble.estimators_[0]
