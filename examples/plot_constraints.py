@@ -40,9 +40,9 @@ scores = {"free": model.score(typed[new], meant[new])}
 
 # %%
 # **A closed list.** With `allowed_outputs` every prediction is a member of the list. A
-# beam lets several members compete. The floor is the most similar member, which wins
-# here: a model hardly writes words that it never had in training. It wins where training
-# has them, see :doc:`/guide/correct_against_a_list`.
+# beam lets several members compete. The floor is the most similar member. It wins here,
+# where all words are new to the model. The model wins on words that training has: see
+# :doc:`/guide/correct_against_a_list`.
 model.set_params(allowed_outputs=dictionary, beam_width=5)
 corrected = model.predict(typed[new])
 assert set(corrected) <= set(dictionary)
