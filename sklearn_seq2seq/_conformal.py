@@ -94,7 +94,7 @@ class ConformalSeq2Seq(
     n_best_ : int
         Hypotheses calibrated with.
     n_features_in_ : int
-        Columns of `X`, where it was ids.
+        Number of columns of `X`, if it was ids.
 
     See Also
     --------
@@ -344,7 +344,7 @@ class ConformalSeq2Seq(
         NotFittedError
             Before `fit`.
         ValueError
-            If a row of `X` is not what it must be.
+            If a row of `X` is invalid.
         """
         return self._ask("predict", X)
 
@@ -387,7 +387,7 @@ class ConformalSeq2Seq(
         Returns
         -------
         float
-            Between 0 and 1, the best.
+            Between 0 and 1; 1 is best.
 
         Raises
         ------
@@ -408,7 +408,7 @@ class ConformalSeq2Seq(
         return _ask(self.estimator_, method, X, *args)
 
     def get_metadata_routing(self):
-        """Get the routing of metadata: that of `fit` is the model's.
+        """Get the metadata routing: metadata of `fit` go to the model.
 
         Returns
         -------
@@ -427,8 +427,8 @@ class ConformalSeq2Seq(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        own = get_tags(self._template())
-        tags.input_tags, tags.target_tags = own.input_tags, own.target_tags
+        model = get_tags(self._template())
+        tags.input_tags, tags.target_tags = model.input_tags, model.target_tags
         return tags
 
 

@@ -68,9 +68,9 @@ default="most_frequent"
     kinds_ : tuple of two str
         The kinds of sources and targets: "strings", "token lists" or "token ids".
     n_features_in_ : int
-        Columns of X. Only for token ids.
+        Number of columns of `X`, if it was ids.
     n_outputs_ : int
-        Columns of y. Only for token ids.
+        Number of columns of `y`, if it was ids.
     targets_ : ndarray of object, shape (n_targets,)
         The distinct training targets in sorted order, or the closed list of "closest":
         str, or tuples of tokens. Not for "copy" and "suffix".

@@ -282,11 +282,11 @@ def _most_similar(queries, index, kin=()):
     match, similarity = np.empty(n_queries, int), np.empty(n_queries)
     for batch in gen_batches(n_queries, max(1, _TABLE_SIZE // n_pairs)):
         table = queries[batch] @ index
-        here = np.repeat(np.arange(n_queries)[batch], np.diff(table.indptr))
+        rows = np.repeat(np.arange(n_queries)[batch], np.diff(table.indptr))
         for groups in kin:
-            for own in groups.T:
-                for other in groups.T:
-                    table.data[own[here] == other[table.indices]] = 0
+            for row_group in groups.T:
+                for pair_group in groups.T:
+                    table.data[row_group[rows] == pair_group[table.indices]] = 0
         match[batch] = table.argmax(axis=1)
         similarity[batch] = table.max(axis=1).toarray().round(9)
     return match, similarity
