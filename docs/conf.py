@@ -75,8 +75,8 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 
-# The gallery runs only when asked to: `make gallery`. It keeps no progress bars, and its
-# warnings name no file.
+# The gallery runs only when asked to: `make gallery`. It keeps no progress bars, and
+# its warnings name no file.
 os.environ["TQDM_DISABLE"] = "1"
 plot_gallery = "False"
 warnings.formatwarning = lambda text, kind, *_: f"{kind.__name__}: {text}\n"
