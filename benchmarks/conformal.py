@@ -11,8 +11,8 @@ It prints a Markdown table, a row a task:
 - the share of best hypotheses that are right, and of n-best lists that hold the truth;
 - of calibrated sets the mean coverage over the splits, the interval that holds 90 % of
   them, and the mean size;
-- the same of sets of as many hypotheses as add up to that probability, which is what a
-  model would need that knows how sure it is;
+- the same of sets of as many hypotheses as add up to that probability, which would do
+  for a model that knows how sure it is;
 - how many rows a threshold of that much on `predict_confidence` leaves an answer, and
   how many of the answers are right.
 """
@@ -26,7 +26,7 @@ from benchmarks._setting import setting
 from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq._conformity import (
     conformity_scores,
-    probability_before,
+    hypothesis_scores,
     weighted_quantile,
 )
 from sklearn_seq2seq.datasets import (
@@ -85,48 +85,53 @@ def nbest_lists(task, n_best, params):
     return n, model.predict_nbest(X[n:], n_best), y[n:]
 
 
-def over_splits(scores, before, row, limit_of, n_splits):
+def over_splits(y, row, sequence, kept_of, n_splits):
     """Coverage and mean size of the sets of each split's second half.
 
     Parameters
     ----------
-    scores : ndarray of float, shape (n_rows,)
-        Of true targets.
-    before, row : ndarray, shape (n_hypotheses,)
-        Score and row of each hypothesis.
-    limit_of : callable
-        From the first half's scores to the largest score in a set.
+    y : ndarray of str, shape (n_rows,)
+        True targets.
+    row, sequence : ndarray, shape (n_hypotheses,)
+    kept_of : callable
+        From the rows of the first half to which hypotheses are in the sets.
     n_splits : int
 
     Returns
     -------
     ndarray of float, shape (n_splits, 2)
     """
-    n_half, figures = len(scores) // 2, []
+    n_half, figures, right = len(y) // 2, [], sequence == y[row]
     for seed in range(n_splits):
-        order = np.random.default_rng(seed).permutation(len(scores))
+        order = np.random.default_rng(seed).permutation(len(y))
         calibration, new = order[:n_half], order[n_half:]
-        limit = limit_of(scores[calibration])
-        sizes = np.bincount(row[before <= limit], minlength=len(scores))
-        figures.append((np.mean(scores[new] <= limit), sizes[new].mean()))
+        kept = kept_of(calibration)
+        covered, size = (
+            np.bincount(row[some], minlength=len(y))[new].mean()
+            for some in (kept & right, kept)
+        )
+        figures.append((covered, size))
     return np.array(figures)
 
 
 def measure(table, y, coverage, n_splits):
     """Cells of a task's row."""
-    row, before = np.asarray(table["row"]), probability_before(table)
-    scores = conformity_scores(table, y)
+    row, sequence = np.asarray(table["row"]), np.asarray(table["sequence"])
+    scores, of_hypotheses = conformity_scores(table, y), hypothesis_scores(table)
+    before = table.groupby("row")["probability"].cumsum() - table["probability"]
 
-    def calibrated(scores):
-        level = coverage * (len(scores) + 1)
-        return weighted_quantile(scores, np.ones(len(scores)), level)
+    def calibrated(rows):
+        level = coverage * (len(rows) + 1)
+        return of_hypotheses <= weighted_quantile(
+            scores[rows], np.ones(len(rows)), level
+        )
 
-    def added_up(scores):
-        return np.nextafter(coverage, 0)
+    def added_up(rows):
+        return np.asarray(before < coverage)
 
     cells = [f"{np.mean(scores == 0):.3f}", f"{np.isfinite(scores).mean():.3f}"]
-    for limit_of in (calibrated, added_up):
-        figures = over_splits(scores, before, row, limit_of, n_splits)
+    for kept_of in (calibrated, added_up):
+        figures = over_splits(y, row, sequence, kept_of, n_splits)
         low, high = np.quantile(figures[:, 0], [0.05, 0.95])
         mean, size = figures.mean(axis=0)
         cells += [f"{mean:.3f} ({low:.3f} to {high:.3f})", f"{size:.2f}"]

@@ -24,7 +24,7 @@ from sklearn_seq2seq._conformity import (
     ROUNDING,
     conformity_scores,
     count_groups,
-    probability_before,
+    hypothesis_scores,
     weigh_groups,
     weighted_quantile,
 )
@@ -84,8 +84,8 @@ class ConformalSeq2Seq(
     estimator_ : estimator
         The fitted model.
     conformity_scores_ : ndarray of float64, shape (n_calibration,)
-        Of each calibration pair the probability of all hypotheses before the true
-        target; infinite where that is not among the `n_best`.
+        Of each calibration pair minus the log-probability of the true target; 0 where
+        that is the best hypothesis, infinite where it is not among the `n_best`.
     calibration_weights_ : ndarray of float64, shape (n_calibration,)
         1 over the number of calibration pairs of the same group; 1 without groups.
     max_coverage_ : float
@@ -103,11 +103,11 @@ class ConformalSeq2Seq(
 
     Notes
     -----
-    The score of a hypothesis is the probability that the model gives to all that are
-    ranked before it, and a set has the hypotheses of scores up to a quantile of those
-    of the calibration pairs' true targets, the ceil((n + 1) coverage)-th smallest of
-    n. These are the adaptive sets of [3]_, without randomness: the best hypothesis is
-    in every set, and the surer the model, the fewer others are.
+    The score of a hypothesis is minus its log-probability, and 0 for the best one. A
+    set has the hypotheses of scores up to a quantile of those of the calibration pairs'
+    true targets, the ceil((n + 1) coverage)-th smallest of n: the best hypothesis, and
+    every other that is probable enough. No other score makes smaller sets on average,
+    if the probabilities are right [3]_.
 
     If the calibration pairs and a new pair are exchangeable, such as drawn alike and
     independently, the new one's set holds its true target with a probability of at
@@ -129,8 +129,9 @@ class ConformalSeq2Seq(
     .. [2] Deutschmann, Alberts and Rodríguez Martínez, "Conformal autoregressive
        generation: Beam search with coverage guarantees", AAAI, 2024.
        :arxiv:`2309.03797`
-    .. [3] Romano, Sesia and Candès, "Classification with valid and adaptive coverage",
-       NeurIPS, 2020. :arxiv:`2006.02544`
+    .. [3] Sadinle, Lei and Wasserman, "Least ambiguous set-valued classifiers with
+       bounded error levels", Journal of the American Statistical Association, 2019.
+       :arxiv:`1609.00451`
     .. [4] Lee, Barber and Willett, "Distribution-free inference with hierarchical
        data", 2023. :arxiv:`2306.06342`
 
@@ -294,7 +295,7 @@ class ConformalSeq2Seq(
         check_is_fitted(self)
         limit = self._quantile(coverage)
         table = self.predict_nbest(X, self.n_best_)
-        sets = table[probability_before(table) <= limit]
+        sets = table[hypothesis_scores(table) <= limit]
         return sets.reset_index(drop=True) if hasattr(sets, "reset_index") else sets
 
     def _quantile(self, coverage):

@@ -6,8 +6,20 @@ import numpy as np
 ROUNDING = 1e-9
 
 
+def hypothesis_scores(table):
+    """Minus the log-probability of each hypothesis of an n-best table; 0 for the best.
+
+    Scores do not fall along a list: where a less probable hypothesis stands before, as
+    with a length penalty, its score counts.
+    """
+    row, rank = np.asarray(table["row"]), np.asarray(table["rank"])
+    scores = np.zeros((row.max() + 1, rank.max() + 1))
+    scores[row, rank] = np.where(rank > 0, -np.asarray(table["log_probability"]), 0)
+    return np.maximum.accumulate(scores, axis=1)[row, rank]
+
+
 def conformity_scores(table, truths):
-    """Probability of all hypotheses before the truth in each row of an n-best table.
+    """Score of the hypothesis that is the truth in each row of an n-best table.
 
     Parameters
     ----------
@@ -22,20 +34,12 @@ def conformity_scores(table, truths):
         Infinite where no hypothesis is the truth.
     """
     truths = list(map(_comparable, truths))
-    row, before = np.asarray(table["row"]), probability_before(table)
+    row, of_hypotheses = np.asarray(table["row"]), hypothesis_scores(table)
     scores = np.full(len(truths), np.inf)
     for k, sequence in enumerate(table["sequence"]):
         if _comparable(sequence) == truths[row[k]]:
-            scores[row[k]] = min(before[k], scores[row[k]])
+            scores[row[k]] = min(of_hypotheses[k], scores[row[k]])
     return scores
-
-
-def probability_before(table):
-    """Probability of all hypotheses before each one in its row of an n-best table."""
-    row, rank = np.asarray(table["row"]), np.asarray(table["rank"])
-    mass = np.zeros((row.max() + 1, rank.max() + 2))
-    mass[row, rank + 1] = table["probability"]
-    return np.cumsum(mass, axis=1)[row, rank]
 
 
 def weighted_quantile(scores, weights, level):

@@ -28,7 +28,7 @@ from sklearn_seq2seq import (
 )
 from sklearn_seq2seq._conformity import (
     conformity_scores,
-    probability_before,
+    hypothesis_scores,
     weighted_quantile,
 )
 from sklearn_seq2seq._fitting import draw_seed
@@ -89,26 +89,25 @@ def test_conformal_passes_check(estimator, check):
 
 
 def slow_scores(table, y):
-    """The probability before each truth, hypothesis by hypothesis."""
+    """Minus the log-probability of each truth, hypothesis by hypothesis."""
     scores = []
     for row, truth in enumerate(y):
-        before, score = 0.0, np.inf
+        score = np.inf
         for _, hypothesis in table[table["row"] == row].iterrows():
             if hypothesis["sequence"] == truth:
-                score = before
-            before += hypothesis["probability"]
+                score = -np.log(hypothesis["probability"]) if hypothesis["rank"] else 0
         scores.append(score)
     return np.array(scores)
 
 
 def slow_set(hypotheses, calibration, coverage):
     """Hypotheses that cannot be told from true targets: whose p-value is not small."""
-    kept, before = [], 0.0
+    kept = []
     for _, hypothesis in hypotheses.iterrows():
-        p_value = (1 + np.sum(calibration >= before)) / (1 + len(calibration))
+        score = -np.log(hypothesis["probability"]) if hypothesis["rank"] else 0
+        p_value = (1 + np.sum(calibration >= score)) / (1 + len(calibration))
         if p_value > 1 - coverage + 1e-9:
             kept.append(hypothesis["sequence"])
-        before += hypothesis["probability"]
     return kept
 
 
@@ -437,8 +436,16 @@ def test_hostile_file(name, value, fitted, tmp_path):
         load(path)
 
 
-def test_probability_before_is_a_running_sum():
+def test_scores_do_not_fall_along_a_list():
+    """A length penalty may rank a less probable hypothesis before."""
+    log_probability = [-0.7, -3.0, -1.5, -4.0, -0.1]
     table = pd.DataFrame(
-        {"row": [0, 0, 0, 1], "rank": [0, 1, 2, 0], "probability": [0.5, 0.25, 0.1, 1]}
+        {
+            "row": [0, 0, 0, 0, 1],
+            "rank": [0, 1, 2, 3, 0],
+            "sequence": list("abcda"),
+            "log_probability": log_probability,
+        }
     )
-    assert probability_before(table).tolist() == [0, 0.5, 0.75, 0]
+    assert hypothesis_scores(table).tolist() == [0, 3, 3, 4, 0]
+    assert conformity_scores(table, ["c", "x"]).tolist() == [3, np.inf]
