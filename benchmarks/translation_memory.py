@@ -41,7 +41,6 @@ PLACEHOLDER = re.compile(
     r"|%\d+|%%|\{\{.*?\}\}|\{[\w.!:]*\}|</?[a-zA-Z][^<>]*>|&#?\w+;"
 )
 LANGUAGES = ("en", "de")
-# Chosen on the validation part of the interface strings.
 TRUST = 0.4
 NUMBERED = re.compile(r"⟨(\d+)⟩")
 
@@ -93,6 +92,7 @@ def make_model(vectorizer, *, memory, seed):
     model = Seq2SeqTransformer(
         source_vectorizer=ColumnVectorizer(columns) if memory else vectorizer,
         target_vectorizer=vectorizer,
+        attention="additive",
         copy=True,
         hidden_size=128,
         embedding_size=96,
