@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from hypothesis import settings
 from sklearn.utils.fixes import parse_version
 
 from sklearn_seq2seq import Seq2SeqTransformer
 
 # On a GPU too, where torch's default has ten bits, tests compare with exact results.
 torch.backends.cudnn.allow_tf32 = False
+
+# On a busy machine any example can take longer than hypothesis's 200 milliseconds.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 TINY = {
     "hidden_size": 16,

@@ -195,7 +195,7 @@ def test_no_noise_changes_nothing():
     assert sorted(pairs_of(X, y)) == sorted(pairs_of(WORDS, PHONES) * 3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("abc", max_size=6), min_size=1, max_size=6), st.integers(0, 99))
 def test_noise_stays_in_its_row(words, seed):
     capitals = [f"{k} {word.upper()}" for k, word in enumerate(words)]

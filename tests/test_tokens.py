@@ -2,7 +2,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import sparse
@@ -78,7 +78,6 @@ def test_as_tokens_reads_nonzero_entries_in_column_order(container):
         lambda X: X.astype(">i4"),
     ],
 )
-@settings(deadline=None)
 @given(X=arrays(np.int64, (5, 6), elements=st.integers(0, 4)))
 def test_zeros_are_no_tokens_wherever_ids_are_read(container, X):
     """Fit, scores and floors read the same rows, holes or not."""

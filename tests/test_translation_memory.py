@@ -66,7 +66,7 @@ def random_strings(n, seed=0):
 # What is matched ---------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data())
 def test_match_is_that_of_a_loop_over_all_pairs(data):
     rows = st.lists(st.text("abcd", min_size=1, max_size=5), min_size=1, max_size=8)
@@ -150,7 +150,7 @@ def test_levels_are_fifths_of_the_training_rows():
     assert min(Counter(levels).values()) >= 25
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=9))
 def test_new_sources_have_levels_that_training_had(sources):
     memory = TranslationMemory(LETTERS)

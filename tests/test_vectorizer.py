@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 import sklearn.utils.estimator_checks as checks
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
@@ -189,7 +189,6 @@ def subwords(request):
     return vectorizer_for("subword", subword_model=request.param).fit(WORDS)
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.text(max_size=12), min_size=1, max_size=6))
 def test_round_trip_of_subwords_never_seen(subwords, rows):
     assert subwords.inverse_transform(subwords.transform(rows)).tolist() == rows
