@@ -385,7 +385,7 @@ def test_loaders_draw_rows_of_the_whole(name):
 def test_loaders_say_how_many_words_there_are(name):
     size = len(whole(name).data)
 
-    with pytest.raises(ValueError, match=f"n_words=9999999 .* there are {size}"):
+    with pytest.raises(ValueError, match=f"n_words=9999999 .* the {size} words"):
         draw(name, 9_999_999)
 
 
