@@ -39,6 +39,7 @@ SMALL = {
     "lr_schedule": "constant",
     "label_smoothing": 0.0,
     "dropout": 0.0,
+    "unknown_dropout": 0.0,
     "random_state": 0,
 }
 
