@@ -74,7 +74,8 @@ def run(code, namespace, page, n_lines_before):
             value = eval(compile(ast.Expression(last.value), page, "eval"), namespace)
             if not isinstance(value, BaseEstimator | None) and not plt.get_fignums():
                 print(repr(value))
-    return "".join(line.rstrip() + "\n" for line in output.getvalue().splitlines())
+    lines = output.getvalue().strip("\n").splitlines()
+    return "".join(line.rstrip() + "\n" for line in lines)
 
 
 def write_outputs(page):
