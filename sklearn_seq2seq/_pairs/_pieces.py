@@ -147,7 +147,7 @@ def learn_pieces(
     if copies == "auto":
         sides = _learn_sides(vectorizers, counts, forms)
         read = (
-            side.read(rows, "", open_vocabulary=True)[0]
+            side.read(rows, "", keep_unknown=True)[0]
             for side, rows in zip(sides, first, strict=True)
         )
         copies = chooses_to_copy(*sides, *read)

@@ -12,8 +12,8 @@ from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, like
 # Pairs that are looked at, from the first.
 LOOKED_AT = 2000
 # Of the target tokens that another row's source does not have by chance, the share that
-# the own source must have, in either case of letters.
-SHARED = 1 / 2
+# the own source must have as they are, and in either case of letters.
+COPIED, SHARED = 1 / 4, 1 / 2
 # Share of pairs above which targets recur: what was seen is better written from memory.
 RECURRING = 1 / 10
 
@@ -44,13 +44,22 @@ def chooses_to_copy(source, target, tokens, target_tokens):
     if _recurring(tokens, target_tokens) > RECURRING:
         return False
     copies, _ = table.of_source(tokens, [])
-    letters = _without_case([*target.vectorizer._token_strings(), *table.strings])
-    here, there = (_counts(x, letters) for x in (copies, target_tokens))
+    strings = [*target.vectorizer._token_strings(), *table.strings]
+    exact, folded = (
+        _share(*(_counts(x, _numbered(some)) for x in (copies, target_tokens)))
+        for some in (strings, [string.casefold() for string in strings])
+    )
+    return exact > COPIED and folded > SHARED
+
+
+def _share(here, there):
+    """Of what is not there by chance, the share of `there` that its row `here` has."""
     n = here.shape[0]
     # Rows next to each other may be alike.
     others = here[(np.arange(n) + n // 2) % n]
     own, by_chance = (x.minimum(there).sum() for x in (here, others))
-    return own - by_chance > SHARED * (there.sum() - by_chance)
+    rest = there.sum() - by_chance
+    return (own - by_chance) / rest if rest else 0.0
 
 
 def _known(tokens, size):
@@ -59,10 +68,10 @@ def _known(tokens, size):
     return like(tokens, ids, lengths(tokens), tokens.shape[1])
 
 
-def _without_case(strings):
-    """One number for all strings that differ in their letters' case alone."""
+def _numbered(strings):
+    """One number for all strings that are the same."""
     numbers = {}
-    return np.array([numbers.setdefault(s.casefold(), len(numbers)) for s in strings])
+    return np.array([numbers.setdefault(string, len(numbers)) for string in strings])
 
 
 def _counts(tokens, numbers):
