@@ -31,7 +31,7 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     `y` is ignored, and `attention` is None by default, so that the vector has to hold
     everything.
 
-    {_section("Parameters", "See Also").replace('default="additive"', "default=None")}
+    {_section("Parameters", "See Also").replace('default="auto"', "default=None")}
 
     See Also
     --------
