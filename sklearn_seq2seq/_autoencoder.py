@@ -21,6 +21,11 @@ def _signature(**defaults):
     return signature.replace(parameters=parameters.values())
 
 
+_PARAMETERS = _section("Parameters", "See Also").replace(
+    '"hard"}, default="auto"', '"hard"}, default=None'
+)
+
+
 class Seq2SeqAutoencoder(Seq2SeqTransformer):
     __doc__ = f"""Encoder-decoder that learns to reproduce its sources.
 
@@ -31,7 +36,7 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     `y` is ignored, and `attention` is None by default, so that the vector has to hold
     everything.
 
-    {_section("Parameters", "See Also").replace('default="auto"', "default=None")}
+    {_PARAMETERS}
 
     See Also
     --------
