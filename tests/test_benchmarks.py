@@ -49,9 +49,9 @@ def pairs():
 
 def small_model(**params):
     sides = {"source_vectorizer": pairs().source, "target_vectorizer": pairs().target}
-    sizes = {"hidden_size": 8, "embedding_size": 6, "attention": "general"}
-    params = {"max_epochs": 1, "random_state": 0} | params
-    return Seq2SeqTransformer(**sides, **sizes, **params).fit(X, Y)
+    sizes = {"hidden_size": 8, "embedding_size": 6}
+    params = {"attention": "general", "copy": False, "max_epochs": 1} | params
+    return Seq2SeqTransformer(**sides, **sizes, **params, random_state=0).fit(X, Y)
 
 
 @pytest.mark.parametrize("stepped", [False, True])

@@ -72,7 +72,12 @@ def assert_close(model, other):
     [
         {"max_epochs": 8},
         # Adam would divide gradients that are mere rounding errors by their own size.
-        {"copy": True, "optimizer": "sgd", "learning_rate": 0.5},
+        {
+            "copy": True,
+            "unknown_dropout": 0.0,
+            "optimizer": "sgd",
+            "learning_rate": 0.5,
+        },
         {"attention": "hard"},
         {"max_tokens": 60, "gradient_accumulation_steps": 2},
         {"encoder_loss_weight": 0.3, "optimizer": "sgd", "learning_rate": 0.5},
@@ -259,7 +264,7 @@ def test_torchrun_starts_the_example(tmp_path):
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("2 processes: ")

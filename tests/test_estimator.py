@@ -413,6 +413,7 @@ def test_failed_fit_leaves_the_model_as_it_was(fitted, words, shouted):
     model = copy.deepcopy(fitted)
     before = model.predict(words).tolist()
     model.set_params(learning_rate=1e30, gradient_clip=None, optimizer="sgd")
+    model.set_params(attention="additive")
     with pytest.raises(ValueError, match="epoch"):
         model.fit(words[::-1], shouted)
     assert model.predict(words).tolist() == before

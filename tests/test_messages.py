@@ -10,7 +10,13 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, learning_curv
 from sklearn_seq2seq import LexiconSeq2Seq, Seq2SeqEnsemble, Seq2SeqTransformer
 from sklearn_seq2seq._warnings import _said_by_worker, warn_of_data
 
-TINY = {"hidden_size": 8, "embedding_size": 8, "max_epochs": 1, "random_state": 0}
+TINY = {
+    "copy": False,
+    "hidden_size": 8,
+    "embedding_size": 8,
+    "max_epochs": 1,
+    "random_state": 0,
+}
 # Every row has a letter of its own.
 ROWS = [letter + "a" for letter in "bcdefghijklm"]
 

@@ -218,7 +218,9 @@ def scored(weights, **options):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"encoder_loss_weight": 0.5}, {"copy": True}], ids=str
+    "options",
+    [{}, {"encoder_loss_weight": 0.5}, {"copy": True, "unknown_dropout": 0.0}],
+    ids=str,
 )
 def test_fit_counts_weights_as_repetitions(options):
     weighted = scored(([0, 1, 2, 3], [1, 2, 1, 3]), **options)

@@ -19,6 +19,7 @@ from sklearn_seq2seq import (
 WORDS = ["ab", "ba", "abb", "bab", "aab", "bza", "z"]
 PAIRS = ["abq", "bq", "qa"], ["xbq", "bq", "qx"]
 TINY = {
+    "attention": "additive",
     "hidden_size": 8,
     "embedding_size": 4,
     "dropout": 0.0,

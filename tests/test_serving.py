@@ -123,7 +123,6 @@ def test_a_wrong_request_does_not_spoil_the_batch():
         ('{"sources": ["ab", 3]}', 400),
         (json.dumps({"sources": ["a"] * 257}), 400),
         (json.dumps({"sources": ["a" * 1001]}), 400),
-        ("a" * 1_000_001, 413),
     ],
 )
 def test_wrong_bodies_are_refused(body, status):
@@ -137,9 +136,11 @@ def test_other_requests_are_refused():
     with serving(None) as address:
         assert ask(address, "{}", "/other")[0] == 404
         assert ask(address, None, "/", "GET")[0] == 404
-        with socket.create_connection(address, timeout=30) as client:
-            client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b" 413 " in client.recv(1000)
+        # Refused before the body is read, which a client may still be sending.
+        for length in (b"", b"Content-Length: 1000001\r\n"):
+            with socket.create_connection(address, timeout=30) as client:
+                client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n%b\r\n" % length)
+                assert b" 413 " in client.recv(1000)
 
 
 def test_too_many_waiting_requests_are_refused():

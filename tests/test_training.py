@@ -31,6 +31,7 @@ from sklearn_seq2seq.metrics import get_scorer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*ended by max_length")
 SMALL = {
+    "attention": "additive",
     "hidden_size": 12,
     "embedding_size": 6,
     "batch_size": 16,

@@ -845,7 +845,7 @@ def test_fit_says_what_a_given_tokenizer_does_not_give_back():
     rows = ["the cat", "The cat", "the  hat", "a cat"]
     with pytest.warns(
         UserWarning,
-        match="back 2 of 4 rows of X; in row 1 'The cat' becomes 'the cat'",
+        match="restore 2 of 4 rows of X; in row 1 'The cat' becomes 'the cat'",
     ):
         vectorizer.fit(rows)
     with warnings.catch_warnings():
