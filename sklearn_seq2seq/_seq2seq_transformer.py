@@ -739,12 +739,10 @@ class Seq2SeqTransformer(
             validation_data, valid = self._read_validation_data(validation_data)
             self._reader = self._reader.knowing_empty(valid)
         stopping = StoppingRule.of(self)
-        before = start if net is None else self
+        before = net if start is None else start.net_
+        alike = not partial and few_and_alike(dataset)
         training = Training(
-            self._network_settings(
-                None if before is None else before.net_,
-                alike=not partial and few_and_alike(dataset),
-            ),
+            self._network_settings(before, alike),
             OptimizationSettings.of(self),
             stopping.resolved(math.inf) if partial else stopping,
             RunningSettings.of(self),
@@ -754,7 +752,7 @@ class Seq2SeqTransformer(
             groups=groups,
             valid=valid,
             identity=self._identity(start),
-            net=net if start is None else start.net_,
+            net=before,
         )
         decoded = None
         if training.decodes:

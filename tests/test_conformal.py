@@ -38,7 +38,6 @@ from tests.conftest import EXPECTED_FAILURES
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*were ended by max_length"),
     pytest.mark.filterwarnings("ignore:.*not in the vocabulary"),
-    pytest.mark.filterwarnings("ignore:.*was not enough"),
 ]
 
 SMALL = {"hidden_size": 8, "embedding_size": 6, "max_epochs": 2, "random_state": 0}
