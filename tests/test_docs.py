@@ -85,10 +85,15 @@ def assert_alike(output, expected):
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_outputs_are_those_of_the_code(page):
     digests = json.loads(outputs.DIGESTS.read_text("utf-8"))
-    if name_of(page) in digests:
-        up_to_date = digests[name_of(page)] == outputs.digest_of(page)
-        assert up_to_date, f"run: make outputs PAGE={name_of(page)}"
+    up_to_date = digests.get(name_of(page)) == outputs.digest_of(page)
+    assert up_to_date, f"run: make outputs PAGE={name_of(page)}"
     assert "![](" not in page.read_text("utf-8"), "say what the picture shows"
+
+
+def test_pictures_of_outputs_are_on_a_page():
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    left_over = [p.name for p in outputs.PICTURES.iterdir() if p.name not in text]
+    assert not left_over
 
 
 # Links ------------------------------------------------------------------------------
