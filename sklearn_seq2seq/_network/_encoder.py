@@ -65,9 +65,9 @@ class Encoder(nn.Module):
         x = self.dropout(self.embedding(source))  # (B, S, E)
         final = State([], [])
         if self.directions == 2:
-            order = reversal(n_positions, source.shape[1])
+            reverse = reversal(n_positions, source.shape[1])
             for k in range(len(self.forward_layers)):
-                x = self._both_ways(k, x, n_positions, order, final)
+                x = self._both_ways(k, x, n_positions, reverse, final)
             return x, final
         order = None
         if self.reverse_source:
