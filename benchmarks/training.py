@@ -25,6 +25,7 @@ from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._network._losses import SequenceLoss
 from sklearn_seq2seq._pairs._batches import TrainingBatches
 from sklearn_seq2seq._pairs._dataset import PairDataset
+from sklearn_seq2seq._training._optimizers import uncompiled
 
 
 class EpochClock(Callback):
@@ -201,7 +202,7 @@ NEEDED = [
     (EncoderDecoder, "forward"),
     (SequenceLoss, "forward"),
     (torch.Tensor, "backward"),
-    (torch.optim.Adam, "step"),
+    (uncompiled(torch.optim.Adam), "step"),
 ]
 
 

@@ -229,6 +229,7 @@ def test_overhead_is_a_share_of_a_step():
     for row in measure_overhead(QUICK):
         assert 0 < row.ratio < 1
         assert row.ours < row.theirs
+        assert all(min(seconds) > 0 for seconds in row.details.values())
 
 
 def test_command_prints_a_table_and_writes_json_and_plot(tmp_path, capsys):
