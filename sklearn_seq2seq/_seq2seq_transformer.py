@@ -784,7 +784,7 @@ class Seq2SeqTransformer(
         """Settings of the network; "auto" attention is that of `net`, if it has any."""
         network = NetworkSettings.of(self)
         before = None if net is None else net.module__attention
-        refused = None if not self.input_feeding else "hard"
+        refused = "hard" if self.input_feeding else None
         if network.attention == "auto" and before not in (None, refused):
             network = replace(network, attention=before)
         n_source, n_target = (longest + 1 for longest in self._reader.longest)

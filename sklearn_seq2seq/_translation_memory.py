@@ -195,7 +195,17 @@ class TranslationMemory(TransformerMixin, DocumentationMixin, BaseEstimator):
         if vectorizer is None:
             vectorizer = TfidfVectorizer(**_WORDS)
         self.vectorizer_ = clone(vectorizer)
-        vectors = _unit_rows(self.vectorizer_.fit_transform(_texts(rows)))
+        try:
+            features = self.vectorizer_.fit_transform(_texts(rows))
+        except ValueError as error:
+            if self.vectorizer is not None:
+                raise
+            raise ValueError(
+                "X holds no word, or only words of more than 1,000 rows, by which "
+                "sources could be compared. Pass a vectorizer that compares something "
+                f"else, such as characters. ({error})"
+            ) from error
+        vectors = _unit_rows(features)
         self._index = vectors.T.tocsr()
         self.sources_, self.targets_ = _column(rows), _column(targets)
         return vectors

@@ -206,7 +206,8 @@ def test_columns_have_names_once_fitted():
     (["a", "b"], ["x", 2], "Row 1 of y is of type int"),
     (["a", "b"], ["x"], "inconsistent numbers of samples"),
     ([["a"], "b"], ["x", "y"], "either strings or token lists"),
-    (["", ""], ["x", "y"], "empty vocabulary"),
+    (["", ""], ["x", "y"], "X holds no word"),
+    (["the same"] * 1001, ["x"] * 1001, "only words of more than 1,000 rows"),
 ])  # fmt: skip
 def test_failed_fit_says_why_and_changes_nothing(X, y, match):
     memory = TranslationMemory().fit(ENGLISH, GERMAN)

@@ -8,6 +8,7 @@ from sklearn_seq2seq._pairs._copying import CopyTable
 from sklearn_seq2seq._pairs._reader import PairReader
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._pairs._sides import (
+    can_change_form,
     check_alike,
     common_counted_form,
     form_of,
@@ -141,24 +142,26 @@ def learn_pieces(
                     first[k] = _first_rows(first[k], rows, vectorizers[k])
     if vectorizers[0] is None:
         raise ValueError("pieces has no rows to learn from.")
-    forms = ["auto", "auto"]
-    if start is not None:
-        forms[0] = form_of(start.source)
+    form = "auto" if start is None else form_of(start.source)
+    vectorizers[0]._learn_counted(counts[0], form=form)
+    vectorizers[1]._learn_counted(counts[1])
+    sides = list(map(_side, vectorizers))
     if copies == "auto":
-        sides = _learn_sides(vectorizers, counts, forms)
         read = (
             side.read(rows, "", keep_unknown=True)[0]
             for side, rows in zip(sides, first, strict=True)
         )
         copies = chooses_to_copy(*sides, *read)
     if copies or share_embeddings:
-        shared = common_counted_form(vectorizers, counts)
-        forms = [shared if start is None else forms[0]] * 2
-    sides = _learn_sides(vectorizers, counts, forms)
+        if start is None:
+            form = common_counted_form(vectorizers, counts)
+        for vectorizer, counted in zip(vectorizers, counts, strict=True):
+            if can_change_form(vectorizer, form):
+                vectorizer._learn_counted(counted, form=form)
     if start is not None:
         check_alike(vectorizers[0], start.source)
         vectorizers[0]._grow(start.source.vectorizer)
-        sides[0] = _side(vectorizers[0])
+    sides = list(map(_side, vectorizers))
     if share_embeddings:
         sides = _share(sides, counts)
     return PairReader(*sides, CopyTable(*sides) if copies else None)
@@ -170,13 +173,6 @@ def _first_rows(rows, more, vectorizer):
         pairs = zip(rows or [[]] * len(more), more, strict=True)
         return [[*before, *here[: LOOKED_AT - len(before)]] for before, here in pairs]
     return [*rows, *more[: LOOKED_AT - len(rows)]]
-
-
-def _learn_sides(vectorizers, counts, forms):
-    """Sides whose vectorizers learn from what they have counted."""
-    for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
-        vectorizer._learn_counted(counted, form=form)
-    return list(map(_side, vectorizers))
 
 
 def _side(vectorizer):

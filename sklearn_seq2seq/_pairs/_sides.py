@@ -138,11 +138,16 @@ def common_counted_form(vectorizers, counts):
 
 def read_in_form(side, tokens, rows, form, name="X"):
     """Read a side again in a normal form, if it can be and was not."""
-    readers = _of_characters(side.vectorizer)
-    if any(reader._chooses_form and reader._form != form for reader in readers):
+    if can_change_form(side.vectorizer, form):
         tokens = side.vectorizer._learn_transform(rows, name, form)
         side = replace(side, size=side.vectorizer.vocabulary_size_)
     return side, tokens
+
+
+def can_change_form(vectorizer, form):
+    """Whether a fitted vectorizer is free to read in a normal form and does not."""
+    readers = _of_characters(vectorizer)
+    return any(reader._chooses_form and reader._form != form for reader in readers)
 
 
 def _of_characters(vectorizer, columns=None):
