@@ -180,6 +180,21 @@ def test_corpora_choose_as_memory_does(tmp_path):
         np.testing.assert_array_equal(here.predict(WORDS), there.predict(WORDS))
 
 
+@pytest.mark.parametrize("targets", [REVERSED, ["a"] * 40], ids=["copied", "written"])
+def test_a_corpus_learns_each_vocabulary_once(targets, tmp_path, monkeypatch):
+    learned = []
+    learn = SequenceVectorizer._learn_counted
+
+    def counted(self, *args, **how):
+        learned.append(self)
+        return learn(self, *args, **how)
+
+    monkeypatch.setattr(SequenceVectorizer, "_learn_counted", counted)
+    pairs = list(zip(WORDS, targets, strict=True))
+    PairCorpus.write(tmp_path / "corpus", [pairs], estimator=Seq2SeqTransformer(**TINY))
+    assert len(learned) == 2
+
+
 def test_what_was_chosen_is_saved(tmp_path):
     model = Seq2SeqTransformer(**TINY).fit(WORDS, REVERSED)
     save(model, tmp_path / "model.s2s")
