@@ -129,7 +129,7 @@ class Seq2SeqTransformer(
         Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the pairs. "auto" means 30, or more if needed for 1,000 training
-        steps.
+        steps (600 with hard attention).
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when their score no longer improves. With one pair,

@@ -22,6 +22,7 @@ from benchmarks import (
     conformal,
     corpus,
     defaults,
+    inflection,
     languages,
     scarce_data,
     sentences,
@@ -334,6 +335,7 @@ def run(module, monkeypatch, *options):
 
 def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
     options = ["--data", folder, "--languages", "xyz", "--seeds", 0, 1, "--ensemble"]
+    options += ["--pairs", 20]
     small = ["--set", "max_epochs=1", "hidden_size=8"]
     run(accuracy, monkeypatch, *options, *small)
     (row,) = capsys.readouterr().out.splitlines()
@@ -347,6 +349,25 @@ def test_languages_prints_a_row_a_language_and_the_mean(folder, capsys):
     rows = capsys.readouterr().out.splitlines()
     assert [row.split()[0] for row in rows] == ["fit", "xyz", "mean"]
     assert rows[1].split()[1:] == rows[2].split()[1:]
+
+
+@pytest.mark.filterwarnings("ignore:.*ended by max_length")
+def test_inflection_prints_a_row_a_task_and_a_size(monkeypatch, capsys):
+    monkeypatch.setattr(inflection, "N_TEST", 20)
+    small = ["--set", "max_epochs=1", "hidden_size=8"]
+    inflection.main(
+        ["--tasks", "plurals", "participles", "--sizes", "30", "40", *small]
+    )
+    rows = [row.split("|") for row in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[1].strip() for row in rows] == [
+        f"{task}, {size}" for task in ("plurals", "participles") for size in (30, 40)
+    ]
+    assert all(0 <= float(cell) <= 1 for row in rows for cell in row[2:5])
+
+
+def test_inflection_pairs():
+    assert ("city", "cities") in zip(*inflection.plurals(), strict=True)
+    assert ("abholen", "abgeholt") in zip(*inflection.participles(), strict=True)
 
 
 def test_student_prints_a_row_a_size(monkeypatch, capsys):

@@ -119,7 +119,7 @@ class Training:
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
         self.n_steps = -(-len(rows) // optimization.pairs_a_step)
-        self.stopping = stopping.resolved(self.n_steps)
+        self.stopping = self._resolved(stopping)
         self.monitored = None if valid is None else monitored(stopping.scoring)
 
     @property
@@ -178,7 +178,7 @@ class Training:
         if lack is None:
             return
         stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
-        auto = replace(stopping, max_epochs="auto").resolved(self.n_steps).max_epochs
+        auto = self._resolved(replace(stopping, max_epochs="auto")).max_epochs
         if n_epochs < stopping.max_epochs:
             name, now = "max_time", stopping.max_time
             if net.stop_training:
@@ -189,6 +189,9 @@ class Training:
         else:
             advice = f"Raise max_epochs (now {n_epochs}), learning_rate or hidden_size"
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
+
+    def _resolved(self, stopping):
+        return stopping.resolved(self.n_steps, self.network.attention == "hard")
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight

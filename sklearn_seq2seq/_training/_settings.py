@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from sklearn_seq2seq._parameters import ParameterGroup
 
-# What "auto" means for `max_epochs`: enough steps to memorise few pairs, and enough
-# passes to learn many well.
-LEAST_STEPS, LEAST_EPOCHS = 1000, 30
+# What "auto" means for `max_epochs`: enough steps to memorise few pairs, which hard
+# attention does sooner, and enough passes to learn many well.
+LEAST_STEPS, LEAST_STEPS_HARD, LEAST_EPOCHS = 1000, 600, 30
 
 # What "auto" means for `attention`: hard where the network copies, and for fewer pairs
 # than this whose targets have at least this share of their sources' positions; as long
@@ -119,17 +119,20 @@ class StoppingRule(ParameterGroup):
         """Epochs without improvement after which to stop; None never stops."""
         return self.n_iter_no_change if self.early_stopping else None
 
-    def resolved(self, n_steps):
+    def resolved(self, n_steps, hard=False):
         """Replace ``max_epochs="auto"`` by a number.
 
         Parameters
         ----------
         n_steps : int, or inf
             Training steps of an epoch.
+        hard : bool, default=False
+            Whether attention is hard.
         """
         if self.max_epochs != "auto":
             return self
-        n_epochs = max(LEAST_EPOCHS, math.ceil(LEAST_STEPS / n_steps))
+        least = LEAST_STEPS_HARD if hard else LEAST_STEPS
+        n_epochs = max(LEAST_EPOCHS, math.ceil(least / n_steps))
         return replace(self, max_epochs=n_epochs)
 
 
