@@ -51,7 +51,9 @@ def measure(language, args):
         read_pairs(args.data / f"{language}_{part}.tsv", return_X_y=True)
         for part in ("train", "dev", "test")
     )
-    train = [side[: args.pairs] for side in train]
+    if args.pairs is not None:  # at random, since files are in alphabetical order
+        rows = np.random.default_rng(0).permutation(len(train[0]))[: args.pairs]
+        train = [side[rows] for side in train]
     held_out = {"dev": dev, "test": test}[args.split]
     members, rates, phones, seconds = [], [], [], []
     for seed in args.seeds:

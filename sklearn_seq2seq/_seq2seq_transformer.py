@@ -1,7 +1,6 @@
 """`Seq2SeqTransformer`: the encoder-decoder as a scikit-learn estimator."""
 
 import copy
-import math
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -129,7 +128,7 @@ class Seq2SeqTransformer(
         Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the pairs. "auto" means 30, or more if needed for 1,000 training
-        steps (600 with hard attention).
+        steps (600 for hard attention that copies).
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when their score no longer improves. With one pair,
@@ -744,7 +743,7 @@ class Seq2SeqTransformer(
         training = Training(
             self._network_settings(before, alike),
             OptimizationSettings.of(self),
-            stopping.resolved(math.inf) if partial else stopping,
+            stopping.resolved() if partial else stopping,
             RunningSettings.of(self),
             dataset,
             seed=draw_seed(self.random_state),

@@ -191,7 +191,7 @@ class Training:
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _resolved(self, stopping):
-        return stopping.resolved(self.n_steps, self.network.attention == "hard")
+        return stopping.resolved(math.ceil(self.network.least_steps / self.n_steps))
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 from sklearn_seq2seq._parameters import ParameterGroup
 
-# What "auto" means for `max_epochs`: enough steps to memorise few pairs, which hard
-# attention does sooner, and enough passes to learn many well.
-LEAST_STEPS, LEAST_STEPS_HARD, LEAST_EPOCHS = 1000, 600, 30
+# What "auto" means for `max_epochs`: enough steps for few pairs, fewer if hard
+# attention copies, and enough passes for many.
+LEAST_STEPS, LEAST_STEPS_COPYING, LEAST_EPOCHS = 1000, 600, 30
 
 # What "auto" means for `attention`: hard where the network copies, and for fewer pairs
 # than this whose targets have at least this share of their sources' positions; as long
@@ -73,6 +72,12 @@ class NetworkSettings(ParameterGroup):
         changed = {"attention": attention, "copy": copies, "unknown_dropout": dropout}
         return replace(self, **changed)
 
+    @property
+    def least_steps(self):
+        """Training steps that "auto" takes at least."""
+        copies = self.attention == "hard" and self.copy
+        return LEAST_STEPS_COPYING if copies else LEAST_STEPS
+
     def of_module(self):
         """The arguments of `EncoderDecoder`."""
         arguments = dict(vars(self))
@@ -119,21 +124,17 @@ class StoppingRule(ParameterGroup):
         """Epochs without improvement after which to stop; None never stops."""
         return self.n_iter_no_change if self.early_stopping else None
 
-    def resolved(self, n_steps, hard=False):
+    def resolved(self, enough=0):
         """Replace ``max_epochs="auto"`` by a number.
 
         Parameters
         ----------
-        n_steps : int, or inf
-            Training steps of an epoch.
-        hard : bool, default=False
-            Whether attention is hard.
+        enough : int, default=0
+            Epochs that make as many training steps as are needed.
         """
         if self.max_epochs != "auto":
             return self
-        least = LEAST_STEPS_HARD if hard else LEAST_STEPS
-        n_epochs = max(LEAST_EPOCHS, math.ceil(least / n_steps))
-        return replace(self, max_epochs=n_epochs)
+        return replace(self, max_epochs=max(LEAST_EPOCHS, enough))
 
 
 @dataclass(frozen=True)
