@@ -80,8 +80,9 @@ bibtex_reference_style = "author_year"
 os.environ["TQDM_DISABLE"] = "1"
 plot_gallery = "False"
 warnings.formatwarning = lambda text, kind, *_: f"{kind.__name__}: {text}\n"
-# Tasks first, then what can be done with a model, then larger tasks.
+# A whole job first, then tasks, what can be done with a model, and larger tasks.
 EXAMPLES = [
+    "plot_messy_csv.py",
     "quickstart.py",
     "plot_dates.py",
     "plot_lemmas.py",
