@@ -8,8 +8,6 @@ rows, finds the mistakes, fills in the other rows, and says which ones a person 
 look at. All of it takes a minute. Put your own file in the place of this one.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The file
 # --------
@@ -38,6 +36,7 @@ FORMS = (
 CURRENCIES = {"EUR": ("€", "Euro"), "USD": ("$", "dollars"), "GBP": ("£", "pounds")}
 NOTES = ["see e-mail", "paid", "200 or 300 EUR", "to be discussed", "approx. 1200 £"]
 rng = np.random.default_rng(0)
+# sphinx_gallery_thumbnail_number = 2
 
 
 def make_pair():
@@ -81,7 +80,7 @@ table.to_csv(folder / "amounts.csv", index=False)
 # A first look
 # ------------
 # Read text as text, or pandas makes numbers of it. Empty cells are an error that says
-# where the first one is.
+# where the first one is and how many there are.
 table = pd.read_csv(folder / "amounts.csv", dtype=str)
 print(table.head(8))
 print("\nempty cells:", table.isna().sum().to_dict())

@@ -594,6 +594,7 @@ def test_check_raw_accepts_containers_of_token_lists(container, row):
     [
         (["a", None], r"Row 1 of X is missing \(None\)"),
         (["a", "b", float("nan")], r"Row 2 of X is missing \(nan\)"),
+        (["a", None, "b", None], r"Row 1 of X is missing .* Missing rows: 2\.$"),
         (["a", np.nan], "Row 1 of X is missing"),
         (["a", pd.NA], "Row 1 of X is missing"),
         (pd.Series(["a", None], dtype="string"), "Row 1 of X is missing"),

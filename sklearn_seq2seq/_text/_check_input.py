@@ -217,7 +217,11 @@ def _raise_bad_row(rows, name):
                     f"{type(first).__name__} and row {i} is a {type(row).__name__}."
                 )
             continue
-        raise ValueError(f"Row {i} of {name} is {describe(row)}")
+        message = f"Row {i} of {name} is {describe(row)}"
+        n_missing = sum(map(is_missing, rows))
+        if is_missing(row) and n_missing > 1:
+            message += f" Missing rows: {n_missing}."
+        raise ValueError(message)
 
 
 def _raise_bad_token(rows, name):
