@@ -15,6 +15,7 @@ look at. All of it takes a minute. Put your own file in the place of this one.
 # blanks, repeated rows, notes that are no amounts, and wrong answers among the right
 # ones. `truth` keeps the right answers, to check the results with.
 import tempfile
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -36,7 +37,6 @@ FORMS = (
 CURRENCIES = {"EUR": ("€", "Euro"), "USD": ("$", "dollars"), "GBP": ("£", "pounds")}
 NOTES = ["see e-mail", "paid", "200 or 300 EUR", "to be discussed", "approx. 1200 £"]
 rng = np.random.default_rng(0)
-# sphinx_gallery_thumbnail_number = 2
 
 
 def make_pair():
@@ -95,7 +95,7 @@ model = Seq2SeqTransformer(
 try:
     model.fit(table["amount"], table["clean"])
 except ValueError as error:
-    print(f"\n{error}")
+    print("\n" + textwrap.fill(str(error)))
 
 # %%
 # The cleaned rows are the pairs to learn from. Where two of them contradict each other,
@@ -146,6 +146,8 @@ found = wrong[suspects.index].sum()
 print(f"\n{len(suspects)} of {len(pairs)} labels have a probability below 0.1.")
 print(f"{found} of these are wrong, of {wrong.sum()} wrong ones in all.")
 
+# %%
+# The least probable labels, and which of them are wrong. Below the line a person looks.
 _, ax = plt.subplots(layout="constrained")
 for name, some, marker in [("right", ~wrong, "."), ("wrong", wrong, "x")]:
     ax.semilogy(np.flatnonzero(some), ranked["probability"][some], marker, label=name)
@@ -190,18 +192,20 @@ print(f"{sure.sum()} rows are filled in, {(sure & ~right).sum()} of them wrongly
 print(f"{(~sure).sum()} are left to a person, {right[~sure].sum()} of them right:\n")
 print(filled.drop_duplicates("amount").head(8))
 
+# %%
+# Wrong answers have little confidence, with an exception at the right.
 _, ax = plt.subplots(layout="constrained")
 kinds = [filled["confidence"][some] for some in (right, ~right)]
 ax.hist(kinds, np.linspace(0, 1, 11), log=True, label=["right", "wrong"])
 ax.axvline(0.9, color="grey", linestyle=":")
-ax.set(xlabel="confidence", ylabel="rows", title="Rows that nobody had cleaned")
+ax.set(xlabel="confidence", ylabel="rows", title="Rows that were filled in")
 ax.legend()
 plt.show()
 
 # %%
-# Confidence is about rows like those of training. The notes are not, and the model only
-# guesses what to do with them. One kind gets through: nobody has told the model what
-# "or" means. Give some notes a label, such as "?", and fit again.
+# The exception is mostly one kind of note. Confidence is about rows like those of
+# training, and nobody has told the model what "or" means. Give some notes a label, such
+# as "?", and fit again.
 strange = filled["amount"].isin(NOTES) | (sure & ~right)
 print(filled[strange].drop_duplicates("amount"))
 
