@@ -91,16 +91,15 @@ class Seq2SeqTransformer(
     CallbackSupportMixin,
     BaseEstimator,
 ):
-    """Recurrent encoder-decoder from sequences to sequences.
+    """Recurrent encoder-decoder, a "transformer" in scikit-learn's sense.
 
-    "Transformer" is meant in scikit-learn's sense, an estimator with `fit` and
-    `transform`; the network is recurrent. An encoder (LSTM, GRU or plain RNN) reads a
-    source into one fixed-length vector, and a decoder turns that into the target [1]_
-    [2]_; by default it also looks back at the source through attention. `predict`
-    returns targets, `transform` the vectors. It learns from pairs: words and their
-    pronunciations, names and their spelling in another script, lemmas and inflections,
-    dates and their normal form, sentences and translations. If a target has one label
-    for every source token, a sequence labeller is the better tool.
+    An encoder (LSTM, GRU or plain RNN) reads a source into one fixed-length vector, and
+    a decoder turns that into the target [1]_ [2]_; by default it also looks back at the
+    source through attention. `predict` returns targets, `transform` the vectors. It
+    learns from pairs: words and their pronunciations, names and their spelling in
+    another script, lemmas and inflections, dates and their normal form, sentences and
+    translations. If a target has one label for every source token, a sequence labeller
+    is the better tool.
 
     Parameters
     ----------
