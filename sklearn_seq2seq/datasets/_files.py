@@ -14,8 +14,8 @@ from sklearn_seq2seq.datasets._bunch import FORMAT, make_bunch
 def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
     r"""Read pairs from a UTF-8 text file with one pair a line.
 
-    Lines are read literally: `sep` cannot be quoted or escaped, and spaces count. An
-    empty side is an empty string.
+    Lines are read literally: `sep` cannot be quoted or escaped, spaces count, and
+    column names would be a pair. An empty side is an empty string.
 
     Parameters
     ----------
