@@ -16,6 +16,7 @@ from sklearn_seq2seq import (
 )
 from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._pairs._when_to_copy import (
+    ALIKE,
     COPIED,
     RECURRING,
     SHARED,
@@ -42,7 +43,18 @@ def slowly(X, y):
     counts = Counter(target for _, target in pairs)
     if sum(n for n in counts.values() if n > 1) > RECURRING * len(pairs):
         return False
+    y = without_shared_ends(y)
     return share(X, y) > COPIED and share(*map(folded, (X, y))) > SHARED
+
+
+def without_shared_ends(rows):
+    """Cut off one character after the other, while nearly all rows have the same."""
+    for end, rest in ((slice(1), slice(1, None)), (slice(-1, None), slice(-1))):
+        while (counts := Counter(row[end] for row in rows if row)) and (
+            max(counts.values()) >= ALIKE * len(rows)
+        ):
+            rows = [row[rest] for row in rows]
+    return rows
 
 
 def folded(rows):
@@ -76,6 +88,8 @@ def test_count_is_that_of_bags(seed):
     ]
     y[: rng.integers(n)] = [y[0]] * rng.integers(n)
     y = (y + REVERSED)[:n]
+    if seed % 2:
+        y = [f"abc{row}@ab" if k else row for k, row in enumerate(y)]
     assert chosen(X, y) == slowly(X, y)
 
 
@@ -88,6 +102,7 @@ def test_count_is_that_of_bags(seed):
         (load_pronunciations(n_words=300, random_state=0, return_X_y=True), False),
         ((WORDS, REVERSED), True),
         ((WORDS, [word.upper() for word in WORDS]), False),
+        ((WORDS, [f"to:{word}@example.com" for word in WORDS]), True),
         # What recurs is written, what does not is copied.
         ((WORDS, ["".join(sorted(set(word[:2]))) for word in WORDS]), False),
         (([*WORDS, *REVERSED], [*WORDS, *WORDS]), False),

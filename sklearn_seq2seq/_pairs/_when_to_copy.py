@@ -1,7 +1,7 @@
 """Whether a network copies, where the training pairs are to decide."""
 
 from collections import Counter
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +16,9 @@ LOOKED_AT = 2000
 COPIED, SHARED = 1 / 4, 1 / 2
 # Share of pairs above which targets recur: what was seen is better written from memory.
 RECURRING = 1 / 10
+# Share of targets that begin or end alike, as in "...@example.com", from which on what
+# they share says nothing about the rest.
+ALIKE = 9 / 10
 
 
 def chooses_to_copy(source, target, tokens, target_tokens):
@@ -43,6 +46,7 @@ def chooses_to_copy(source, target, tokens, target_tokens):
     )
     if _recurring(tokens, target_tokens) > RECURRING:
         return False
+    target_tokens = _without_shared_ends(target_tokens)
     copies, _ = table.of_source(tokens, [])
     strings = [*target.vectorizer._token_strings(), *table.strings]
     exact, folded = (
@@ -50,6 +54,28 @@ def chooses_to_copy(source, target, tokens, target_tokens):
         for some in (strings, [string.casefold() for string in strings])
     )
     return exact > COPIED and folded > SHARED
+
+
+def _without_shared_ends(tokens):
+    """The rows without what nearly all of them begin and end with."""
+    sizes = lengths(tokens)
+    starts, ends = tokens.indptr[:-1], tokens.indptr[1:]
+    begin = _n_shared(tokens.data, starts, 1, sizes)
+    end = _n_shared(tokens.data, ends - 1, -1, sizes - begin)
+    place = np.arange(len(tokens.data)) - np.repeat(starts, sizes)
+    kept = (place >= begin) & (place < np.repeat(sizes - end, sizes))
+    rest = np.maximum(sizes - begin - end, 0)
+    return like(tokens, tokens.data[kept], rest, tokens.shape[1])
+
+
+def _n_shared(ids, first, step, sizes):
+    """How many tokens nearly all rows share, from their `first` ones on."""
+
+    def alike(n):
+        here = ids[first[sizes > n] + n * step]
+        return np.bincount(here, minlength=1).max() >= ALIKE * len(sizes)
+
+    return next(n for n in count() if not alike(n))
 
 
 def _share(here, there):
