@@ -754,19 +754,10 @@ class Seq2SeqTransformer(
         )
         decoded = None
         if training.decodes:
+            texts = validation_data
             if training.held is not None:
-                if pairs[0][1] is None:
-                    raise ValueError(
-                        f"scoring={self.scoring!r} compares texts, which a PairCorpus "
-                        "does not hold. Pass validation_data, or set scoring to "
-                        "'loss' or 'exact_match'."
-                    )
-                sides = self._reader.source, self._reader.target
-                validation_data = [
-                    held_out(*data, side, training.held)
-                    for data, side in zip(pairs, sides, strict=True)
-                ]
-            decoded = DecodedScore(self.scoring, self._with_net, *validation_data)
+                texts = self._held_out(pairs, training.held)
+            decoded = DecodedScore(self.scoring, self._with_net, *texts)
         # A deep copy, so that a failure leaves the fitted net as it was.
         net = self._new_net(training, start) if net is None else copy.deepcopy(net)
         context = self._init_callback_context(
@@ -777,6 +768,19 @@ class Seq2SeqTransformer(
             self._take_net(net)
         if not partial and training.processes.is_first:
             training.warn_if_short(net)
+
+    def _held_out(self, pairs, rows):
+        """The texts of validation rows that were split off."""
+        if pairs[0][1] is None:
+            raise ValueError(
+                f"scoring={self.scoring!r} compares texts, which a PairCorpus does not "
+                "hold. Pass validation_data, or set scoring to 'loss' or "
+                "'exact_match'."
+            )
+        sides = self._reader.source, self._reader.target
+        return [
+            held_out(*data, side, rows) for data, side in zip(pairs, sides, strict=True)
+        ]
 
     def _network_settings(self, net, alike):
         """Settings of the network; "auto" attention is that of `net`, if it has any."""
