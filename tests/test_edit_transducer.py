@@ -212,13 +212,15 @@ def test_learns_to_copy_what_it_has_not_seen():
 
 
 def test_prints_a_row_a_fit_and_the_mean(tmp_path, capsys):
-    for part in ("train", "dev"):
+    for part in ("train", "dev", "test"):
         lines = [f"{x}\t{' '.join(x.upper())}\n" for x in letters(20, 0)]
         (tmp_path / f"xyz_{part}.tsv").write_text("".join(lines), encoding="utf-8")
     options = ["--data", str(tmp_path), "--languages", "xyz", "--pairs", "10", "15"]
-    small = ["--models", "transducer", "--set", "n_steps=2", "hidden_size=8"]
+    options += ["--split", "dev", "test", "--models", "transducer"]
+    small = ["--set", "n_steps=2", "hidden_size=8"]
     edit_transducer.main([*options, *small])
     rows = capsys.readouterr().out.splitlines()[2:]
-    assert [row.split(" | ")[1] for row in rows] == ["10", "15", ""]
-    assert all(row.count("|") == 10 for row in rows)
+    assert [row.split(" | ")[1] for row in rows] == ["10", "10", "15", "15", "", ""]
+    assert [row.split(" | ")[4] for row in rows] == ["dev", "test"] * 3
+    assert all(row.count("|") == 11 for row in rows)
     assert set(edit_transducer.make_models(["default"], True, 0, {})) == {"default"}
