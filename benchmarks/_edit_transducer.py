@@ -7,8 +7,8 @@ expert, a memoryless edit model, which knows the best edits wherever the network
 come by its own actions. All pairs of a batch advance together.
 
 Shapes: B pairs, S source tokens, T target tokens, L actions, K hypotheses a source, V
-target vocabulary size, A kinds of actions, G gates. Tables of places have S + 1 and
-T + 1 entries, for what is read and what is written.
+target vocabulary size, A kinds of actions, G gates, H hidden size. Tables of places
+have S + 1 and T + 1 entries, for what is read and what is written.
 
 References
 ----------
@@ -168,7 +168,11 @@ class Expert:
 
 
 class Network(nn.Module):
-    """Reads the source, then the last action and the place that it led to."""
+    """Reads the source, then the last action and the place that it led to.
+
+    The output layer sees the place as well as the recurrent state, as that of hard
+    attention does; in the papers it sees the state alone.
+    """
 
     def __init__(self, source_size, target_size, embedding_size, hidden_size, dropout):
         super().__init__()
@@ -186,6 +190,7 @@ class Network(nn.Module):
         self.actions = new_embedding(self.n_actions + 1, embedding_size)
         size = 2 * hidden_size + embedding_size
         self.recurrent = Recurrent("lstm", size, hidden_size, 1, dropout)
+        self.combine = nn.Linear(3 * hidden_size, hidden_size)
         self.output = nn.Linear(hidden_size, self.n_actions)
         advances = torch.zeros(self.n_actions, dtype=torch.bool)
         advances[[DELETE, COPY]] = advances[target_size + 1 :] = True
@@ -200,29 +205,33 @@ class Network(nn.Module):
         zeros = self.output.weight.new_zeros(n, self.recurrent.hidden_size)
         return State([zeros], [zeros])
 
-    def log_probs(self, hidden, at_end):
+    def read_out(self, hidden, here):
+        """Input of the output layer ``(..., H)``, of the state and the place."""
+        return torch.tanh(self.combine(torch.cat((hidden, here), dim=-1)))
+
+    def log_probs(self, x, at_end):
         """Log-probabilities ``(..., A)``; at its end nothing of the source is left."""
-        scores = self.output(hidden)
         forbidden = at_end[..., None] & self.advances
-        return scores.masked_fill(forbidden, -NEVER).log_softmax(dim=-1)
+        return self.output(x).masked_fill(forbidden, -NEVER).log_softmax(dim=-1)
 
     def forward(self, states, n_source, places, previous):
         """Log-probabilities ``(B, L, A)`` at places, after actions ``(B, L)``."""
         here = states.gather(1, places[..., None].expand(-1, -1, states.shape[2]))
         x = torch.cat((here, self.dropout(self.actions(previous))), dim=2)
-        hidden = self.dropout(self.recurrent(x, self.start(len(x))))
-        return self.log_probs(hidden, places == n_source[:, None])
+        x = self.read_out(self.recurrent(x, self.start(len(x))), here)
+        return self.log_probs(self.dropout(x), places == n_source[:, None])
 
     def stepper(self, states, n_source):
         """Make a function that does `forward` step by step, without dropout."""
-        here = self.recurrent.input_gates(states)  # (B, S + 1, G)
+        gates = self.recurrent.input_gates(states)  # (B, S + 1, G)
         weight = self.recurrent.layers[0].weight_ih_l0[:, states.shape[2] :]
         last = F.linear(self.actions.weight, weight)  # (A + 1, G)
 
         def step(rows, places, previous, state):
-            gates = here[rows, places] + last[previous]
-            state = self.recurrent.step(gates, None, state)
-            return self.log_probs(state.hidden[-1], places == n_source[rows]), state
+            both = gates[rows, places] + last[previous]
+            state = self.recurrent.step(both, None, state)
+            x = self.read_out(state.hidden[-1], states[rows, places])
+            return self.log_probs(x, places == n_source[rows]), state
 
         return step
 

@@ -202,7 +202,7 @@ def test_learns_to_copy_what_it_has_not_seen():
         dropout=0.0,
         unknown_dropout=0.2,
         learning_rate=0.01,
-        n_steps=150,
+        n_steps=120,
     ).fit(X, X)
     assert all(0 <= loss < 20 for loss in model.losses_)
     assert sum(model.losses_[-10:]) < sum(model.losses_[:10]) / 4
