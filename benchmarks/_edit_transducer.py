@@ -158,7 +158,9 @@ class Expert:
 
         The output stands for the prefixes of the target that it is nearest to.
         """
-        nearest = distance.masked_fill(self.beyond[rows], len(distance[0]) ** 2)
+        nearest = distance.masked_fill(
+            self.beyond[rows], torch.iinfo(distance.dtype).max
+        )
         far = nearest > nearest.amin(dim=1, keepdim=True)
         costs = self.costs[rows, places].masked_fill(far[:, None], 2 * NEVER).flatten(1)
         best = (costs <= costs.amin(dim=1, keepdim=True) + TIE).to(torch.float32)

@@ -8,6 +8,8 @@ phones a line. Nothing is set but the analyzers, the seed and what ``--set`` say
     python -m benchmarks.accuracy --data sigmorphon2020 --pairs 800
     python -m benchmarks.accuracy --data sigmorphon2020 --set input_feeding=True
 
+``--pairs`` learns from so many of the words, drawn at random once.
+
 It prints one line a language and, of several, their mean: the percentage of words whose
 whole pronunciation is wrong (WER), greedily and with a beam of 5, the percentage of
 phones to be edited (PER, greedily), their mean over the seeds, the CPU time of a fit,
@@ -85,9 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--languages", nargs="+", default=LANGUAGES)
-    parser.add_argument(
-        "--pairs", type=int, help="only the first so many to learn from"
-    )
+    parser.add_argument("--pairs", type=int, help="to learn from so many, at random")
     parser.add_argument("--split", choices=["dev", "test"], default="dev")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--ensemble", action="store_true")

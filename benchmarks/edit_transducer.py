@@ -1,13 +1,13 @@
 """The edit transducer beside hard attention, with few pairs.
 
-The neural transducer of Makarov and Clematide (2018, 2020), which edits its source::
+The transducer is that of Makarov and Clematide (2018, 2020), which edits its source. ::
 
     python -m benchmarks.edit_transducer --data sigmorphon2020 --split dev --seeds 0
     python -m benchmarks.edit_transducer --tasks "lemmas, German" --pairs 100 300
 
-fit it and `Seq2SeqTransformer` with default settings to the same pairs: 800 words of
-each language in the folder, or what ``--pairs`` says, drawn at random as
-`benchmarks.accuracy` does, and with ``--tasks`` those of the suite. It prints a
+fit both it and `Seq2SeqTransformer` with default settings to the same pairs: 800 words
+of each language in the folder, or what ``--pairs`` says, drawn at random as
+`benchmarks.accuracy` does, and with ``--tasks`` those of the suite. Each prints a
 Markdown table, a row a fit and a part to score, then the mean of each model: the
 percentage of targets that are not wholly right, greedily and with a beam of 5, and CPU
 seconds of fitting and of decoding. ``--set`` changes the transducer.

@@ -336,11 +336,19 @@ def run(module, monkeypatch, *options):
 def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
     options = ["--data", folder, "--languages", "xyz", "--seeds", 0, 1, "--ensemble"]
     options += ["--pairs", 20]
+    sizes, fit = [], accuracy.fit
+
+    def counting_fit(train, *args):
+        sizes.append(len(train[0]))
+        return fit(train, *args)
+
+    monkeypatch.setattr(accuracy, "fit", counting_fit)
     small = ["--set", "max_epochs=1", "hidden_size=8"]
     run(accuracy, monkeypatch, *options, *small)
     (row,) = capsys.readouterr().out.splitlines()
     assert row.startswith("xyz  epochs 1.00")
     assert "ensemble, beam 5" in row
+    assert sizes == [20, 20]
 
 
 def test_languages_prints_a_row_a_language_and_the_mean(folder, capsys):

@@ -55,7 +55,7 @@ def test_page_runs(page, tmp_path, monkeypatch):
     text = page.read_text("utf-8")
     shortened = []
 
-    def two_epochs(rule, n_steps):
+    def two_epochs(rule, enough=0):
         shortened.append(rule.max_epochs == "auto")
         return replace(rule, max_epochs=2) if shortened[-1] else rule
 

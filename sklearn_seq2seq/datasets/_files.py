@@ -15,7 +15,7 @@ def read_pairs(path, *, sep="\t", return_X_y=False, as_frame=False):
     r"""Read pairs from a UTF-8 text file with one pair a line.
 
     Lines are read literally: `sep` cannot be quoted or escaped, spaces count, and
-    column names would be a pair. An empty side is an empty string.
+    a line of column names is read as a pair. An empty side is an empty string.
 
     Parameters
     ----------
