@@ -115,8 +115,8 @@ class Seq2SeqTransformer(
         [3]_ [4]_; or, with "hard", at one position for each target token, summed
         exactly over all alignments [10]_ [11]_. With None it sees only the fixed-length
         vector. "auto" is "hard" if the network copies, and for fewer than 2,000 pairs
-        whose targets are at least half as long as their sources; it is "additive"
-        otherwise, and if "hard" would need much memory.
+        whose targets do not recur and are at least half as long as their sources; it is
+        "additive" otherwise, and if "hard" would need much memory.
     copy : bool or "auto", default="auto"
         Whether the decoder can copy source tokens, also those outside the vocabularies
         [5]_; it has nothing to do with scikit-learn's `copy` of `X`. "auto" copies if

@@ -139,6 +139,10 @@ def test_many_pairs_have_soft_attention_unless_they_copy(monkeypatch):
     longer = [word * 3 for word in WORDS]
     model = Seq2SeqTransformer(**TINY, copy=False)
     assert model.fit(longer, WORDS).attention_ == "additive"
+    # What recurs is written from memory; the same pair twice says nothing.
+    recurring = [word[0] * 4 for word in WORDS]
+    assert model.fit(WORDS, recurring).attention_ == "additive"
+    assert model.fit(WORDS * 2, REVERSED * 2).attention_ == "hard"
     monkeypatch.setattr(_settings, "FEW_PAIRS", 40)
     assert model.fit(*pairs).attention_ == "additive"
     assert Seq2SeqTransformer(**TINY, copy=True).fit(*pairs).attention_ == "hard"

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_seq2seq._pairs._copying import CopyTable
-from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, lengths, like
+from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, gather, lengths, like
 
 # Pairs that are looked at, from the first.
 LOOKED_AT = 2000
@@ -44,7 +44,7 @@ def chooses_to_copy(source, target, tokens, target_tokens):
         _known(some[:LOOKED_AT], side.size)
         for some, side in ((tokens, source), (target_tokens, target))
     )
-    if _recurring(tokens, target_tokens) > RECURRING:
+    if recur(tokens, target_tokens):
         return False
     target_tokens = _without_shared_ends(target_tokens)
     copies, _ = table.of_source(tokens, [])
@@ -109,12 +109,13 @@ def _counts(tokens, numbers):
     return sparse.csr_array((ones, places), shape=(tokens.shape[0], len(numbers)))
 
 
-def _recurring(tokens, target_tokens):
-    """Share of different pairs whose target another one has too."""
+def recur(tokens, target_tokens):
+    """Whether more than a tenth of different pairs share their target with another."""
     pairs = set(zip(_rows(tokens), _rows(target_tokens), strict=True))
     counts = Counter(target for _, target in pairs).values()
-    return sum(n for n in counts if n > 1) / len(pairs)
+    return sum(n for n in counts if n > 1) > RECURRING * len(pairs)
 
 
 def _rows(tokens):
-    return (tokens.data[a:b].tobytes() for a, b in pairwise(tokens.indptr))
+    ids, sizes = gather(tokens, np.arange(tokens.shape[0]))
+    return (ids[a:b].tobytes() for a, b in pairwise([0, *np.cumsum(sizes)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sklearn_seq2seq._pairs._when_to_copy import recur
 from sklearn_seq2seq._parameters import ParameterGroup
 
 # What "auto" means for `max_epochs`: enough steps for few pairs, fewer if hard
@@ -11,21 +12,23 @@ from sklearn_seq2seq._parameters import ParameterGroup
 LEAST_STEPS, LEAST_STEPS_COPYING, LEAST_EPOCHS = 1000, 600, 30
 
 # What "auto" means for `attention`: hard where the network copies, and for fewer pairs
-# than this whose targets have at least this share of their sources' positions; as long
-# as a batch of the longest pairs has no more products of pair, target position, source
-# position and token than that.
+# than this whose targets do not recur and have at least this share of their sources'
+# positions; as long as a batch of the longest pairs has no more products of pair,
+# target position, source position and token than that.
 FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
 # What it means for `unknown_dropout` where the network copies.
 UNKNOWN_DROPOUT = 0.1
 
 
 def few_and_alike(dataset):
-    """Whether there are few pairs, with targets about as long as their sources.
+    """Whether there are few pairs, with new targets about as long as their sources.
 
-    Each target token can then come from a source token of its own.
+    Each target token can then come from a source token of its own; a target that recurs
+    is better written from memory.
     """
     n_source, n_target = dataset.source_positions.sum(), dataset.target_positions.sum()
-    return len(dataset) < FEW_PAIRS and n_target >= LEAST_SHARE * n_source
+    few = len(dataset) < FEW_PAIRS and n_target >= LEAST_SHARE * n_source
+    return few and not recur(dataset.source, dataset.target)
 
 
 @dataclass(frozen=True)
