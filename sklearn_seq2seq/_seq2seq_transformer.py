@@ -57,7 +57,7 @@ from sklearn_seq2seq._training._settings import (
     OptimizationSettings,
     RunningSettings,
     StoppingRule,
-    few_and_alike,
+    suits_hard_attention,
 )
 
 
@@ -738,9 +738,9 @@ class Seq2SeqTransformer(
             self._reader = self._reader.knowing_empty(valid)
         stopping = StoppingRule.of(self)
         before = net if start is None else start.net_
-        alike = not partial and few_and_alike(dataset)
+        suits_hard = not partial and suits_hard_attention(dataset)
         training = Training(
-            self._network_settings(before, alike),
+            self._network_settings(before, suits_hard),
             OptimizationSettings.of(self),
             stopping.resolved() if partial else stopping,
             RunningSettings.of(self),
@@ -782,7 +782,7 @@ class Seq2SeqTransformer(
             held_out(*data, side, rows) for data, side in zip(pairs, sides, strict=True)
         ]
 
-    def _network_settings(self, net, alike):
+    def _network_settings(self, net, suits_hard):
         """Settings of the network; "auto" attention is that of `net`, if it has any."""
         network = NetworkSettings.of(self)
         before = None if net is None else net.module__attention
@@ -791,7 +791,8 @@ class Seq2SeqTransformer(
             network = replace(network, attention=before)
         n_source, n_target = (longest + 1 for longest in self._reader.longest)
         n_emitted = self.batch_size * n_source * n_target * self._reader.target.size
-        return network.resolved(self._reader.copies is not None, alike, n_emitted)
+        copies = self._reader.copies is not None
+        return network.resolved(copies, suits_hard, n_emitted)
 
     def _read_validation_data(self, validation_data):
         """Validation data that can be read again, and their data set."""

@@ -218,8 +218,7 @@ def _raise_bad_row(rows, name):
                 )
             continue
         message = f"Row {i} of {name} is {describe(row)}"
-        n_missing = sum(map(is_missing, rows))
-        if is_missing(row) and n_missing > 1:
+        if is_missing(row) and (n_missing := sum(map(is_missing, rows))) > 1:
             message += f" Missing rows: {n_missing}."
         raise ValueError(message)
 

@@ -20,7 +20,7 @@ FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
 UNKNOWN_DROPOUT = 0.1
 
 
-def few_and_alike(dataset):
+def suits_hard_attention(dataset):
     """Whether there are few pairs, with new targets about as long as their sources.
 
     Each target token can then come from a source token of its own; a target that recurs
@@ -53,21 +53,21 @@ class NetworkSettings(ParameterGroup):
     unknown_dropout: float | str
     encoder_loss_weight: float
 
-    def resolved(self, copies, alike, n_emitted):
+    def resolved(self, copies, suits_hard, n_emitted):
         """The same with what "auto" stands for.
 
         Parameters
         ----------
         copies : bool
             Whether the network copies.
-        alike : bool
-            Whether `few_and_alike` says so.
+        suits_hard : bool
+            Whether `suits_hard_attention` says so.
         n_emitted : int
             Numbers that hard attention would hold at once.
         """
         attention, dropout = self.attention, self.unknown_dropout
         if attention == "auto":
-            wanted = copies or alike
+            wanted = copies or suits_hard
             possible = n_emitted <= MOST_EMITTED and not self.input_feeding
             attention = "hard" if wanted and possible else "additive"
         if dropout == "auto":
