@@ -531,6 +531,15 @@ def test_suite_goes_on_and_draws(tmp_path, monkeypatch, capsys):
         suite.main([*options, "--final"])
 
 
+def test_suite_leaves_out_nfd_that_changes_nothing(monkeypatch):
+    params = {"source_vectorizer": suite.NFD, "max_epochs": 1, "hidden_size": 8}
+    for text, measured in (("ab", False), ("\u00e4b", True)):
+        pairs = [text] * 2, ["c"] * 2
+        monkeypatch.setattr(suite, "draw", lambda *_, pairs=pairs: (pairs,) * 3)
+        figures = suite.measure("long, NFD", params, "names", 2, 0)
+        assert (figures is not None) == measured
+
+
 def test_suite_compares_the_default_with_what_dev_chooses(capsys):
     def fit(test, dev=0.0, **figures):
         return {"test": test, "dev": dev, "train": 0.4, "seconds": 9, **figures}
@@ -562,6 +571,7 @@ def test_suite_compares_the_default_with_what_dev_chooses(capsys):
 def test_suite_steps_are_epochs_enough():
     params = {"n_steps": 1000, "batch_size": 8}
     assert suite.make_model("x", params, "names", 50, 0).max_epochs == 143
+    assert suite.make_model("x", params, "names", 3000, 0).max_epochs == 20
     assert len(suite.GRID) == 8
     for name, change in suite.GRID.items():
         suite.make_model(name, change, "names", 300, 0)._validate_params()
