@@ -258,7 +258,7 @@ def public_names():
     for module, name, member in public_members():
         if inspect.isclass(member) or inspect.isroutine(member):
             short = module.removeprefix("sklearn_seq2seq").removeprefix(".")
-            target = f"{module}.{name}"
+            target = names[f"{module}.{name}"] = f"{module}.{name}"
             names[name] = names[f"{short}.{name}".lstrip(".")] = target
             if inspect.isclass(member):
                 for method in dir(member):
@@ -287,7 +287,9 @@ class LinkPublicNames(SphinxTransform):
         elif not self.env.docname.startswith("gallery/"):
             for literal in list(self.document.findall(nodes.literal)):
                 inside = (nodes.reference, nodes.title, addnodes.pending_xref)
-                if not isinstance(literal.parent, inside):
+                before = literal.previous_sibling()
+                is_extra = before is not None and before.astext().endswith("extra ")
+                if not isinstance(literal.parent, inside) and not is_extra:
                     name = literal.astext().removesuffix("()")
                     literal.replace_self(self.link(name, literal.deepcopy()))
 
@@ -304,6 +306,20 @@ class LinkPublicNames(SphinxTransform):
             refdoc=self.env.docname,
             refwarn=False,
         )
+
+
+class MarkCells(SphinxTransform):
+    """Tell the style sheet which cells of a table are numbers and which are texts."""
+
+    default_priority = 5
+
+    def apply(self, **kwargs):
+        for cell in self.document.findall(nodes.entry):
+            text = cell.astext()
+            if len(text) > 40:
+                cell["classes"].append("cell-text")
+            elif len(text) < 15 and re.search(r"\d", text):
+                cell["classes"].append("cell-number")
 
 
 class LinkExamples(SphinxTransform):
@@ -371,6 +387,7 @@ def make_notebooks(app):
 def setup(app):
     """Register what is defined here."""
     app.add_transform(LinkPublicNames)
+    app.add_transform(MarkCells)
     app.add_transform(LinkExamples)
     app.add_directive("autosummary", Summary, override=True)
     app.connect("autodoc-process-docstring", document_data)
