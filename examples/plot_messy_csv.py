@@ -21,11 +21,10 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
-from sklearn.model_selection import GroupKFold, GroupShuffleSplit
+from sklearn.model_selection import GroupShuffleSplit
 
 from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, export_onnx, load, runtime
-from sklearn_seq2seq.inspection import AlignmentDisplay
+from sklearn_seq2seq.inspection import AlignmentDisplay, audit_pairs
 from sklearn_seq2seq.metrics import sequence_report
 
 N_ROWS, N_CLEANED = 3000, 800
@@ -131,26 +130,21 @@ print(test.assign(predicted=predicted)[predicted != test["clean"]])
 # ---------------------
 # Every label is judged by a model that has not seen it, and is as probable as its least
 # probable character.
-for learned, judged in GroupKFold(3).split(pairs, groups=pairs["amount"]):
-    learned, judged = pairs.iloc[learned], pairs.iloc[judged]
-    judge = clone(model).fit(learned["amount"], learned["clean"])
-    of_tokens = judge.log_likelihood(judged["amount"], judged["clean"], per_token=True)
-    pairs.loc[judged.index, "probability"] = [np.exp(row.min()) for row in of_tokens]
-    pairs.loc[judged.index, "predicted"] = judge.predict(judged["amount"])
-ranked = pairs.sort_values("probability")
-suspects = ranked[ranked["probability"] < 0.1]
+audit = audit_pairs(model, pairs["amount"], pairs["clean"], cv=3)
+audit.index = pairs.index[audit["row"]]
+suspects = audit[audit["probability"] < 0.1]
 print(suspects.head(8))
 
-wrong = ranked["clean"] != truth["clean"][ranked.index]
+wrong = audit["target"] != truth["clean"][audit.index]
 found = wrong[suspects.index].sum()
-print(f"\n{len(suspects)} of {len(pairs)} labels have a probability below 0.1.")
+print(f"\n{len(suspects)} of {len(audit)} labels have a probability below 0.1.")
 print(f"{found} of these are wrong, of {wrong.sum()} wrong ones in all.")
 
 # %%
 # The least probable labels, and which of them are wrong. Below the line a person looks.
 _, ax = plt.subplots(layout="constrained")
 for name, some, marker in [("right", ~wrong, "."), ("wrong", wrong, "x")]:
-    ax.semilogy(np.flatnonzero(some), ranked["probability"][some], marker, label=name)
+    ax.semilogy(np.flatnonzero(some), audit["probability"][some], marker, label=name)
 ax.axhline(0.1, color="grey", linestyle=":")
 ax.set(xlabel="labels, the least probable first", ylabel="probability", xlim=(-2, 100))
 ax.legend()

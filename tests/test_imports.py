@@ -111,7 +111,7 @@ MAY_IMPORT = {
         "runtime",
     },
     "datasets": SHARED,
-    "inspection": {*SHARED, "metrics"},
+    "inspection": {*SHARED, "_text", "metrics"},
 }
 # Tensors, arrays and strings each have their own files.
 TORCH_ONLY = {name for name in MODULES if name.startswith("_network.")}
