@@ -97,6 +97,7 @@ def _add_predict(commands):
     predict = _command(commands, _predict, "read sources, one a line, write targets")
     _add_model(predict)
     _add_lexicon(predict)
+    _add_separator(predict)
     predict.add_argument(
         "--n-best",
         type=_count,
@@ -151,11 +152,20 @@ def _add_model(command):
 
 def _add_pairs(command):
     command.add_argument("pairs", help="text file: source, tab, target, in UTF-8")
+    _add_separator(command)
 
 
 def _add_lexicon(command):
     command.add_argument(
         "--lexicon", metavar="PAIRS", help="pairs that overrule the model"
+    )
+
+
+def _add_separator(command):
+    command.add_argument(
+        "--sep",
+        default="\t",
+        help="what separates source and target in files of pairs; by default a tab",
     )
 
 
@@ -186,8 +196,8 @@ def _fit(args):
             hint = f"; did you mean {' or '.join(close)}?" if close else "."
             raise ValueError(f"Seq2SeqTransformer has no parameter {name!r}{hint}")
         model.set_params(**{name: value})
-    X, y = _read_pairs(args.pairs)
-    validation = _read_pairs(args.validation) if args.validation else None
+    X, y = _read_pairs(args.pairs, args.sep)
+    validation = _read_pairs(args.validation, args.sep) if args.validation else None
     _check_folder(args.model)
     save(model.fit(X, y, validation_data=validation), args.model)
 
@@ -208,7 +218,7 @@ def _score(args):
     from sklearn_seq2seq.metrics import scorers
 
     found = scorers(*(args.scoring or ["exact_match"]))
-    X, y = _read_pairs(args.pairs)
+    X, y = _read_pairs(args.pairs, args.sep)
     model = _load(args)
     with _lines_for_rows(0):
         for name, scorer in found.items():
@@ -242,7 +252,8 @@ def _load(args):
     if path is None and not isinstance(model, Pipeline):
         return model
     lexicon = {}
-    for source, target in zip(*_read_pairs(path), strict=True) if path else ():
+    pairs = _read_pairs(path, args.sep) if path else ((), ())
+    for source, target in zip(*pairs, strict=True):
         lexicon.setdefault(source, []).append(target)
     if not isinstance(model, LexiconSeq2Seq):
         return LexiconSeq2Seq(model, lexicon=lexicon)
@@ -257,10 +268,10 @@ def _load_exported(args):
     return load(args.model)
 
 
-def _read_pairs(path):
+def _read_pairs(path, sep):
     from sklearn_seq2seq.datasets import read_pairs
 
-    return read_pairs(path, return_X_y=True)
+    return read_pairs(path, sep=sep, return_X_y=True)
 
 
 def _read_param(text):

@@ -325,6 +325,30 @@ def test_predict_streams_and_a_broken_pipe_is_quiet(folder):
 # score, info, export ----------------------------------------------------------------
 
 
+def test_files_with_another_separator(run, folder, fitted, words, shouted, tmp_path):
+    tabs = (folder / "pairs.tsv").read_text("utf-8")
+    other = tmp_path / "pairs.txt"
+    other.write_text(tabs.replace("\t", " ;"), encoding="utf-8")
+    sep = "--sep", " ;"
+    params = params_of(**SMALL)
+    fit = "fit", other, tmp_path / "new.s2s", "--validation", other, *sep
+    assert run(*fit, "--param", *params) == (0, [], [])
+    direct = Seq2SeqTransformer(**SMALL).fit(words, shouted)
+    new = load(tmp_path / "new.s2s")
+    np.testing.assert_array_equal(new.transform(words), direct.transform(words))
+    assert run("score", "model.s2s", other, *sep) == run(
+        "score", "model.s2s", "pairs.tsv"
+    )
+    lexicon = tmp_path / "lexicon.txt"
+    lexicon.write_text(f"{words[0]} ;ruled\n", encoding="utf-8")
+    options = "--lexicon", lexicon, *sep
+    _, lines, _ = run("predict", "model.s2s", *options, stdin=f"{words[0]}\n")
+    assert lines == ["ruled"]
+    status, _, errors = run("score", "model.s2s", other)
+    assert status == 2
+    assert "two fields separated by '\\t'" in errors[0]
+
+
 def test_score(run, fitted, folder, words, shouted):
     expected = fitted.score(words, shouted)
     assert run("score", "model.s2s", "pairs.tsv") == (
