@@ -8,10 +8,11 @@ set has as many of the n best hypotheses as it takes to hold the true target as 
 you ask, and the guarantee does not depend on the model: it is calibrated on pairs that
 the model has not seen.
 
-One should see sets of one for "3/25/09" and of two for "3/5/09", and a coverage that is
-about what was asked for, at all levels above the share of dates whose best hypothesis
-is right. Hypotheses that add up to the probability asked for, without calibration,
-cover what the model believes, which is another thing.
+"3/25/09" has a set of one, and dates such as "5/11/56" have sets of two. Of others,
+such as "3/5/09", the model is surer than it should be, and a set of one may miss. On
+average the coverage is about what was asked for, at all levels above the share of dates
+whose best hypothesis is right. Hypotheses that add up to the probability asked for,
+without calibration, cover what the model believes, which is another thing.
 """
 
 # %%
@@ -40,7 +41,7 @@ X_new, y_new = X[2000:], y[2000:]
 print(f"{sets.score(X_new, y_new):.0%} of new dates are right; of the n-best lists")
 print(f"at least {sets.max_coverage_:.0%} hold the true one\n")
 
-for text in ("3/25/09", "3/5/09"):
+for text in ("3/25/09", "5/11/56", "3/5/09"):
     table = sets.predict_set([text], coverage=0.95)
     shown = zip(table["sequence"], table["probability"], strict=True)
     print(text, "->", ", ".join(f"{date} ({p:.2f})" for date, p in shown))
