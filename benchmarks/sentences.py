@@ -6,12 +6,15 @@ them::
 
     python -m benchmarks.sentences --data multi30k --split test_2016_flickr
     python -m benchmarks.sentences --data multi30k --set input_feeding=True
+    python -m benchmarks.sentences --data multi30k --save seed1.model --seed 1
+    python -m benchmarks.sentences --data multi30k --load seed0.model seed1.model
     python -m benchmarks.sentences
 
-The model is that of the epoch with the lowest loss on val. The first two print a line
-an epoch, then sacrebleu's figures, greedily and with a beam of 5; ``--results FILE``
-also adds them to a file, as a line of JSON. The last prints the tables of what was
-tried on val, from ``sentences.jsonl`` beside this file.
+The model is that of the epoch with the lowest loss on val. A fit prints a line an
+epoch, then sacrebleu's figures, greedily and with a beam of 5: BLEU, chrF, and the BLEU
+of lower-cased text. ``--results FILE`` also adds them to a file, as a line of JSON.
+``--load`` takes saved models, which decode together, and trains nothing. The last
+prints the tables of what was tried on val, from ``sentences.jsonl`` beside this file.
 """
 
 import argparse
@@ -24,7 +27,12 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
 from benchmarks._setting import setting
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    load,
+)
 
 KEYS = ("train_loss", "valid_loss", "valid_exact_match", "dur")
 SEARCHES = {
@@ -51,45 +59,57 @@ def make_model(seed, pieces=5_000):
         hidden_size=256,
         embedding_size=256,
         tie_output=True,
-        dropout=0.4,
-        batch_size=64,
-        max_epochs=16,
+        max_epochs=12,
         beam_width=5,
         length_penalty=1.0,
         random_state=seed,
     )
 
 
-def train_and_translate(args):
-    """Fit, translate, print; return the figures that are worth keeping."""
-    train, valid, held_out = (
+def train(args):
+    """Fit and print the epochs; return the model and what its fit was like."""
+    pairs, valid = (
         [read(args.data, part, language) for language in ("en", "de")]
-        for part in ("train", "val", args.split)
+        for part in ("train", "val")
     )
     model = make_model(args.seed, args.pieces).set_params(**dict(args.set))
     wall, cpu = time.perf_counter(), time.process_time()
-    X, y = (side[: args.pairs] for side in train)
+    X, y = (side[: args.pairs] for side in pairs)
     model.fit(X, y, validation_data=valid)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     for row in model.history_:
         print(f"epoch {row['epoch']}", *(f"{row[k]:.3f}" for k in KEYS), flush=True)
     print(f"{model.n_parameters_:,} weights; {wall:.0f} s, {cpu:.0f} s of CPU")
-    figures = {
+    if args.save:
+        model.save(args.save)
+    return model, {
         "pairs": len(X),
         "device": model.net_.device,
         "seconds": round(wall, 1),
         "valid_loss": min(row["valid_loss"] for row in model.history_),
     }
+
+
+def translate(model, X, y):
+    """Print and return the scores of three ways to decode."""
+    figures = {}
     for name, params in SEARCHES.items():
-        y_pred = list(model.set_params(**params).predict(held_out[0]))
+        y_pred = list(model.set_params(**params).predict(X))
         print(name)
-        for metric in (BLEU(), CHRF()):
-            score = metric.corpus_score(y_pred, [held_out[1]])
+        for metric in (BLEU(), CHRF(), BLEU(lowercase=True)):
+            score = metric.corpus_score(y_pred, [y])
             print(f"  {score.score:.2f} {metric.get_signature()}", flush=True)
-            figures[f"{name}, {score.name}"] = round(score.score, 2)
-    if args.save:
-        model.save(args.save)
+            case = ", lower case" if metric.lowercase else ""
+            figures[f"{name}, {score.name}{case}"] = round(score.score, 2)
     return figures
+
+
+def together(paths):
+    """Saved models as one that decodes with all of them."""
+    models = [(str(k), load(path)) for k, path in enumerate(paths)]
+    if len(models) == 1:
+        return models[0][1]
+    return Seq2SeqEnsemble(estimators=models, prefit=True).fit(["a"], ["a"])
 
 
 def print_tables(lines):
@@ -122,13 +142,16 @@ def main():
     parser.add_argument("--pieces", type=int, default=5_000, help="of each vocabulary")
     parser.add_argument("--set", type=setting, nargs="+", default=[])
     parser.add_argument("--save", type=Path)
+    parser.add_argument("--load", type=Path, nargs="+", help="instead of training")
     parser.add_argument("--results", type=Path)
     args = parser.parse_args()
     results = args.results or Path(__file__).with_suffix(".jsonl")
     if args.data is None:
         print_tables(map(json.loads, results.read_text("utf-8").splitlines()))
         return
-    figures = train_and_translate(args)
+    model, figures = (together(args.load), {}) if args.load else train(args)
+    held_out = (read(args.data, args.split, language) for language in ("en", "de"))
+    figures |= translate(model, *held_out)
     if args.results is not None:
         changes = [f"{name}={value!r}" for name, value in args.set]
         if args.pieces != parser.get_default("pieces"):

@@ -581,8 +581,19 @@ def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
     small = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
     results = folder / "sentences.jsonl"
     options = ["--data", folder, "--results", results]
-    run(sentences, monkeypatch, *options, "--set", *small)
-    assert capsys.readouterr().out.count("tok:13a") == 3
+    saved = [folder / "0.model", folder / "1.model"]
+    run(sentences, monkeypatch, *options, "--save", saved[0], "--set", *small)
+    scores = capsys.readouterr().out
+    assert scores.count("case:mixed|eff:no|tok:13a") == 3
+    assert scores.count("case:lc|eff:no|tok:13a") == 3
+    again = "--data", folder, "--load"
+    run(sentences, monkeypatch, *again, saved[0])
+    assert capsys.readouterr().out in scores
+    others = "--seed", "1", "--save", saved[1], "--set", *small
+    run(sentences, monkeypatch, "--data", folder, *others)
+    capsys.readouterr()
+    run(sentences, monkeypatch, *again, *saved)
+    assert capsys.readouterr().out.count("tok:13a") == 6
     run(sentences, monkeypatch, "--results", results)
     title, _, row = capsys.readouterr().out.splitlines()[:3]
     assert title.startswith("| 60 pairs | seeds | val loss | greedy |")
