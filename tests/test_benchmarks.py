@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.utils import Bunch
 
 from benchmarks import __main__ as command
 from benchmarks import (
@@ -28,6 +29,8 @@ from benchmarks import (
     sentences,
     student,
     suite,
+    summarisation,
+    translation_memory,
 )
 from benchmarks._data import Pairs
 from benchmarks._measure import Row, Settings, apart, by_turns, median_ratio
@@ -575,6 +578,68 @@ def test_suite_steps_are_epochs_enough():
     assert len(suite.GRID) == 8
     for name, change in suite.GRID.items():
         suite.make_model(name, change, "names", 300, 0)._validate_params()
+
+
+@pytest.fixture
+def documents():
+    """Descriptions that have the summaries of their neighbours."""
+    rng = np.random.default_rng(0)
+    kinds = rng.permutation(np.arange(80) % 4)
+    words = np.array(["array", "matrix", "sparse graph", "random number"])[kinds]
+    return Bunch(
+        data=np.array(
+            [f"It takes one {w}. See {k}." for k, w in enumerate(words)], "O"
+        ),
+        target=np.array([f"Return the {w}." for w in words], "O"),
+        groups=np.arange(80),
+        placeholders=np.fromiter([()] * 80, object),
+    )
+
+
+SMALL = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
+
+
+def test_summarisation_prints_floors_networks_and_means(documents, monkeypatch, capsys):
+    monkeypatch.setattr(
+        summarisation, "load_docstring_summaries", lambda max_words: documents
+    )
+    rest, test = summarisation.split(documents, "test")
+    val = summarisation.split(documents, "val")[1]
+    assert not set(test) & set(val)
+    assert not set(rest) & {*test, *val}
+    run(summarisation, monkeypatch, "--seeds", 0, 1, "--set", *SMALL)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "64 pairs to learn from, 8 held out."
+    names = [line[:24].strip() for line in lines[1:10]]
+    assert names == [
+        "lead sentence",
+        "nearest description",
+        "match of the memory",
+        *("plain, seed 0", "plain, seed 1", "plain, mean"),
+        *("memory, seed 0", "memory, seed 1", "memory, mean"),
+    ]
+    assert "ROUGE-1 100.0" in lines[3]
+    assert " ± " in lines[9]
+    assert sum(line.startswith("predicted") for line in lines) == 8
+
+
+def test_translation_memory_prints_floors_networks_and_the_best_of_both(
+    documents, monkeypatch, capsys
+):
+    monkeypatch.setattr(translation_memory, "load_ui_translations", lambda: documents)
+    options = "--without", "--pieces", 60, "--set", *SMALL
+    run(translation_memory, monkeypatch, *options)
+    out = capsys.readouterr().out
+    for name in (
+        "copy",
+        "nearest",
+        "network",
+        "match",
+        "best of both",
+        "without memory",
+    ):
+        assert re.search(rf"^{name} +BLEU .*chrF", out, re.MULTILINE)
+    assert re.search(r"^match .*exact 100\.0", out, re.MULTILINE)
 
 
 def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
