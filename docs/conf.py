@@ -157,6 +157,7 @@ METHODS = [
     "predict",
     "score",
     "predict_nbest",
+    "predict_set",
     "predict_confidence",
     "sample",
     "log_likelihood",
@@ -318,7 +319,7 @@ class MarkCells(SphinxTransform):
             text = cell.astext()
             if len(text) > 40:
                 cell["classes"].append("cell-text")
-            elif len(text) < 15 and re.search(r"\d", text):
+            elif re.search(r"\d", text) and not re.search(r"[^\W\d]{3}", text):
                 cell["classes"].append("cell-number")
 
 
