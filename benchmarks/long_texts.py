@@ -167,7 +167,7 @@ def draw(tables, longest, path):
 
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="tight")
     for ax, way in zip(axes, ("whole", "chunk of 16"), strict=True):
-        for (name, table), mark in zip(tables.items(), "osv^DP", strict=True):
+        for (name, table), mark in zip(tables.items(), "osv^DP", strict=False):
             rates = [table[way, n]["TER"] for n in TESTED]
             ax.plot(TESTED, rates, marker=mark, markersize=4, label=name)
         ax.axvspan(1, longest, color="0.5", alpha=0.15, lw=0)

@@ -149,6 +149,8 @@ def main():
     if args.data is None:
         print_tables(map(json.loads, results.read_text("utf-8").splitlines()))
         return
+    if args.load and (args.set or args.save or args.pairs or args.results):
+        parser.error("--load goes with --data and --split alone.")
     model, figures = (together(args.load), {}) if args.load else train(args)
     held_out = (read(args.data, args.split, language) for language in ("en", "de"))
     figures |= translate(model, *held_out)

@@ -80,13 +80,13 @@ def measure(name, params, task, size, seed):
     Returns
     -------
     dict or None
-        None where the task has fewer pairs, and where NFD would change no text, so that
-        "long, NFD" is "long".
+        None where the task has fewer pairs, and where NFD would change no source, so
+        that "long, NFD" is "long".
     """
     train, dev, test = draw(task, size, seed)
     if len(train[0]) < size:
         return None
-    if params.get("source_vectorizer") is NFD and not _decomposes(train):
+    if params.get("source_vectorizer") is NFD and not _decomposes(train[0]):
         return None
     model = make_model(name, params, task, size, seed)
     start = time.process_time()
@@ -106,8 +106,8 @@ def measure(name, params, task, size, seed):
     return figures | {"seconds": round(seconds, 1)}
 
 
-def _decomposes(train):
-    return not all(is_normalized("NFD", text) for side in train for text in side)
+def _decomposes(texts):
+    return not all(is_normalized("NFD", text) for text in texts)
 
 
 def read_results(path):

@@ -133,7 +133,7 @@ print(test.assign(predicted=predicted)[predicted != test["clean"]])
 audit = audit_pairs(model, pairs["amount"], pairs["clean"], cv=3)
 audit.index = pairs.index[audit["row"]]
 suspects = audit[audit["probability"] < 0.1]
-print(suspects.head(8))
+print(suspects.drop(columns=["row", "log_likelihood"]).head(8))
 
 wrong = audit["target"] != truth["clean"][audit.index]
 found = wrong[suspects.index].sum()

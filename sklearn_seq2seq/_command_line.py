@@ -151,7 +151,7 @@ def _add_model(command):
 
 
 def _add_pairs(command):
-    command.add_argument("pairs", help="text file: source, tab, target, in UTF-8")
+    command.add_argument("pairs", help="text file in UTF-8, a pair a line: source, separator, target")
     _add_separator(command)
 
 

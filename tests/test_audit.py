@@ -1,11 +1,14 @@
 """Tests of `audit_pairs`: each pair judged by a model that has not learned it."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
@@ -79,12 +82,12 @@ def test_groups_and_splitters(data, model):
             return super().split(X, y, groups)
 
     audit_pairs(model, X, y, cv=Spy(2), groups=groups)
-    audit_pairs(model, X, y, cv=Spy(2))
     assert seen[0] is groups
-    firsts = [X.tolist().index(x) for x in X]
-    same = np.equal.outer(seen[1], seen[1])
-    np.testing.assert_array_equal(same, np.equal.outer(firsts, firsts))
-    assert len(audit_pairs(model, X, y, cv=KFold(2))) == 60
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*groups parameter is ignored")
+        by_kfold = audit_pairs(model, X, y, cv=KFold(2))
+    splits = list(KFold(2).split(X))
+    pd.testing.assert_frame_equal(audit_pairs(model, X, y, cv=splits), by_kfold)
     with pytest.raises(ValueError, match=r"every pair into one test part.*row \d+"):
         audit_pairs(model, X, y, cv=ShuffleSplit(3, random_state=0))
     with pytest.raises(ValueError, match=r"n_splits=9 greater .* groups: 7"):
@@ -112,6 +115,9 @@ def estimators():
         "pipeline": make_pipeline(vectorizer, model),
         "search": GridSearchCV(model, {"hidden_size": [8]}, cv=2),
         "ensemble": Seq2SeqEnsemble(model, n_estimators=2),
+        "pipeline of a search": make_pipeline(
+            vectorizer, GridSearchCV(model, {"hidden_size": [8]}, cv=2)
+        ),
         "lexicon": LexiconSeq2Seq(model, lexicon={"ab": "x"}),
     }
 
@@ -122,8 +128,9 @@ def test_any_model_that_has_log_likelihoods(name, data):
     audit = audit_pairs(estimator, *data, cv=2)
     assert sorted(audit["row"]) == list(range(60))
     assert (audit["log_likelihood"] <= np.log(audit["probability"]) + 1e-6).all()
-    assert not hasattr(estimator, "n_features_in_")
-    assert not hasattr(getattr(estimator, "estimator", estimator), "net_")
+    for part in (estimator, getattr(estimator, "estimator", None)):
+        part = part[-1] if isinstance(part, Pipeline) else part
+        assert part is None or not [name for name in vars(part) if name[-1] == "_"]
 
 
 def test_tokens_ids_and_columns(data, model):
@@ -134,11 +141,12 @@ def test_tokens_ids_and_columns(data, model):
     np.testing.assert_allclose(by_tokens["probability"], by_text["probability"])
     assert by_tokens["source"].tolist() == tokens
 
-    vectorizer = SequenceVectorizer(analyzer="char").fit(X)
-    ids = vectorizer.transform(X)
-    for given in (ids, ids.toarray()):
-        by_ids = by_row(audit_pairs(model, given, given, cv=2))
-        assert by_ids["target"][5].tolist() == ids.toarray()[5].tolist()
+    ids, y_ids = (SequenceVectorizer().fit(side).transform(side) for side in (X, y))
+    for form in ("tocsr", "tocoo", "toarray"):
+        audit = audit_pairs(model, *(getattr(side, form)() for side in (ids, y_ids)))
+        for row in audit.itertuples():
+            assert row.source.tolist() == ids.toarray()[row.row].tolist()
+            assert row.target.tolist() == y_ids.toarray()[row.row].tolist()
 
     frame = pd.DataFrame({"word": X, "form": np.resize(["up", "down"], 60)})
     columns = ColumnVectorizer(
@@ -163,5 +171,21 @@ def test_errors_name_rows_of_the_data(data, model):
         audit_pairs(model, X, [*y[:41], None, *y[42:]], cv=2)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         audit_pairs(model, X, y[:-1])
-    with pytest.raises(AttributeError, match="log_likelihood"):
-        audit_pairs(DummySeq2Seq(), X, y, cv=2)
+    with pytest.raises(TypeError, match="DummySeq2Seq has none"):
+        audit_pairs(make_pipeline(DummySeq2Seq()), X, y, cv=2)
+    with pytest.raises((TypeError, ValueError), match="list"):
+        audit_pairs(model, "abc", "cba")
+
+
+def test_iterators_arrow_tuples_and_one_column(data, model):
+    X, y = data
+    expected = audit_pairs(model, X, y, cv=2)
+    pd.testing.assert_frame_equal(audit_pairs(model, iter(X), iter(y), cv=2), expected)
+    arrow = pa.array(X.tolist())
+    pd.testing.assert_frame_equal(audit_pairs(model, arrow, y, cv=2), expected)
+    columns = ColumnVectorizer([("word", SequenceVectorizer(), 0)])
+    of_column = clone(model).set_params(source_vectorizer=columns)
+    rows = [(x,) for x in X]
+    for given in (rows, pd.DataFrame({"word": X})):
+        audit = audit_pairs(of_column, given, y, cv=2)
+        np.testing.assert_array_equal(audit["row"], expected["row"])

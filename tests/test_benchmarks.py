@@ -25,6 +25,7 @@ from benchmarks import (
     defaults,
     inflection,
     languages,
+    long_texts,
     scarce_data,
     sentences,
     student,
@@ -537,7 +538,7 @@ def test_suite_goes_on_and_draws(tmp_path, monkeypatch, capsys):
 def test_suite_leaves_out_nfd_that_changes_nothing(monkeypatch):
     params = {"source_vectorizer": suite.NFD, "max_epochs": 1, "hidden_size": 8}
     for text, measured in (("ab", False), ("\u00e4b", True)):
-        pairs = [text] * 2, ["c"] * 2
+        pairs = [text] * 2, ["\u00e9"] * 2
         monkeypatch.setattr(suite, "draw", lambda *_, pairs=pairs: (pairs,) * 3)
         figures = suite.measure("long, NFD", params, "names", 2, 0)
         assert (figures is not None) == measured
@@ -591,12 +592,24 @@ def documents():
             [f"It takes one {w}. See {k}." for k, w in enumerate(words)], "O"
         ),
         target=np.array([f"Return the {w}." for w in words], "O"),
-        groups=np.arange(80),
+        groups=np.arange(80) // 2,
         placeholders=np.fromiter([()] * 80, object),
     )
 
 
 SMALL = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
+
+
+def test_long_texts_prints_and_draws_some_networks(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(long_texts, "TESTED", (1, 4))
+    picture = tmp_path / "long.png"
+    options = "--pairs", 40, "--epochs", 1, "--tests", 3, "--figure", picture
+    networks = "attention", "hard attention, copying"
+    run(long_texts, monkeypatch, *options, "--networks", *networks)
+    out = capsys.readouterr().out
+    assert re.findall("^(.*): fitted", out, re.MULTILINE) == list(networks)
+    assert out.count("TER") == 2 * len(long_texts.WAYS) * 2
+    assert picture.stat().st_size > 5_000
 
 
 def test_summarisation_prints_floors_networks_and_means(documents, monkeypatch, capsys):
@@ -605,8 +618,8 @@ def test_summarisation_prints_floors_networks_and_means(documents, monkeypatch, 
     )
     rest, test = summarisation.split(documents, "test")
     val = summarisation.split(documents, "val")[1]
-    assert not set(test) & set(val)
-    assert not set(rest) & {*test, *val}
+    parts = [set(documents.groups[rows]) for rows in (rest, val, test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 40
     run(summarisation, monkeypatch, "--seeds", 0, 1, "--set", *SMALL)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "64 pairs to learn from, 8 held out."
@@ -654,6 +667,9 @@ def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
     again = "--data", folder, "--load"
     run(sentences, monkeypatch, *again, saved[0])
     assert capsys.readouterr().out in scores
+    with pytest.raises(SystemExit):
+        run(sentences, monkeypatch, *again, saved[0], "--results", results)
+    assert "--load goes with --data and --split alone" in capsys.readouterr().err
     others = "--seed", "1", "--save", saved[1], "--set", *small
     run(sentences, monkeypatch, "--data", folder, *others)
     capsys.readouterr()

@@ -6,12 +6,18 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.model_selection import GroupKFold
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklearn_seq2seq._optional import as_table
-from sklearn_seq2seq._text._check_input import check_raw, is_raw
+from sklearn_seq2seq._text._check_input import (
+    check_raw,
+    is_raw,
+    readable_twice,
+    take,
+)
 from sklearn_seq2seq.inspection._rows import model_of
 
 
@@ -31,9 +37,10 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
     y : array-like of shape (n_samples,) or (n_samples, max_length)
         Their targets.
     groups : array-like of shape (n_samples,), default=None
-        Pairs that belong together; none is judged by a model that has learned another
-        of its group. None makes a group of the pairs that have the same source.
-    cv : int or splitter, default=None
+        Pairs that belong together, which a number of folds keeps in one fold; splitters
+        get them too. With a number of folds, None makes a group of the pairs that have
+        the same source.
+    cv : int, splitter or iterable of (train, test) rows, default=None
         The number of folds, 5 for None, or how to split. Each pair must be in one test
         part. With n folds n models are fitted.
     n_jobs : int, default=None
@@ -55,11 +62,12 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
 
     Raises
     ------
-    AttributeError
+    TypeError
         If the estimator has no `log_likelihood`.
     ValueError
-        If a row is invalid, lengths differ, there are fewer groups than folds, or a
-        pair is in no test part or in several.
+        If a row is invalid, lengths differ, there are fewer groups than folds, a pair
+        is in no test part or in several, or a source would be read in chunks. Where
+        rows are columns or ids, the message counts them within a fold.
 
     See Also
     --------
@@ -69,8 +77,7 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
     Notes
     -----
     A pair of which there is no other of its kind is as doubtful as a wrong one; look at
-    the pair before you change it. Label smoothing makes all tokens less probable, and
-    hardly changes their order.
+    the pair before you change it. Label smoothing makes all tokens less probable.
 
     References
     ----------
@@ -94,15 +101,15 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
        row source target predicted
     0    7   bdcc   aaaa      ccdb
     """
+    _check_has_log_likelihood(estimator)
     X, y = _rows(X, "X"), _rows(y, "y")
     check_consistent_length(X, y, groups)
-    if groups is None:
-        groups = _same_sources(X)
     if cv is None or isinstance(cv, Integral):
         cv = GroupKFold(n_splits=5 if cv is None else cv)
-    folds = list(cv.split(X, y, groups))
+        groups = _same_sources(X) if groups is None else groups
+    folds = list(check_cv(cv).split(X, y, groups))
     judged = np.concatenate([rows for _, rows in folds])
-    _check_judged_once(judged, len(groups))
+    _check_judged_once(judged, len(_cells(y)))
     found = Parallel(n_jobs=n_jobs)(
         delayed(_judge)(clone(estimator), X, y, *fold) for fold in folds
     )
@@ -112,8 +119,8 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
     return as_table(
         {
             "row": rows,
-            "source": _cells(_safe_indexing(X, rows)),
-            "target": _cells(_safe_indexing(y, rows)),
+            "source": _cells(take(X, rows)),
+            "target": _cells(take(y, rows)),
             "predicted": predicted[order],
             "probability": np.exp(least[order]),
             "log_likelihood": whole[order],
@@ -123,8 +130,8 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
 
 def _judge(estimator, X, y, learned, judged):
     """Fit on some rows; predictions, least and whole log-probabilities of others."""
-    estimator.fit(_safe_indexing(X, learned), _safe_indexing(y, learned))
-    X, y = _safe_indexing(X, judged), _safe_indexing(y, judged)
+    estimator.fit(take(X, learned), take(y, learned))
+    X, y = take(X, judged), take(y, judged)
     model, sources, _ = model_of(estimator, X)
     of_tokens = model.log_likelihood(sources, y, per_token=True)
     least, whole = ([f(row) for row in of_tokens] for f in (np.min, np.sum))
@@ -136,9 +143,12 @@ def _judge(estimator, X, y, learned, judged):
 
 
 def _rows(data, name):
-    """Rows that can be taken apart; text is checked, so that errors name its rows."""
-    several = len(getattr(data, "shape", ())) == 2 and data.shape[1] > 1
-    return check_raw(data, name) if is_raw(data) and not several else data
+    """Rows that can be taken apart. Text is checked, so that errors name its rows."""
+    data = readable_twice(data)
+    tuples = isinstance(data, list) and data and isinstance(data[0], tuple)
+    if is_raw(data) and not tuples and len(getattr(data, "shape", (0,))) == 1:
+        check_raw(data, name)
+    return data
 
 
 def _same_sources(X):
@@ -155,9 +165,25 @@ def _cells(rows):
     """Rows as an object array, one item a row."""
     if sparse.issparse(rows):
         rows = rows.toarray()
+    elif hasattr(rows, "to_pylist"):  # Arrow's
+        rows = rows.to_pylist()
     elif hasattr(rows, "to_numpy"):
         rows = rows.to_numpy()
     return np.fromiter(rows, dtype=object, count=len(rows))
+
+
+def _check_has_log_likelihood(estimator):
+    model = estimator
+    while not hasattr(model, "log_likelihood"):
+        if isinstance(model, Pipeline):
+            model = model[-1]
+        elif hasattr(model, "estimator"):  # a search
+            model = model.estimator
+        else:
+            raise TypeError(
+                f"audit_pairs needs a model with log_likelihood; a "
+                f"{type(model).__name__} has none."
+            )
 
 
 def _check_judged_once(judged, n_samples):

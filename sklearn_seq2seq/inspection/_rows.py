@@ -22,14 +22,15 @@ def model_of(estimator, X):
         None if sources are ids of unknown meaning.
     """
     estimator = getattr(estimator, "best_estimator_", estimator)
-    model, vectorizer = estimator, None
-    if isinstance(estimator, Pipeline):
-        model = estimator[-1]
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-            cutting = [s for _, s in estimator.steps if hasattr(s, "vocabulary_")]
-            vectorizer = cutting[-1] if cutting else None
-    return model, X, getattr(model, "source_vectorizer_", None) or vectorizer
+    if not isinstance(estimator, Pipeline):
+        return estimator, X, getattr(estimator, "source_vectorizer_", None)
+    vectorizer = None
+    if len(estimator) > 1:
+        X = estimator[:-1].transform(X)
+        cutting = [s for _, s in estimator.steps if hasattr(s, "vocabulary_")]
+        vectorizer = cutting[-1] if cutting else None
+    model, X, own = model_of(estimator[-1], X)
+    return model, X, own or vectorizer
 
 
 def one_row(data, row):
