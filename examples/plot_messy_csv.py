@@ -128,25 +128,25 @@ print(test.assign(predicted=predicted)[predicted != test["clean"]])
 # %%
 # Find the wrong labels
 # ---------------------
-# Every label is judged by a model that has not seen it, and is as probable as its least
-# probable character.
+# Every label is judged by a model that has not seen it. Its score is low if a character
+# of it is improbable, and lower if several are.
 audit = audit_pairs(model, pairs["amount"], pairs["clean"], cv=3)
 audit.index = pairs.index[audit["row"]]
-suspects = audit[audit["probability"] < 0.1]
+suspects = audit[audit["score"] < 0.1]
 print(suspects.drop(columns=["row", "log_likelihood"]).head(8))
 
 wrong = audit["target"] != truth["clean"][audit.index]
 found = wrong[suspects.index].sum()
-print(f"\n{len(suspects)} of {len(audit)} labels have a probability below 0.1.")
+print(f"\n{len(suspects)} of {len(audit)} labels have a score below 0.1.")
 print(f"{found} of these are wrong, of {wrong.sum()} wrong ones in all.")
 
 # %%
-# The least probable labels, and which of them are wrong. Below the line a person looks.
+# The most doubtful labels, and which of them are wrong. Below the line a person looks.
 _, ax = plt.subplots(layout="constrained")
 for name, some, marker in [("right", ~wrong, "."), ("wrong", wrong, "x")]:
-    ax.semilogy(np.flatnonzero(some), audit["probability"][some], marker, label=name)
+    ax.semilogy(np.flatnonzero(some), audit["score"][some], marker, label=name)
 ax.axhline(0.1, color="grey", linestyle=":")
-ax.set(xlabel="labels, the least probable first", ylabel="probability", xlim=(-2, 100))
+ax.set(xlabel="labels, the most doubtful first", ylabel="score", xlim=(-2, 100))
 ax.legend()
 plt.show()
 

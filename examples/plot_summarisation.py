@@ -99,8 +99,9 @@ for name, y_pred in predictions.items():
     print(f"{name:<22}" + "".join(f"{100 * score:>8.1f}" for score in scores))
 
 # %%
-# The lead is beaten by the match alone, which is the strongest floor: a similar function has
-# a similar summary. The network mends the match: more words are right, and their order.
+# The lead is beaten by the match alone, which is the strongest floor: a similar
+# function has a similar summary. The network mends the match: more words are right, and
+# their order. Of pairs of words the match has more right.
 #
 # Good and bad
 # ------------

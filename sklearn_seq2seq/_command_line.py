@@ -151,7 +151,9 @@ def _add_model(command):
 
 
 def _add_pairs(command):
-    command.add_argument("pairs", help="text file in UTF-8, a pair a line: source, separator, target")
+    command.add_argument(
+        "pairs", help="text file in UTF-8, on each line source, separator, target"
+    )
     _add_separator(command)
 
 

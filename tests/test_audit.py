@@ -48,7 +48,7 @@ def test_wrong_targets_come_first():
     y[wrong] = ["aaaa", "dd", "cabd"]
     audit = audit_pairs(Seq2SeqTransformer(max_epochs=30, **SMALL), X, y, cv=2)
     assert sorted(audit["row"][:3]) == wrong
-    assert audit["probability"].is_monotonic_increasing
+    assert audit["score"].is_monotonic_increasing
     assert (audit["predicted"] == [x[::-1] for x in audit["source"]]).mean() > 0.9
 
 
@@ -65,8 +65,9 @@ def test_equals_the_loop_by_hand(data, model):
         assert rows["source"].tolist() == X[judged].tolist()
         assert rows["target"].tolist() == y[judged].tolist()
         assert rows["predicted"].tolist() == own.predict(X[judged]).tolist()
-        least = [np.exp(row.min()) for row in of_tokens]
-        np.testing.assert_allclose(rows["probability"], least, rtol=1e-5)
+        for score, row in zip(rows["score"], map(np.exp, of_tokens), strict=True):
+            mean = np.prod(row) ** (1 / len(row))
+            assert score == pytest.approx(np.sqrt(row.min() * mean), rel=1e-4)
         whole = [row.sum() for row in of_tokens]
         np.testing.assert_allclose(rows["log_likelihood"], whole, rtol=1e-5)
 
@@ -127,7 +128,7 @@ def test_any_model_that_has_log_likelihoods(name, data):
     estimator = estimators()[name]
     audit = audit_pairs(estimator, *data, cv=2)
     assert sorted(audit["row"]) == list(range(60))
-    assert (audit["log_likelihood"] <= np.log(audit["probability"]) + 1e-6).all()
+    assert (audit["log_likelihood"] <= np.log(audit["score"]) + 1e-6).all()
     for part in (estimator, getattr(estimator, "estimator", None)):
         part = part[-1] if isinstance(part, Pipeline) else part
         assert part is None or not [name for name in vars(part) if name[-1] == "_"]
@@ -138,7 +139,7 @@ def test_tokens_ids_and_columns(data, model):
     tokens = [list(x) for x in X]
     by_tokens = by_row(audit_pairs(model, tokens, [list(t) for t in y], cv=2))
     by_text = by_row(audit_pairs(model, X, y, cv=2))
-    np.testing.assert_allclose(by_tokens["probability"], by_text["probability"])
+    np.testing.assert_allclose(by_tokens["score"], by_text["score"])
     assert by_tokens["source"].tolist() == tokens
 
     ids, y_ids = (SequenceVectorizer().fit(side).transform(side) for side in (X, y))

@@ -50,14 +50,15 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
     Returns
     -------
     DataFrame
-        One row a pair, in ascending order of "probability" (a record array if pandas is
-        not installed):
+        One row a pair, in ascending order of "score" (a record array if pandas is not
+        installed):
 
         - "row", the pair's place in `X` and `y`;
         - "source" and "target", as they were given;
         - "predicted", what the model would have written;
-        - "probability" of the target's least probable token, between 0 and 1. One wrong
-          token makes a target wrong, whatever its length;
+        - "score", between 0 and 1: the geometric mean of two probabilities, that of the
+          target's least probable token and the geometric mean of all. One wrong token
+          makes a target doubtful whatever its length, and several more so;
         - "log_likelihood" of the whole target, in nats.
 
     Raises
@@ -113,8 +114,8 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
     found = Parallel(n_jobs=n_jobs)(
         delayed(_judge)(clone(estimator), X, y, *fold) for fold in folds
     )
-    predicted, least, whole = map(np.concatenate, zip(*found, strict=True))
-    order = np.lexsort((judged, whole, least))
+    predicted, score, whole = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((judged, whole, score))
     rows = judged[order]
     return as_table(
         {
@@ -122,24 +123,24 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
             "source": _cells(take(X, rows)),
             "target": _cells(take(y, rows)),
             "predicted": predicted[order],
-            "probability": np.exp(least[order]),
+            "score": np.exp(score[order]),
             "log_likelihood": whole[order],
         }
     )
 
 
 def _judge(estimator, X, y, learned, judged):
-    """Fit on some rows; predictions, least and whole log-probabilities of others."""
+    """Fit on some rows; predictions, log-scores and log-likelihoods of others."""
     estimator.fit(take(X, learned), take(y, learned))
     X, y = take(X, judged), take(y, judged)
     model, sources, _ = model_of(estimator, X)
     of_tokens = model.log_likelihood(sources, y, per_token=True)
-    least, whole = ([f(row) for row in of_tokens] for f in (np.min, np.sum))
+    score = [(row.min() + row.mean()) / 2 for row in of_tokens]
     with warnings.catch_warnings():
         # It would name a row of the fold; the row's probability tells as much.
         warnings.filterwarnings("ignore", ".* ended by max_length")
         predicted = estimator.predict(X)
-    return _cells(predicted), least, whole
+    return _cells(predicted), score, list(map(np.sum, of_tokens))
 
 
 def _rows(data, name):
