@@ -242,6 +242,8 @@ def draw_cells(cells, path):
         for label, values, style in zip(
             LABELS, lines, ("o-", "s--", "^:"), strict=True
         ):
+            if set(values) == {None}:  # not measured
+                continue
             values = [np.nan if value is None else value for value in values]
             ax.plot(sizes, values, style, label=label, markersize=4)
         ax.set(xscale="log", title=task, ylim=(-0.03, 1.03))
