@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
+    ConformalSeq2Seq,
     DummySeq2Seq,
     LexiconSeq2Seq,
     Seq2SeqEnsemble,
@@ -172,8 +173,10 @@ def test_errors_name_rows_of_the_data(data, model):
         audit_pairs(model, X, [*y[:41], None, *y[42:]], cv=2)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         audit_pairs(model, X, y[:-1])
-    with pytest.raises(TypeError, match="DummySeq2Seq has none"):
-        audit_pairs(make_pipeline(DummySeq2Seq()), X, y, cv=2)
+    without = DummySeq2Seq(), ConformalSeq2Seq(model)
+    for last in (*without, *(GridSearchCV(one, {}) for one in without)):
+        with pytest.raises(TypeError, match=r"(Dummy|Conformal)Seq2Seq has none"):
+            audit_pairs(make_pipeline(last), X, y)
     with pytest.raises((TypeError, ValueError), match="list"):
         audit_pairs(model, "abc", "cba")
 

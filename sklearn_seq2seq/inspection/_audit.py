@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, check_cv
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.parallel import Parallel, delayed
@@ -178,7 +179,7 @@ def _check_has_log_likelihood(estimator):
     while not hasattr(model, "log_likelihood"):
         if isinstance(model, Pipeline):
             model = model[-1]
-        elif hasattr(model, "estimator"):  # a search
+        elif isinstance(model, BaseSearchCV):
             model = model.estimator
         else:
             raise TypeError(
