@@ -81,10 +81,12 @@ def rouge(y, y_pred):
     return [100 * rouge_score(y, y_pred, variant=v) for v in VARIANTS.values()]
 
 
-def print_row(name, figures, seconds=0):
+def print_row(name, figures, seconds=None):
     """Print one line of the table."""
-    cells = "  ".join(f"{v} {x:.1f}" for v, x in zip(VARIANTS, figures, strict=True))
-    print(f"{name:<24}{cells}  CPU seconds {seconds:.0f}", flush=True)
+    cells = [f"{v} {x:.1f}" for v, x in zip(VARIANTS, figures, strict=True)]
+    if seconds is not None:
+        cells.append(f"CPU seconds {seconds:.0f}")
+    print(f"{name:<24}{'  '.join(cells)}", flush=True)
 
 
 def print_mean(name, rows):

@@ -10,7 +10,7 @@ are learned from::
     python -m benchmarks.translation_memory --split test --without
 
 ``--split val`` holds a part of the training pairs out, for choosing settings; the fit
-never sees it, so that ``--split test`` is of the same model. It prints a line for each
+never sees it, so that ``--split test`` fits the same model. It prints a line for each
 floor, for the network, for the memory's target alone, and for the best of both.
 ``--without`` adds the same network without a memory.
 """

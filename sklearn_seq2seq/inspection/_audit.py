@@ -138,7 +138,7 @@ def _judge(estimator, X, y, learned, judged):
     of_tokens = model.log_likelihood(sources, y, per_token=True)
     score = [(row.min() + row.mean()) / 2 for row in of_tokens]
     with warnings.catch_warnings():
-        # It would name a row of the fold; the row's probability tells as much.
+        # It would name a row of the fold; the row's score tells as much.
         warnings.filterwarnings("ignore", ".* ended by max_length")
         predicted = estimator.predict(X)
     return _cells(predicted), score, list(map(np.sum, of_tokens))
@@ -183,7 +183,7 @@ def _check_has_log_likelihood(estimator):
             model = model.estimator
         else:
             raise TypeError(
-                f"audit_pairs needs a model with log_likelihood; a "
+                "audit_pairs needs a model with log_likelihood; a "
                 f"{type(model).__name__} has none."
             )
 
