@@ -10,6 +10,8 @@ from torch.optim import Optimizer
 from sklearn_seq2seq._fitting import Number, plain
 from sklearn_seq2seq.metrics._scorers import SCORERS, is_scorer_name
 
+# Pairs of a training step where "auto" does not make them fewer.
+BATCH_SIZE = 32
 # Other libraries' names for choices of parameters.
 ALIASES = {
     "bahdanau": "additive",

@@ -128,7 +128,7 @@ def _trained_net(model, network, state, tensors):
     _check_sizes(model.get_params(deep=False) | network, *sizes, tensors)
     net = make_net(
         NetworkSettings(**network),
-        OptimizationSettings.of(model),
+        OptimizationSettings.of(model).resolved(),
         source_size=sizes[0],
         target_size=sizes[1],
         seed=state["seed"],

@@ -127,7 +127,8 @@ class Seq2SeqTransformer(
         Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the pairs. "auto" means 30, or more if needed for 1,000 training
-        steps (600 for hard attention that copies).
+        steps of 32 pairs (600 for hard attention that copies); in smaller batches that
+        is up to twice as many steps.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when their score no longer improves. With one pair,
@@ -219,8 +220,10 @@ class Seq2SeqTransformer(
         has not improved for a third of `n_iter_no_change` epochs).
     weight_decay : float, default=0.0
         The optimiser's penalty on large weights.
-    batch_size : int, default=32
-        Pairs of a training step. Four times as many rows are predicted at once.
+    batch_size : int or "auto", default="auto"
+        Pairs of a training step. "auto" means 32; if `max_epochs` is "auto" too, fewer,
+        down to 8, where 30 epochs would have too few steps. Four times as many rows are
+        predicted at once, 128 with "auto".
     max_tokens : int, default=None
         Most positions of a training batch, source and target, padding included; long
         pairs make smaller batches.
@@ -316,8 +319,8 @@ class Seq2SeqTransformer(
         The fitted vectorizers; None for ids.
     n_iter_ : int
         Number of epochs trained.
-    max_epochs_ : int
-        Most epochs of the last training: the value of "auto".
+    max_epochs_, batch_size_ : int
+        Most epochs of the last training, and pairs of a step: the values of "auto".
     attention_ : str or None
         Attention of the network: the value of "auto".
     copy_ : bool
@@ -474,7 +477,7 @@ class Seq2SeqTransformer(
         optimizer="adam",
         lr_schedule="cosine",
         weight_decay=0.0,
-        batch_size=32,
+        batch_size="auto",
         max_tokens=None,
         gradient_clip=5.0,
         gradient_accumulation_steps=1,
@@ -790,7 +793,8 @@ class Seq2SeqTransformer(
         if network.attention == "auto" and before not in (None, refused):
             network = replace(network, attention=before)
         n_source, n_target = (longest + 1 for longest in self._reader.longest)
-        n_emitted = self.batch_size * n_source * n_target * self._reader.target.size
+        size = OptimizationSettings.of(self).resolved().batch_size
+        n_emitted = size * n_source * n_target * self._reader.target.size
         copies = self._reader.copies is not None
         return network.resolved(copies, suits_hard, n_emitted)
 
@@ -848,8 +852,10 @@ class Seq2SeqTransformer(
         self.net_ = net
         self.history_ = net.history
         self.n_iter_ = len(net.history)
-        last = net.history[-1] if net.history else {"max_epochs": net.max_epochs}
-        self.max_epochs_ = last.get("max_epochs", self.n_iter_)  # absent in old files
+        last = net.history[-1] if net.history else vars(net)
+        # Old files lack both.
+        self.max_epochs_ = last.get("max_epochs", self.n_iter_)
+        self.batch_size_ = last.get("batch_size", net.batch_size)
         self.attention_ = net.module__attention
         self.copy_ = net.module__copy
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())
@@ -1031,7 +1037,7 @@ class Seq2SeqTransformer(
             }
             parts[f"net_: {self.n_parameters_:,} parameters"] = (
                 f"{self.net_.module__cell} encoder-decoder, {self.n_iter_} of "
-                f"{self.max_epochs_} epochs"
+                f"{self.max_epochs_} epochs in batches of {self.batch_size_}"
             )
         parts = {name: part for name, part in parts.items() if part is not None}
         kind = "parallel" if parts else "single"

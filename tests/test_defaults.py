@@ -50,12 +50,15 @@ def nfd(text):
     [
         (50, {"batch_size": 32}, 500),
         (3, {"batch_size": 32}, 1000),
-        (50, {"batch_size": 1}, 30),
+        (50, {"batch_size": 64}, 1000),
+        (50, {"batch_size": 8}, 286),
+        (50, {"batch_size": 2}, 160),
         (50, {"batch_size": 16, "gradient_accumulation_steps": 2}, 500),
-        (40, {"early_stopping": True, "validation_fraction": 0.5}, 334),
+        (40, {"early_stopping": True, "validation_fraction": 0.5}, 667),
         (50, {"max_epochs": 7}, 7),
         (3, {"batch_size": 32, "attention": "hard", "copy": True}, 600),
-        (50, {"batch_size": 2, "attention": "hard", "copy": True}, 30),
+        (50, {"batch_size": 8, "attention": "hard", "copy": True}, 172),
+        (50, {"batch_size": 1, "attention": "hard", "copy": True}, 68),
         (3, {"batch_size": 32, "attention": "hard", "copy": False}, 1000),
     ],
 )
@@ -68,30 +71,58 @@ def test_auto_is_thirty_epochs_and_enough_steps(n_pairs, params, n_epochs):
     assert model.n_iter_ <= n_epochs
 
 
+@pytest.mark.parametrize("attention", ["additive", "hard"])
+@pytest.mark.parametrize("n_pairs", [1, 50, 360, 500, 560, 800, 1100])
+def test_few_pairs_make_small_batches(n_pairs, attention):
+    """The largest, of 8 to 32 pairs, of which thirty epochs are enough steps."""
+    full = 600 if attention == "hard" else 1000
+    sizes = [b for b in range(8, 33) if 30 * n_pairs / b >= full * (32 / b) ** 0.5]
+    size = max(sizes, default=8)
+    params = SMALL | {"attention": attention, "copy": True, "batch_size": "auto"}
+    rng = np.random.default_rng(n_pairs)
+    X = ["".join(rng.choice(list("abcd"), size=3)) for _ in range(n_pairs)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = Seq2SeqTransformer(**params, max_time=0.01).fit(X)
+    assert model.batch_size_ == size
+    assert model.net_.iterator_train__batch_size == size
+    n_steps = -(-n_pairs // size) * model.max_epochs_
+    assert n_steps >= full * (32 / size) ** 0.5 * 0.99
+    assert model.max_epochs_ == 30 or n_pairs < 560
+    few_epochs = Seq2SeqTransformer(**params | {"max_epochs": 1}).fit(X)
+    assert few_epochs.batch_size_ == few_epochs.history_[-1]["batch_size"] == 32
+
+
 def test_few_pairs_are_learned_with_nothing_set():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = Seq2SeqTransformer(hidden_size=32, embedding_size=16, random_state=0)
         model.fit(SOURCES, TARGETS)
     assert model.score(SOURCES, TARGETS) > 0.9
-    assert model.n_iter_ == model.max_epochs_ == model.history_[-1]["max_epochs"] == 500
-    assert "500 of 500 epochs" in model._repr_html_()
+    assert model.n_iter_ == model.max_epochs_ == model.history_[-1]["max_epochs"] == 286
+    assert model.batch_size_ == model.history_[-1]["batch_size"] == 8
+    assert "286 of 286 epochs in batches of 8" in model._repr_html_()
 
 
 def test_what_auto_was_is_saved(tmp_path):
-    model = Seq2SeqTransformer(**SMALL, max_time=2).fit(SOURCES, TARGETS)
+    params = SMALL | {"batch_size": "auto"}
+    model = Seq2SeqTransformer(**params, max_time=2).fit(SOURCES, TARGETS)
     save(model, tmp_path / "model.s2s")
-    assert load(tmp_path / "model.s2s").max_epochs_ == model.max_epochs_ == 143
+    loaded = load(tmp_path / "model.s2s")
+    assert loaded.max_epochs_ == model.max_epochs_ == 286
+    assert loaded.batch_size_ == model.batch_size_ == 8
 
 
 def test_auto_goes_on_for_as_long_again_and_partial_fit_for_thirty():
-    model = Seq2SeqTransformer(**SMALL, max_time=0.01, warm_start=True)
+    params = SMALL | {"batch_size": "auto"}
+    model = Seq2SeqTransformer(**params, max_time=0.01, warm_start=True)
     model.fit(SOURCES, TARGETS)
-    assert model.max_epochs_ == 143
+    assert (model.max_epochs_, model.batch_size_) == (286, 8)
     model.fit(SOURCES[:20], TARGETS[:20])
-    assert model.max_epochs_ == 334
+    assert (model.max_epochs_, model.batch_size_) == (667, 8)
     model.set_params(max_time=None).partial_fit(SOURCES[:2], TARGETS[:2])
     assert model.max_epochs_ == model.history_[-1]["max_epochs"] == 30
+    assert model.batch_size_ == 32
 
 
 class Interrupt(Callback):
@@ -106,7 +137,7 @@ class Interrupt(Callback):
 
 
 def test_auto_resumes_where_it_was_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(_settings, "LEAST_STEPS", 100)
+    monkeypatch.setattr(_settings, "LEAST_STEPS", 50)
     params = SMALL | {"checkpoint": tmp_path / "state"}
     pairs = SOURCES[:35], TARGETS[:35]
     whole = Seq2SeqTransformer(**params | {"checkpoint": None}).fit(*pairs)
@@ -150,7 +181,7 @@ def test_callbacks_of_sklearn_know_how_many_epochs_come():
 
     model = Seq2SeqTransformer(**SMALL, max_time=0.01).set_callbacks(Watch())
     model.fit(SOURCES, TARGETS)
-    assert seen == [143]
+    assert seen == [286]
 
 
 # Where it was not enough ------------------------------------------------------------
@@ -173,7 +204,7 @@ def test_callbacks_of_sklearn_know_how_many_epochs_come():
 )
 def test_too_short_a_training_warns_with_what_to_set(params, advice, monkeypatch):
     if "learning_rate" in params:
-        monkeypatch.setattr(_settings, "LEAST_STEPS", 100)
+        monkeypatch.setattr(_settings, "LEAST_STEPS", 50)
     model = Seq2SeqTransformer(hidden_size=8, random_state=0).set_params(**params)
     match = (
         rf"After \d+ epochs? the model reproduces \d+% of the training pairs.*{advice}"

@@ -1,6 +1,6 @@
 """One request: from sources as users pass them to the hypotheses of a search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._long_sources import Pieces, join_pieces, shorten
 from sklearn_seq2seq._pairs._reader import PairReader
-from sklearn_seq2seq._parameters import ParameterGroup
+from sklearn_seq2seq._parameters import BATCH_SIZE, ParameterGroup
 from sklearn_seq2seq._text._check_input import readable_twice
 from sklearn_seq2seq._tokens import lengths
 
@@ -103,6 +103,13 @@ class DecodingParameters(ParameterGroup):
     allowed_outputs: object
     replace_unknown: str | None
     batch_size: int
+
+    @classmethod
+    def of(cls, estimator):
+        """Take the current values, and a number for ``batch_size="auto"``."""
+        params = super().of(estimator)
+        auto = params.batch_size == "auto"
+        return replace(params, batch_size=BATCH_SIZE) if auto else params
 
     def strategy(self, n_best):
         """Return a function that makes the strategy of a batch's search."""

@@ -24,6 +24,7 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_seq2seq._decoding._decode import DecodingParameters
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._files import write_whole
 from sklearn_seq2seq._onnx._networks import encoder_graph, step_graph
@@ -113,13 +114,15 @@ def export_onnx(model, path, *, int8=False):
     files = {name: graph.to_bytes() for name, graph in files.items()}
     if int8:
         files = {name: quantize(model) for name, model in files.items()}
+    decoding = {name: getattr(model, name) for name in NAMES}
+    decoding |= vars(DecodingParameters.of(model))
     document = {
         "format": FORMAT_VERSION,
         "versions": {name: import_module(name).__version__ for name in _LIBRARIES}
         | {"python": platform.python_version()},
         "target": _describe_side(members[0].reader.target),
         "members": [_describe_reader(member.reader, vectorizer) for member in members],
-        "decoding": {name: _plain(getattr(model, name), name) for name in NAMES},
+        "decoding": {name: _plain(value, name) for name, value in decoding.items()},
     }
     text = json.dumps(document, allow_nan=False, indent=1)
     write_whole(path, sealed({DOCUMENT: text.encode(), **files}))

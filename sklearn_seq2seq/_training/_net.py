@@ -117,6 +117,7 @@ class Seq2SeqNet(NeuralNet):
             raise StopTraining
         super().on_epoch_begin(net, **kwargs)
         self.history.record("max_epochs", self.max_epochs)
+        self.history.record("batch_size", self.batch_size)
 
     def on_batch_end(self, net, training=False, **kwargs):
         """End training if one of the processes received Ctrl-C."""

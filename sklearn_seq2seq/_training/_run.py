@@ -89,7 +89,6 @@ class Training:
         check_max_tokens(dataset, rows, optimization.max_tokens)
         groups = number_groups(groups, dataset.source, rows)
         self.network = network
-        self.optimization = optimization
         self.running = running
         self.processes = Processes(optimization.device)
         self.seed = self.processes.of_first(lambda: seed)
@@ -118,7 +117,9 @@ class Training:
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
-        self.n_steps = -(-len(rows) // optimization.pairs_a_step)
+        n_pairs = len(rows) if stopping.max_epochs == "auto" else None
+        self.optimization = optimization.resolved(n_pairs, network.least_steps)
+        self.n_steps = -(-len(rows) // self.optimization.pairs_a_step)
         self.stopping = self._resolved(stopping)
         self.monitored = None if valid is None else monitored(stopping.scoring)
 
@@ -191,7 +192,8 @@ class Training:
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _resolved(self, stopping):
-        return stopping.resolved(math.ceil(self.network.least_steps / self.n_steps))
+        n_steps = self.optimization.n_steps(self.network.least_steps)
+        return stopping.resolved(math.ceil(n_steps / self.n_steps))
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from sklearn_seq2seq._pairs._when_to_copy import recur
-from sklearn_seq2seq._parameters import ParameterGroup
+from sklearn_seq2seq._parameters import BATCH_SIZE, ParameterGroup
 
-# What "auto" means for `max_epochs`: enough steps for few pairs, fewer if hard
-# attention copies, and enough passes for many.
+# What "auto" means for `max_epochs` and `batch_size`: enough passes over many pairs,
+# and over few enough steps, in smaller batches. The steps are those of full batches,
+# fewer if hard attention copies; of smaller ones it takes more, by the root of size.
 LEAST_STEPS, LEAST_STEPS_COPYING, LEAST_EPOCHS = 1000, 600, 30
+SMALLEST_BATCH = 8
 
 # What "auto" means for `attention`: hard where the network copies, and for fewer pairs
 # than this whose targets do not recur and have at least this share of their sources'
@@ -77,7 +79,7 @@ class NetworkSettings(ParameterGroup):
 
     @property
     def least_steps(self):
-        """Training steps that "auto" takes at least."""
+        """Training steps that "auto" takes at least, in full batches."""
         copies = self.attention == "hard" and self.copy
         return LEAST_STEPS_COPYING if copies else LEAST_STEPS
 
@@ -98,12 +100,36 @@ class OptimizationSettings(ParameterGroup):
     weight_decay: float
     gradient_clip: float | None
     gradient_accumulation_steps: int
-    batch_size: int
+    batch_size: int | str
     max_tokens: int | None
     label_smoothing: float
     teacher_forcing: object
     device: object
     precision: str
+
+    def resolved(self, n_pairs=None, least_steps=1):
+        """Replace ``batch_size="auto"`` by a number.
+
+        Parameters
+        ----------
+        n_pairs : int, default=None
+            Training pairs, of which few make small batches; None stands for many.
+        least_steps : int, default=1
+            Steps that they need in full batches.
+        """
+        if self.batch_size != "auto":
+            return self
+        size = BATCH_SIZE
+        if n_pairs is not None:
+            # With this size the least number of passes has as many steps as it needs.
+            n_steps = LEAST_EPOCHS * n_pairs / BATCH_SIZE
+            size = int(BATCH_SIZE * (n_steps / least_steps) ** 2)
+        size = min(max(size, SMALLEST_BATCH), BATCH_SIZE)
+        return replace(self, batch_size=size)
+
+    def n_steps(self, least_steps):
+        """As many steps as so many in full batches are worth."""
+        return least_steps * max(BATCH_SIZE / self.pairs_a_step, 1) ** 0.5
 
     @property
     def pairs_a_step(self):
