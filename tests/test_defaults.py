@@ -258,6 +258,13 @@ def test_what_is_reproduced_is_what_predict_gives():
     assert f" {model.score(SOURCES, TARGETS):.0%} of" in said
 
 
+@pytest.mark.parametrize("attention", ["additive", "hard"])
+def test_of_steps_that_are_too_large_it_says_so(attention):
+    params = SMALL | {"attention": attention, "max_epochs": 3, "learning_rate": 30.0}
+    with pytest.warns(ConvergenceWarning, match=r"guessing. Lower learning_rate \(now"):
+        Seq2SeqTransformer(**params).fit(SOURCES, TARGETS)
+
+
 def test_of_words_tokens_are_counted():
     rows = [[f"w{k}" for k in RNG.integers(1500, size=4)] for _ in range(600)]
     model = Seq2SeqTransformer(hidden_size=4, max_epochs=1)

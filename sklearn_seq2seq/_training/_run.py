@@ -180,7 +180,10 @@ class Training:
             return
         stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
         auto = self._resolved(replace(stopping, max_epochs="auto")).max_epochs
-        if n_epochs < stopping.max_epochs:
+        if self._is_above_guessing(net):
+            lack += ", and its loss is above that of guessing"
+            advice = f"Lower learning_rate (now {self.optimization.learning_rate:g})"
+        elif n_epochs < stopping.max_epochs:
             name, now = "max_time", stopping.max_time
             if net.stop_training:
                 name, now = "n_iter_no_change", stopping.patience
@@ -190,6 +193,12 @@ class Training:
         else:
             advice = f"Raise max_epochs (now {n_epochs}), learning_rate or hidden_size"
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
+
+    def _is_above_guessing(self, net):
+        """Whether the last epoch's loss was above that of any token at random."""
+        if not net.history or self.network.encoder_loss_weight:
+            return False
+        return net.history[-1, "train_loss"] > math.log(self.dataset.target_size)
 
     def _resolved(self, stopping):
         n_steps = self.optimization.n_steps(self.network.least_steps)
