@@ -24,7 +24,6 @@ from scipy import sparse
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_seq2seq._decoding._decode import DecodingParameters
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
 from sklearn_seq2seq._files import write_whole
 from sklearn_seq2seq._onnx._networks import encoder_graph, step_graph
@@ -103,9 +102,8 @@ def export_onnx(model, path, *, int8=False):
             "Only a Seq2SeqTransformer, a Seq2SeqEnsemble, or a Pipeline of a "
             f"vectorizer and one of these can be exported; got {model!r:.80}."
         )
-    check_is_fitted(model)
-    model._validate_params()
-    members = model._fitted_model().members
+    fitted, params = model._to_decode()
+    members = fitted.members
     files = {}
     for k, member in enumerate(members):
         network = member.network
@@ -114,8 +112,7 @@ def export_onnx(model, path, *, int8=False):
     files = {name: graph.to_bytes() for name, graph in files.items()}
     if int8:
         files = {name: quantize(model) for name, model in files.items()}
-    decoding = {name: getattr(model, name) for name in NAMES}
-    decoding |= vars(DecodingParameters.of(model))
+    decoding = {name: getattr(model, name) for name in NAMES} | vars(params)
     document = {
         "format": FORMAT_VERSION,
         "versions": {name: import_module(name).__version__ for name in _LIBRARIES}
