@@ -64,10 +64,10 @@ def make_model(name, params, task, n_pairs, seed):
         return DummySeq2Seq(strategy=name)
     params = dict(params)
     n_steps = params.pop("n_steps", None)
-    model = Seq2SeqTransformer(random_state=seed, **params)
     if n_steps is not None:
-        n_batches = np.ceil(n_pairs / model.batch_size)
-        model.set_params(max_epochs=max(20, int(np.ceil(n_steps / n_batches))))
+        n_batches = np.ceil(n_pairs / params.setdefault("batch_size", 32))
+        params["max_epochs"] = max(20, int(np.ceil(n_steps / n_batches)))
+    model = Seq2SeqTransformer(random_state=seed, **params)
     if task in PHONES:
         vectorizer = SequenceVectorizer(analyzer="word", handle_unknown="silent")
         model.set_params(target_vectorizer=vectorizer)
