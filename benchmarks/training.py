@@ -25,6 +25,7 @@ from sklearn_seq2seq._network._encoder_decoder import EncoderDecoder
 from sklearn_seq2seq._network._losses import SequenceLoss
 from sklearn_seq2seq._pairs._batches import TrainingBatches
 from sklearn_seq2seq._pairs._dataset import PairDataset
+from sklearn_seq2seq._parameters import BATCH_SIZE
 from sklearn_seq2seq._training._optimizers import uncompiled
 
 
@@ -288,6 +289,6 @@ def _positions(pairs):
     sizes = {"source_size": 1, "target_size": 1}
     dataset = PairDataset(*tokens, **sizes)
     both = np.stack((dataset.source_positions, dataset.target_positions))
-    plan = TrainingBatches(dataset, Seq2SeqTransformer().batch_size).plan()
+    plan = TrainingBatches(dataset, BATCH_SIZE).plan()
     padded = sum(len(rows) * both[:, rows].max(axis=1).sum() for rows in plan)
     return int(both.sum()), int(padded)
