@@ -167,8 +167,14 @@ def _add_separator(command):
     command.add_argument(
         "--sep",
         default="\t",
-        help="what separates source and target in files of pairs; by default a tab",
+        type=_separator,
+        help="what separates source and target in files of pairs; by default a tab, "
+        r"which may be written \t",
     )
+
+
+def _separator(text):
+    return text.replace(r"\t", "\t")
 
 
 def _count(text):

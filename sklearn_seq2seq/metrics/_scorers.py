@@ -46,7 +46,11 @@ SCORERS = {
     "rouge2": _scorer(rouge_score, variant="rouge2"),
     "rougeL": _scorer(rouge_score, variant="rougeL"),
 }
-"""Scorers by name, for ``scoring=``; error rates are negated, so greater is better."""
+"""Scorers by name, for ``scoring=``; error rates are negated, so greater is better.
+
+They are exact_match, neg_token_error_rate, neg_word_error_rate, neg_char_error_rate,
+bleu, chrf, rouge1, rouge2 and rougeL.
+"""
 
 
 def get_scorer_names():
@@ -60,8 +64,17 @@ def get_scorer_names():
     Examples
     --------
     >>> from sklearn_seq2seq.metrics import get_scorer_names
-    >>> "neg_token_error_rate" in get_scorer_names()
-    True
+    >>> for name in get_scorer_names():
+    ...     print(name)
+    bleu
+    chrf
+    exact_match
+    neg_char_error_rate
+    neg_token_error_rate
+    neg_word_error_rate
+    rouge1
+    rouge2
+    rougeL
     """
     return sorted(SCORERS)
 
