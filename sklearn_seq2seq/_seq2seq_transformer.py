@@ -127,8 +127,7 @@ class Seq2SeqTransformer(
         Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"
         Passes over the pairs. "auto" means 30, or more if needed for 1,000 training
-        steps of 32 pairs (600 for hard attention that copies); in smaller batches that
-        is up to twice as many steps.
+        steps of 32 pairs (600 for hard attention that copies), or twice as many of 8.
     early_stopping : bool, default=False
         Whether to hold out `validation_fraction` of the pairs (unless `fit` is given
         `validation_data`) and stop when their score no longer improves. With one pair,
@@ -437,6 +436,7 @@ class Seq2SeqTransformer(
         "callbacks": [list, tuple, None],
         "verbose": ["verbose"],
         **DECODING_CONSTRAINTS,
+        "batch_size": [positive(), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -793,7 +793,7 @@ class Seq2SeqTransformer(
         if network.attention == "auto" and before not in (None, refused):
             network = replace(network, attention=before)
         n_source, n_target = (longest + 1 for longest in self._reader.longest)
-        size = OptimizationSettings.of(self).resolved().batch_size
+        size = OptimizationSettings.of(self).resolved().batch_size  # of a full batch
         n_emitted = size * n_source * n_target * self._reader.target.size
         copies = self._reader.copies is not None
         return network.resolved(copies, suits_hard, n_emitted)

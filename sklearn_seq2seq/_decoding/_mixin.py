@@ -59,7 +59,7 @@ DECODING_CONSTRAINTS = {
     "replace_unknown": [StrOptions({"copy", "keep"}), None],
     "min_confidence": [Number(Real, 0, 1, closed="both")],
     "abstain": "no_validation",
-    "batch_size": [positive(), StrOptions({"auto"})],
+    "batch_size": [positive()],
 }
 
 

@@ -112,7 +112,8 @@ def export_onnx(model, path, *, int8=False):
     files = {name: graph.to_bytes() for name, graph in files.items()}
     if int8:
         files = {name: quantize(model) for name, model in files.items()}
-    decoding = {name: getattr(model, name) for name in NAMES} | vars(params)
+    decoding = {name: getattr(model, name) for name in NAMES}
+    decoding["batch_size"] = params.batch_size  # a number for "auto"
     document = {
         "format": FORMAT_VERSION,
         "versions": {name: import_module(name).__version__ for name in _LIBRARIES}

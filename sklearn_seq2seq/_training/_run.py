@@ -117,10 +117,9 @@ class Training:
         whole = len(rows) == len(dataset)
         self.dataset = dataset if whole else dataset.take(rows)
         self.valid = valid
-        n_pairs = len(rows) if stopping.max_epochs == "auto" else None
-        self.optimization = optimization.resolved(n_pairs, network.least_steps)
-        self.n_steps = -(-len(rows) // self.optimization.pairs_a_step)
-        self.stopping = self._resolved(stopping)
+        self.from_scratch = net is None
+        self.as_given = optimization
+        self.optimization, self.stopping = self._resolved(stopping)
         self.monitored = None if valid is None else monitored(stopping.scoring)
 
     @property
@@ -179,7 +178,7 @@ class Training:
         if lack is None:
             return
         stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
-        auto = self._resolved(replace(stopping, max_epochs="auto")).max_epochs
+        auto = self._resolved(replace(stopping, max_epochs="auto"))[1].max_epochs
         if self._is_above_guessing(net):
             lack += ", and its loss is above that of guessing"
             advice = f"Lower learning_rate (now {self.optimization.learning_rate:g})"
@@ -195,14 +194,23 @@ class Training:
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _is_above_guessing(self, net):
-        """Whether the last epoch's loss was above that of any token at random."""
-        if not net.history or self.network.encoder_loss_weight:
+        """Whether the last epoch's loss was above that of any token at random.
+
+        That of a network that comes from another task is so at first, with any rate.
+        """
+        weight = self.network.encoder_loss_weight
+        if not (self.from_scratch and net.history) or weight:
             return False
         return net.history[-1, "train_loss"] > math.log(self.dataset.target_size)
 
     def _resolved(self, stopping):
-        n_steps = self.optimization.n_steps(self.network.least_steps)
-        return stopping.resolved(math.ceil(n_steps / self.n_steps))
+        """Optimisation and stopping rule with what "auto" stands for."""
+        n_pairs, least_steps = len(self.dataset), self.network.least_steps
+        few = n_pairs if stopping.max_epochs == "auto" else None
+        optimization = self.as_given.resolved(few, least_steps)
+        steps_an_epoch = -(-n_pairs // optimization.pairs_a_step)
+        enough = math.ceil(optimization.n_steps(least_steps) / steps_an_epoch)
+        return optimization, stopping.resolved(enough)
 
     def _prepare(self, net):
         weight = self.network.encoder_loss_weight

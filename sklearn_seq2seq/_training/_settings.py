@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from sklearn_seq2seq._pairs._when_to_copy import recur
 from sklearn_seq2seq._parameters import BATCH_SIZE, ParameterGroup
 
-# What "auto" means for `max_epochs` and `batch_size`: enough passes over many pairs,
-# and over few enough steps, in smaller batches. The steps are those of full batches,
-# fewer if hard attention copies; of smaller ones it takes more, by the root of size.
+# What "auto" means for `max_epochs` and `batch_size`: enough passes over many pairs; of
+# few pairs enough steps, in smaller batches. Steps are counted in full batches, and are
+# fewer if hard attention copies; of smaller batches it takes more, by the root of size.
 LEAST_STEPS, LEAST_STEPS_COPYING, LEAST_EPOCHS = 1000, 600, 30
 SMALLEST_BATCH = 8
 
@@ -113,14 +113,15 @@ class OptimizationSettings(ParameterGroup):
         Parameters
         ----------
         n_pairs : int, default=None
-            Training pairs, of which few make small batches; None stands for many.
+            Training pairs, of which few make small batches; None for full ones.
         least_steps : int, default=1
             Steps that they need in full batches.
         """
         if self.batch_size != "auto":
             return self
         size = BATCH_SIZE
-        if n_pairs is not None:
+        # Of hardly more pairs than a small batch holds, steps would be no smaller.
+        if n_pairs is not None and n_pairs > 2 * SMALLEST_BATCH:
             # With this size the least number of passes has as many steps as it needs.
             n_steps = LEAST_EPOCHS * n_pairs / BATCH_SIZE
             size = int(BATCH_SIZE * (n_steps / least_steps) ** 2)
