@@ -196,10 +196,23 @@ def _means(fits):
     return f"{test:.3f} ({len(fits)}, {seconds:.0f})"
 
 
-def _ratio(column):
-    compared = (sides(models)[:2] for models in column)
-    ratios = [ours / best for ours, best in compared if ours is not None and best]
+def _compared(column):
+    """Default and best of grid of each task that has both."""
+    pairs = (sides(models)[:2] for models in column)
+    return np.array([pair for pair in pairs if None not in pair])
+
+
+def _mean_ratio(column):
+    ratios = [ours / best for ours, best in _compared(column) if best]
     return f"{np.mean(ratios):.3f}" if ratios else ""
+
+
+def _ratio_of_means(column):
+    compared = _compared(column)
+    if not np.any(compared):
+        return ""
+    ours, best = compared.mean(0)
+    return f"{ours / best:.3f}"
 
 
 def _under(column):
@@ -215,7 +228,8 @@ def _silent(column):
 
 
 SUMMARY = {
-    "mean of default / best of grid": _ratio,
+    "mean of default / best of grid": _mean_ratio,
+    "mean of default / mean of best of grid": _ratio_of_means,
     "tasks with the default under a floor": _under,
     "tasks half learned at most, without a warning": _silent,
 }

@@ -563,13 +563,17 @@ def test_suite_compares_the_default_with_what_dev_chooses(capsys):
     suite.print_tables(cells)
     table = capsys.readouterr().out.splitlines()
     assert table[2] == "| names | 0.30 / 0.40 / 0.30 |"
-    counts = [row.rpartition(" | ")[2] for row in table[3:6]]
-    assert counts == ["0.750 |", "0 of 1 |", "1 of 1 |"]
+    counts = [row.rpartition(" | ")[2] for row in table[3:7]]
+    assert counts == ["0.750 |", "0.750 |", "0 of 1 |", "1 of 1 |"]
     cells["names", 50]["suffix"]["test"] = 0.31
     assert (
         suite.SUMMARY["tasks with the default under a floor"](cells.values())
         == "1 of 1"
     )
+    other = {"default": fit(1.0), names[0]: fit(0.8)}
+    both = [cells["names", 50], other]
+    assert suite.SUMMARY["mean of default / best of grid"](both) == "1.000"
+    assert suite.SUMMARY["mean of default / mean of best of grid"](both) == "1.083"
 
 
 def test_suite_steps_are_epochs_enough():
