@@ -347,7 +347,7 @@ def test_files_with_another_separator(run, folder, fitted, words, shouted, tmp_p
     status, _, errors = run("score", "model.s2s", other)
     assert status == 2
     assert "two fields separated by '\\t'" in errors[0]
-    # A shell hands a quoted \\t on as two characters.
+    # A shell hands a quoted \t on as two characters.
     assert run("score", "model.s2s", "pairs.tsv", "--sep", r"\t") == run(
         "score", "model.s2s", "pairs.tsv"
     )

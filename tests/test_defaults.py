@@ -197,7 +197,10 @@ def test_callbacks_of_sklearn_know_how_many_epochs_come():
 @pytest.mark.parametrize(
     ("params", "advice"),
     [
-        ({"max_epochs": 2}, r"Raise max_epochs \(now 2\); 'auto' would be 286\."),
+        (
+            {"max_epochs": 2},
+            r"Raise max_epochs \(now 2\); 'auto' would be 286 in batches of 8\.",
+        ),
         ({"max_time": 0.05}, r"Raise max_time \(now 0\.05\)\."),
         (
             {"early_stopping": True, "n_iter_no_change": 1, "scoring": "exact_match"},
@@ -270,6 +273,12 @@ def test_of_steps_that_are_too_large_it_says_so(attention):
     params = SMALL | {"attention": attention, "max_epochs": 3, "learning_rate": 30.0}
     with pytest.warns(ConvergenceWarning, match=r"guessing. Lower learning_rate \(now"):
         Seq2SeqTransformer(**params).fit(SOURCES, TARGETS)
+
+
+def test_one_step_is_not_a_large_one():
+    params = SMALL | {"attention": "hard", "copy": True, "max_epochs": 1}
+    with pytest.warns(ConvergenceWarning, match=r"pairs\. Raise max_epochs"):
+        Seq2SeqTransformer(**params | {"batch_size": 32}).fit(SOURCES[:3], TARGETS[:3])
 
 
 def test_a_network_of_another_task_needs_no_smaller_steps():

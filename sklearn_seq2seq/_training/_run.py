@@ -178,7 +178,7 @@ class Training:
         if lack is None:
             return
         stopping, n_epochs = self.stopping, len(net.history) - net.first_epoch_
-        auto = self._resolved(replace(stopping, max_epochs="auto"))[1].max_epochs
+        by_auto, auto = self._resolved(replace(stopping, max_epochs="auto"))
         if self._is_above_guessing(net):
             lack += ", and its loss is above that of guessing"
             advice = f"Lower learning_rate (now {self.optimization.learning_rate:g})"
@@ -187,21 +187,25 @@ class Training:
             if net.stop_training:
                 name, now = "n_iter_no_change", stopping.patience
             advice = f"Raise {name} (now {now})" if now else "A callback ended it"
-        elif n_epochs < auto:
-            advice = f"Raise max_epochs (now {n_epochs}); 'auto' would be {auto}"
+        elif n_epochs < auto.max_epochs:
+            advice = (
+                f"Raise max_epochs (now {n_epochs}); 'auto' would be {auto.max_epochs} "
+                f"in batches of {by_auto.batch_size}"
+            )
         else:
             advice = f"Raise max_epochs (now {n_epochs}), learning_rate or hidden_size"
         warn_of_data(f"{lack}. {advice}.", ConvergenceWarning)
 
     def _is_above_guessing(self, net):
-        """Whether the last epoch's loss was above that of any token at random.
+        """Whether the loss rose, above that of any token at random.
 
-        That of a network that comes from another task is so at first, with any rate.
+        That of a network that comes from another task is high at first, with any rate.
         """
         weight = self.network.encoder_loss_weight
-        if not (self.from_scratch and net.history) or weight:
+        if weight or not self.from_scratch or not net.history:
             return False
-        return net.history[-1, "train_loss"] > math.log(self.dataset.target_size)
+        first, last = (net.history[epoch, "train_loss"] for epoch in (0, -1))
+        return last > max(first, math.log(self.dataset.target_size))
 
     def _resolved(self, stopping):
         """Optimisation and stopping rule with what "auto" stands for."""
