@@ -129,7 +129,7 @@ class OptimizationSettings(ParameterGroup):
         return replace(self, batch_size=size)
 
     def n_steps(self, least_steps):
-        """As many steps as so many in full batches are worth."""
+        """Steps of this size that are worth so many of full batches."""
         return least_steps * max(BATCH_SIZE / self.pairs_a_step, 1) ** 0.5
 
     @property
