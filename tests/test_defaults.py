@@ -100,6 +100,25 @@ def test_hardly_any_pairs_are_one_batch():
     assert (model.batch_size_, model.max_epochs_) == (32, 1000)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "at_once"), [("auto", 32), (2, 8), (16, 32), (64, 64)]
+)
+def test_few_pairs_are_validated_in_larger_batches(batch_size, at_once):
+    """A thousand pairs to validate on after every epoch of fifty would take hours."""
+
+    class OneEpoch(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.stop_training = True
+
+    params = SMALL | {"batch_size": batch_size, "callbacks": [OneEpoch()]}
+    model = Seq2SeqTransformer(**params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(SOURCES, TARGETS, validation_data=(4 * SOURCES, 4 * TARGETS))
+    assert model.n_iter_ == 1
+    assert model.history_[-1]["valid_batch_count"] == -(-len(4 * SOURCES) // at_once)
+
+
 def test_few_pairs_are_learned_with_nothing_set():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -80,6 +80,7 @@ def set_up(net, network, optimization):
         "max_tokens": tokens,
         "iterator_train__batch_size": optimization.batch_size * steps,
         "iterator_train__max_tokens": None if tokens is None else tokens * steps,
+        "iterator_valid__batch_size": optimization.pairs_to_validate,
         "iterator_valid__max_tokens": tokens,
         "criterion__encoder_loss_weight": network.encoder_loss_weight,
         "criterion__label_smoothing": optimization.label_smoothing,

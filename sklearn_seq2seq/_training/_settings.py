@@ -136,6 +136,11 @@ class OptimizationSettings(ParameterGroup):
     def pairs_a_step(self):
         return self.batch_size * self.gradient_accumulation_steps
 
+    @property
+    def pairs_to_validate(self):
+        """Pairs to validate at once; without gradients four times as many fit."""
+        return max(self.batch_size, min(4 * self.batch_size, BATCH_SIZE))
+
 
 @dataclass(frozen=True)
 class StoppingRule(ParameterGroup):
