@@ -31,7 +31,10 @@ def search_on(client, folder, n_samples=1000, max_epochs=5):
     # Arrays, which each worker is sent once: lists would go with every fit.
     X, y = np.asarray(X, dtype=object), np.asarray(y, dtype=object)
     model = Seq2SeqTransformer(
-        hidden_size=64, max_epochs=max_epochs, checkpoint=folder, random_state=0
+        hidden_size=64,  # small, for speed
+        max_epochs=max_epochs,
+        checkpoint=folder,
+        random_state=0,
     )
     grid = {"learning_rate": [0.002, 0.005], "batch_size": [16, 64]}
     search = GridSearchCV(model, grid, cv=3)

@@ -38,7 +38,7 @@ try:
     n_train = len(X) * 9 // 10
     model = Seq2SeqTransformer(
         device="distributed",
-        hidden_size=128,
+        hidden_size=128,  # small, for speed, with a higher learning rate
         batch_size=64,
         max_epochs=args.epochs,
         learning_rate=0.005,

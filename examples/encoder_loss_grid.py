@@ -72,7 +72,7 @@ search = GridSearchCV(
     Seq2SeqTransformer(
         source_vectorizer=vectorizer,
         target_vectorizer=vectorizer,
-        hidden_size=128,
+        hidden_size=128,  # small, for speed, with a higher learning rate
         embedding_size=128,
         batch_size=64,
         learning_rate=0.003,

@@ -67,7 +67,7 @@ def run(folder, megabytes):
 
     model = Seq2SeqTransformer(
         source_vectorizer=SequenceVectorizer(analyzer="word"),
-        hidden_size=8,
+        hidden_size=8,  # small, for speed: it is to fill the disk, not to learn
         embedding_size=8,
         attention="dot",
         max_source_length=2,

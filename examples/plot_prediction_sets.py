@@ -29,7 +29,7 @@ X, y = make_dates(20_000, locales=("en", "en_AU"), random_state=0, return_X_y=Tr
 short = np.array([len(text) <= 8 for text in X])
 X, y = X[short], y[short]
 model = Seq2SeqTransformer(
-    hidden_size=64,
+    hidden_size=64,  # small, for speed, with a higher learning rate
     learning_rate=0.004,
     max_epochs=25,
     label_smoothing=0.0,  # so that its probabilities may add up to 1

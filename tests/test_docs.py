@@ -90,6 +90,22 @@ def test_outputs_are_those_of_the_code(page):
     assert "![](" not in page.read_text("utf-8"), "say what the picture shows"
 
 
+SIZE = re.compile(r"\bhidden_size\b(?:=|\": )(\d+)\b.*")
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", [*WITH_CODE, *EXAMPLES], ids=name_of)
+def test_networks_smaller_than_the_default_are_called_small(path):
+    """Nobody is to take for good settings what is there to be quick."""
+    text = path.read_text("utf-8")
+    if path.suffix == ".md":
+        text = "".join(block[0] for block in blocks_of(path))
+    default = Seq2SeqTransformer().hidden_size
+    for found in SIZE.finditer(text):
+        if int(found[1]) < default and path.stem != "networks":  # the literature's
+            assert re.search("# .*small", found[0]), found[0]
+
+
 def test_pictures_of_outputs_are_on_a_page():
     text = "".join(page.read_text("utf-8") for page in PAGES)
     left_over = [p.name for p in outputs.PICTURES.iterdir() if p.name not in text]
