@@ -8,13 +8,16 @@ them::
     python -m benchmarks.sentences --data multi30k --set input_feeding=True
     python -m benchmarks.sentences --data multi30k --save seed1.model --seed 1
     python -m benchmarks.sentences --data multi30k --load seed0.model seed1.model
+    python -m benchmarks.sentences --data multi30k --teachers seed0.model seed1.model
     python -m benchmarks.sentences
 
 The model is that of the epoch with the lowest loss on val. A fit prints a line an
 epoch, then sacrebleu's figures, greedily and with a beam of 5: BLEU, chrF, and the BLEU
 of lower-cased text. ``--results FILE`` also adds them to a file, as a line of JSON.
-``--load`` takes saved models, which decode together, and trains nothing. The last
-prints the tables of what was tried on val, from ``sentences.jsonl`` beside this file.
+``--load`` takes saved models, which decode together, and trains nothing. ``--teachers``
+takes them to translate the training sentences, and one network learns from these
+translations as well as from the pairs. The last prints the tables of what was tried on
+val, from ``sentences.jsonl`` beside this file.
 """
 
 import argparse
@@ -40,6 +43,7 @@ SEARCHES = {
     "beam 5": {"beam_width": 5, "length_penalty": 0.0},
     "beam 5, length penalty 1": {"beam_width": 5, "length_penalty": 1.0},
 }
+BEST = "beam 5, length penalty 1"
 
 
 def read(folder, part, language):
@@ -75,6 +79,10 @@ def train(args):
     model = make_model(args.seed, args.pieces).set_params(**dict(args.set))
     wall, cpu = time.perf_counter(), time.process_time()
     X, y = (side[: args.pairs] for side in pairs)
+    n_pairs = len(X)
+    if args.teachers:
+        teachers = together(args.teachers).set_params(**SEARCHES[BEST])
+        X, y = 2 * X, [*y, *teachers.predict(X)]
     model.fit(X, y, validation_data=valid)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     for row in model.history_:
@@ -83,7 +91,7 @@ def train(args):
     if args.save:
         model.save(args.save)
     return model, {
-        "pairs": len(X),
+        "pairs": n_pairs,
         "device": model.net_.device,
         "seconds": round(wall, 1),
         "valid_loss": min(row["valid_loss"] for row in model.history_),
@@ -143,13 +151,15 @@ def main():
     parser.add_argument("--set", type=setting, nargs="+", default=[])
     parser.add_argument("--save", type=Path)
     parser.add_argument("--load", type=Path, nargs="+", help="instead of training")
+    parser.add_argument("--teachers", type=Path, nargs="+", help="saved models")
     parser.add_argument("--results", type=Path)
     args = parser.parse_args()
     results = args.results or Path(__file__).with_suffix(".jsonl")
     if args.data is None:
         print_tables(map(json.loads, results.read_text("utf-8").splitlines()))
         return
-    if args.load and (args.set or args.save or args.pairs or args.results):
+    training = args.set, args.save, args.pairs, args.teachers, args.results
+    if args.load and any(training):
         parser.error("--load goes with --data and --split alone.")
     model, figures = (together(args.load), {}) if args.load else train(args)
     held_out = (read(args.data, args.split, language) for language in ("en", "de"))
@@ -158,6 +168,8 @@ def main():
         changes = [f"{name}={value!r}" for name, value in args.set]
         if args.pieces != parser.get_default("pieces"):
             changes.append(f"pieces={args.pieces}")
+        if args.teachers:
+            changes.append(f"taught by {len(args.teachers)}")
         name = ", ".join(changes) or "the recipe"
         asked = {"name": name, "seed": args.seed, "split": args.split}
         line = asked | figures

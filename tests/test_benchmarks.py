@@ -679,7 +679,26 @@ def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):
     capsys.readouterr()
     run(sentences, monkeypatch, *again, *saved)
     assert capsys.readouterr().out.count("tok:13a") == 6
+    with pytest.raises(SystemExit):
+        run(sentences, monkeypatch, *again, saved[0], "--teachers", *saved)
+    seen = []
+    fit = Seq2SeqTransformer.fit
+
+    def fit_and_see(self, X, y, **kwargs):
+        seen.append((X, y))
+        return fit(self, X, y, **kwargs)
+
+    monkeypatch.setattr(Seq2SeqTransformer, "fit", fit_and_see)
+    run(sentences, monkeypatch, *options, "--teachers", *saved, "--set", *small)
+    (X, y), n = seen[0], 60
+    assert len(X) == len(y) == 2 * n
+    assert X[:n] == X[n:]
+    teachers = sentences.together(saved).set_params(beam_width=5, length_penalty=1.0)
+    assert y[n:] == teachers.predict(X[:n]).tolist()
+    capsys.readouterr()
     run(sentences, monkeypatch, "--results", results)
-    title, _, row = capsys.readouterr().out.splitlines()[:3]
+    title, _, row, taught = capsys.readouterr().out.splitlines()[:4]
     assert title.startswith("| 60 pairs | seeds | val loss | greedy |")
-    assert row.startswith("| `max_epochs=1, hidden_size=8, embedding_size=8` | 1 | ")
+    settings = "| `max_epochs=1, hidden_size=8, embedding_size=8"
+    assert row.startswith(f"{settings}` | 1 | ")
+    assert taught.startswith(f"{settings}, taught by 2` | 1 | ")
