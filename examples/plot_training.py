@@ -6,9 +6,10 @@ Curves answer two questions about training. Over the epochs of one fit: does it 
 improve, or does it only memorise its training pairs? Over the number of pairs: would
 more of them help?
 
-The share of right new words levels off over the epochs. Training words are right
-somewhat more often than new ones. The curve over the number of pairs still rises at its
-end: more pairs would help more than more epochs.
+Over the epochs the share of right new words levels off, while more and more training
+words are right: longer training would not help. Over the number of pairs, the share
+rises from 57 % with 100 pairs to 78 % with 800, two to nine points above the floor at
+every size: more pairs would help.
 """
 
 # %%
@@ -18,15 +19,15 @@ from importlib.util import find_spec
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit
+from sklearn.model_selection import LearningCurveDisplay, ShuffleSplit, learning_curve
 from skorch.callbacks import Callback
 
-from sklearn_seq2seq import Seq2SeqTransformer
+from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer
 from sklearn_seq2seq.datasets import load_lemmas
 from sklearn_seq2seq.inspection import HistoryDisplay
 from sklearn_seq2seq.metrics import get_scorer
 
-X, y = load_lemmas("it", n_words=2000, random_state=0, return_X_y=True)
+X, y = load_lemmas("it", n_words=1200, random_state=0, return_X_y=True)
 for form, lemma in zip(X[:3], y[:3], strict=True):
     print(form, "->", lemma)
 
@@ -48,14 +49,10 @@ class GradientNorm(Callback):
 
 
 model = Seq2SeqTransformer(
-    hidden_size=64,  # small, for speed, with a higher learning rate
-    embedding_size=32,
-    batch_size=16,
-    learning_rate=0.004,
-    max_epochs=12,
+    attention="hard",  # a lemma keeps the order of its form's letters
+    hidden_size=96,  # small, for speed
     early_stopping=True,
     validation_fraction=0.2,
-    n_iter_no_change=4,
     callbacks=[GradientNorm()],
     random_state=0,
 )
@@ -79,27 +76,37 @@ if find_spec("sklearn.callback"):
 
 columns = ("train_loss", "valid_loss", "valid_exact_match", "gradient_norm")
 print("\nepoch", *(f"{name:>18}" for name in columns))
-for epoch, record in enumerate(model.history_[:, columns], start=1):
+for epoch, record in list(enumerate(model.history_[:, columns], start=1))[::3]:
     print(f"{epoch:>5}", *(f"{figure:>18.3f}" for figure in record))
 
 # %%
 # **A learning curve** over the number of pairs is scikit-learn's own. Every size is
-# tested on the same words.
-model = model.set_params(early_stopping=False, callbacks=None, max_epochs=8)
+# trained for as long as is the default, and tested on the same words. The floor is the
+# longest suffix seen in training, rewritten in the commonest way.
+model = model.set_params(early_stopping=False, callbacks=None)
 if find_spec("sklearn.callback"):
     model.set_callbacks()
+options = {
+    "train_sizes": [100, 200, 400, 800],
+    "cv": ShuffleSplit(1, test_size=400, random_state=0),
+}
+sizes, trained, tested = learning_curve(model, X, y, **options)
+_, _, floor = learning_curve(DummySeq2Seq(strategy="suffix"), X, y, **options)
+print("pairs  trained on  new words  floor")
+for size, *shares in zip(sizes, trained, tested, floor, strict=True):
+    of_trained, of_new, of_floor = np.ravel(shares)
+    print(f"{size:>5}{of_trained:>12.2f}{of_new:>11.2f}{of_floor:>7.2f}")
 
+# %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 HistoryDisplay.from_estimator(model, ax=left)
-LearningCurveDisplay.from_estimator(
-    model,
-    X,
-    y,
-    train_sizes=[200, 400, 800, 1600],
-    cv=ShuffleSplit(2, test_size=400, random_state=0),
-    score_type="both",
+LearningCurveDisplay(
+    train_sizes=sizes,
+    train_scores=trained,
+    test_scores=tested,
     score_name="share of words wholly right",
-    ax=right,
-)
+).plot(ax=right, score_type="both", std_display_style=None)
+right.plot(sizes, floor, color="grey", linestyle=":", label="Floor: suffixes")
 right.set(xlabel="pairs in training")
+right.legend()
 plt.show()
