@@ -28,11 +28,7 @@ new = np.isin(meant, new_words)
 print(f"{(~new).sum()} pairs for training, {new.sum()} new, {len(dictionary)} words")
 
 model = Seq2SeqTransformer(
-    hidden_size=64,  # small, for speed, with a higher learning rate
-    embedding_size=32,
-    learning_rate=0.004,
-    batch_size=16,
-    max_epochs=12,
+    hidden_size=96,  # small, for speed
     random_state=0,
 )
 model.fit(typed[~new], meant[~new])
