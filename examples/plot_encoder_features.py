@@ -7,12 +7,12 @@ network that pronounces words has learned more about them than their letters. Ca
 classifier use what is in the vector?
 
 The classifier has to say how many syllables an English word has, which the encoder was
-never told. The vectors beat counts of letters, most clearly with few training answers,
-and the two together beat both. Words lie beside words that begin and sound alike.
+never told. The vectors beat counts of letters by five points, and the two together
+beat both. Words lie beside words that begin and sound alike.
 """
 
 # %%
-# The encoder is trained on 4,000 words; 3,000 others are for the classifier. A syllable
+# The encoder is trained on 3,000 words; 3,000 others are for the classifier. A syllable
 # has one vowel, and only vowels are marked for stress in the dictionary.
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_seq2seq import (
+    DummySeq2Seq,
     Seq2SeqAutoencoder,
     Seq2SeqTransformer,
     SequenceVectorizer,
@@ -33,22 +34,18 @@ from sklearn_seq2seq import (
 from sklearn_seq2seq.datasets import load_pronunciations
 
 words, stressed = load_pronunciations(
-    n_words=7000, stress=True, random_state=0, return_X_y=True
+    n_words=6000, stress=True, random_state=0, return_X_y=True
 )
 phones = [text.translate(str.maketrans("", "", "012")) for text in stressed]
 syllables = np.array([sum(c.isdigit() for c in text) for text in stressed])
-pronounced, others = np.arange(4000), np.flatnonzero(syllables[4000:] <= 5) + 4000
+pronounced, others = np.arange(3000), np.flatnonzero(syllables[3000:] <= 5) + 3000
 print("words of 1, 2, ... syllables:", *np.bincount(syllables[others])[1:])
 
 # %%
 # Without attention the decoder sees nothing but the vector, so everything it needs must
 # be in there. That is much for so small a network.
 network = {
-    "hidden_size": 64,  # small, for speed, with a higher learning rate
-    "embedding_size": 32,
-    "batch_size": 16,
-    "learning_rate": 0.004,
-    "max_epochs": 10,
+    "hidden_size": 96,  # small, for speed
     "random_state": 0,
 }
 encoder = Seq2SeqTransformer(
@@ -57,6 +54,10 @@ encoder = Seq2SeqTransformer(
 encoder.fit(words[pronounced], [phones[row] for row in pronounced])
 right = encoder.score(words[others], [phones[row] for row in others])
 print(f"new words pronounced right: {right:.1%}")
+floor = DummySeq2Seq(strategy="nearest")
+floor.fit(words[pronounced], [phones[row] for row in pronounced])
+right = floor.score(words[others], [phones[row] for row in others])
+print(f"with the phones of the nearest word: {right:.1%}")
 
 # %%
 # An autoencoder of the same words has seen only how they are spelled.
@@ -67,7 +68,8 @@ print(f"new words reproduced: {autoencoder.score(words[others]):.1%}")
 # Features for a classifier. In a Pipeline the encoder is frozen: otherwise it would be
 # fitted again, with the classifier's answers in place of phones. (The autoencoder would
 # be fitted on the classifier's few words alone.) A union joins the encoder's vectors
-# with counts of one to four letters in a row.
+# with counts of one to four letters in a row. The floor, two syllables for every word,
+# is right in 47 %.
 vectors = make_pipeline(FrozenEstimator(encoder), StandardScaler())
 spelling = make_pipeline(FrozenEstimator(autoencoder), StandardScaler())
 letters = CountVectorizer(analyzer="char_wb", ngram_range=(1, 4))
@@ -93,7 +95,7 @@ for name, (transformer, C) in features.items():
 # %%
 # Neighbours. These are the nearest words to a few words. They mostly share beginnings
 # and sounds rather than spelling, although the network pronounces only one word in
-# seven right.
+# four right.
 space = vectors.transform(words)
 finder = NearestNeighbors(n_neighbors=5).fit(space)
 for word in ["knight", "station", "queen", "unhappy"]:
@@ -102,7 +104,7 @@ for word in ["knight", "station", "queen", "unhappy"]:
 
 # %%
 # The map on the left shows the vectors' two main directions, without the words farthest
-# out. Short words lie on one side, long ones on the other.
+# out. Most short words lie at the top, most long ones farther down.
 figure, (plane, curve) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 points = PCA(2).fit_transform(space[others])
 for n in range(1, 6):
