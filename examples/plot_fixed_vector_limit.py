@@ -59,11 +59,12 @@ for name, params in networks.items():
 
 # %%
 # The vector alone fails early: of strings of four letters, twelve bits, it repeats two
-# in five. Its 48 numbers have room for more, but a network must also learn to write them
-# and to read them in order. Soft attention does not lack room. Among letters that occur
-# again and again it loses its place, and the longer the string, the more often. Hard
-# attention, which looks at one letter at a time, makes no error, with copying or without,
-# even where strings are twice as long as in training: :doc:`/applications/long_texts`.
+# in five. Its 48 numbers have room for more, but a network must also learn to write
+# them and to read them in order. Soft attention does not lack room. Among letters that
+# occur again and again it loses its place, and the longer the string, the more often.
+# Hard attention, which looks at one letter at a time, makes no error, with copying or
+# without, even where strings are twice as long as in training:
+# :doc:`/applications/long_texts`.
 _, axes = plt.subplots(layout="constrained")
 for name, share in scores.items():
     axes.plot(LENGTHS, share, marker="o", label=name)
