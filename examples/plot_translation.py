@@ -3,21 +3,32 @@ Translating an interface, placeholders intact
 =============================================
 
 Strings of an interface hold placeholders, such as ``%(name)s``, and markup, which a
-translation must keep. A network can write them only if it has learned each of them, or
-if it can copy. Here the same small network translates with and without copying, and is
-compared with the floors of `DummySeq2Seq`.
+translation must keep. Here a translation memory, which gives what the most similar
+string became, is compared with a network alone, with a network that sees the memory's
+match, and with the floors of `DummySeq2Seq`.
 
-There are fewer than two thousand training pairs, so do not expect good German.
-:doc:`/applications/translation` has more.
+There are 1,420 training pairs, so do not expect good German. The match wins in BLEU;
+together with the network, it keeps more placeholders. With four times as many pairs the
+two together win in everything: :doc:`/applications/translation`.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,metrics,plot,subword]'``.
 """
 
+import re
+import warnings
+
 import numpy as np
 from matplotlib import pyplot as plt
 from sklearn.model_selection import GroupShuffleSplit
+from sklearn.pipeline import Pipeline
 
-from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import (
+    ColumnVectorizer,
+    DummySeq2Seq,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    TranslationMemory,
+)
 from sklearn_seq2seq.datasets import load_ui_translations
 from sklearn_seq2seq.inspection import AttentionDisplay
 from sklearn_seq2seq.metrics import bleu_score, chrf_score
@@ -31,84 +42,135 @@ from sklearn_seq2seq.metrics import bleu_score, chrf_score
 strings = load_ui_translations(
     "de", packages=["Django", "jupyterlab-language-pack-de-DE"]
 )
+short = np.flatnonzero([len(text) <= 80 for text in strings.data])  # small, for speed
 split = GroupShuffleSplit(1, test_size=0.15, random_state=0)
-train, test = next(split.split(strings.data, groups=strings.groups))
-X_train, y_train = strings.data[train], strings.target[train]
+train, test = next(split.split(short, groups=strings.groups[short]))
+train, test = short[train], short[test]
 X_test, y_test = strings.data[test], strings.target[test]
-placeholders = strings.placeholders[test]
 print(f"{len(train)} for training, {len(test)} held out; licences: {strings.licenses}")
-for row in np.flatnonzero(placeholders)[:3]:
-    print(placeholders[row], X_test[row], y_test[row], sep="\n    ")
 
 # %%
-# The network
-# -----------
+# Placeholders are numbered, and put back into the translation. The match of another
+# string then has the right ones.
+PLACEHOLDER = re.compile(r"%\(\w+\)\w|%\w\b|\{+.*?\}+|<[^<>]+>|&\w+;")
+
+
+def number(text, placeholders):
+    def write(found):
+        known = found[0] in placeholders
+        return f"⟨{placeholders.index(found[0])}⟩" if known else found[0]
+
+    return PLACEHOLDER.sub(write, text)
+
+
+def put_back(text, placeholders):
+    for k, placeholder in enumerate(placeholders):
+        text = text.replace(f"⟨{k}⟩", placeholder)
+    return re.sub("⟨\\d+⟩", "", text)
+
+
+own = [PLACEHOLDER.findall(text) for text in strings.data]
+X = np.array(list(map(number, strings.data, own)), dtype=object)
+y = np.array(list(map(number, strings.target, own)), dtype=object)
+row = next(row for row in test if own[row])
+print(strings.data[row], X[row], y[row], sep="\n")
+
+# %%
+# The networks
+# ------------
 # Subwords are learned from both languages together. So both cut a placeholder into the
-# same subwords and share one table of vectors.
+# same subwords. The memory puts before the network, beside each string, what the most
+# similar training string became; in training, one of another group.
 learner = SequenceVectorizer(analyzer="subword", max_features=800)
-tokenizer = learner.fit(np.concatenate([X_train, y_train])).tokenizer_
+tokenizer = learner.fit(np.concatenate([X[train], y[train]])).tokenizer_
 pieces = SequenceVectorizer(analyzer="subword", tokenizer=tokenizer)
-network = {
-    "source_vectorizer": pieces,
+names = ("source", "match", "similarity")
+columns = ColumnVectorizer([(name, pieces, k) for k, name in enumerate(names)])
+options = {
     "target_vectorizer": pieces,
-    "share_embeddings": True,
-    "attention": "general",  # learns to copy in fewer steps
-    "hidden_size": 96,  # small, for speed, with a higher learning rate
-    "embedding_size": 64,
-    "learning_rate": 0.005,
-    "batch_size": 32,
-    "max_epochs": 12,
+    "attention": "additive",  # over two texts, faster than "hard"
+    "copy": True,
+    "hidden_size": 128,  # small, for speed
+    "max_epochs": 60,  # more than by default, as the network is small
+    "no_repeat_ngram_size": 4,
     "random_state": 0,
 }
-models = {
-    "the source itself": DummySeq2Seq(strategy="copy"),
-    "nearest string": DummySeq2Seq(strategy="nearest"),
-    "without copying": Seq2SeqTransformer(**network),
-    "with copying": Seq2SeqTransformer(**network, copy=True),
-}
-
+network = Seq2SeqTransformer(source_vectorizer=pieces, **options)
+network.fit(X[train], y[train])
+reader = Seq2SeqTransformer(source_vectorizer=columns, **options)
+with_memory = Pipeline([("match", TranslationMemory()), ("seq2seq", reader)])
+with_memory.fit(X[train], y[train], match__groups=strings.groups[train])
 
 # %%
 # The comparison
 # --------------
 # BLEU and chrF compare with the one reference translation. A placeholder is kept if it
 # occurs in the prediction as often as it should.
-def share_kept(placeholders, y_pred):
-    kept = sum(
-        min(row.count(p), text.count(p))
-        for row, text in zip(placeholders, y_pred, strict=True)
-        for p in set(row)
-    )
-    return kept / sum(map(len, placeholders))
+#
+# The best of both is the match, unless one of four answers of the network keeps more
+# placeholders; then the answer that keeps most, and of those the surest.
+warnings.filterwarnings("ignore", ".*predictions were ended by max_length")
+matched = with_memory[:-1].transform(X[test])
+answers = with_memory[-1].predict_nbest(matched, 4)
+options = [[(match, 1.0)] for match in matched[:, 1]]
+for row, *answer in answers[["row", "sequence", "mean_probability"]].values:
+    options[row].append(answer)
 
 
-predictions = {}
+def worth(source, option):
+    numbers = re.findall(r"⟨\d+⟩", source)
+    return sum(number in option[0] for number in numbers), option[1]
+
+
+best = [
+    max(those, key=lambda option, source=source: worth(source, option))[0]
+    for source, those in zip(X[test], options, strict=True)
+]
+nearest = DummySeq2Seq(strategy="nearest").fit(X[train], y[train])
+predictions = {
+    "the source itself": X[test],
+    "nearest string": nearest.predict(X[test]),
+    "match of the memory": matched[:, 1],
+    "network alone": network.predict(X[test]),
+    "network with memory": with_memory.predict(X[test]),
+    "best of both": best,
+}
+
+
+def share_kept(y_pred):
+    rows = list(zip(strings.placeholders[test], y_pred, strict=True))
+    kept = [min(row.count(p), text.count(p)) for row, text in rows for p in set(row)]
+    return sum(kept) / sum(len(row) for row, _ in rows)
+
+
 print(f"{'':<20}{'BLEU':>6}{'chrF':>6}{'placeholders kept':>19}")
-for name, model in models.items():
-    y_pred = predictions[name] = model.fit(X_train, y_train).predict(X_test)
+for name, y_pred in predictions.items():
+    y_pred = [put_back(text, own[row]) for text, row in zip(y_pred, test, strict=True)]
+    predictions[name] = y_pred
     bleu, chrf = bleu_score(y_test, y_pred), chrf_score(y_test, y_pred)
-    kept = share_kept(placeholders, y_pred)
-    print(f"{name:<20}{bleu:>6.1f}{chrf:>6.1f}{kept:>19.0%}")
+    print(f"{name:<20}{bleu:>6.1f}{chrf:>6.1f}{share_kept(y_pred):>19.0%}")
 
 # %%
-# The source itself keeps every placeholder, and is no translation. A good translator is
-# high in all columns. Copying keeps two placeholders in three instead of one in two. It
-# hardly changes BLEU and chrF, in which neither network reaches the floors.
+# The source itself keeps every placeholder, and is no translation. The match equals the
+# nearest string in BLEU, and keeps more placeholders, since they were numbered. The
+# network alone loses to both. The memory brings it nearer, but with so few pairs it
+# breaks more of a match than it mends. The best of both keeps nine placeholders in ten,
+# for a little of the match's BLEU and chrF.
 #
 # The first strings with placeholders:
-for row in np.flatnonzero(placeholders)[:6]:
-    print(f"{'source':<18}{X_test[row]}")
-    print(f"{'true':<18}{y_test[row]}")
-    for name in ("without copying", "with copying"):
-        print(f"{name:<18}{predictions[name][row]}")
+rows = np.flatnonzero(strings.placeholders[test])
+for row in rows[:6]:
+    print(f"{'source':<21}{X_test[row]}")
+    print(f"{'true':<21}{y_test[row]}")
+    for name in list(predictions)[2:]:
+        print(f"{name:<21}{predictions[name][row]}")
     print()
 
 # %%
 # Where it looks
 # --------------
-# The attention over the subwords of a short string with a placeholder. The subwords of
-# the placeholder are written one by one, and each should look at its counterpart.
-rows = np.flatnonzero(placeholders)
+# The attention over the subwords of a short string with a placeholder, and of its
+# match.
 shortest = min(rows, key=lambda row: len(X_test[row]))
-AttentionDisplay.from_estimator(models["with copying"], X_test, row=shortest)
+AttentionDisplay.from_estimator(with_memory, X[test], row=shortest)
 plt.show()
