@@ -8,8 +8,9 @@ string became, is compared with a network alone, with a network that sees the me
 match, and with the floors of `DummySeq2Seq`.
 
 There are 1,420 training pairs, so do not expect good German. The match wins in BLEU;
-together with the network, it keeps more placeholders. With four times as many pairs the
-two together win in everything: :doc:`/applications/translation`.
+together with the network, it keeps more placeholders. With four times as many pairs and
+a larger network, the two together win in BLEU and chrF and keep every placeholder:
+:doc:`/applications/translation`.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,metrics,plot,subword]'``.
 """
@@ -98,8 +99,9 @@ options = {
 network = Seq2SeqTransformer(source_vectorizer=pieces, **options)
 network.fit(X[train], y[train])
 reader = Seq2SeqTransformer(source_vectorizer=columns, **options)
-with_memory = Pipeline([("match", TranslationMemory()), ("seq2seq", reader)])
-with_memory.fit(X[train], y[train], match__groups=strings.groups[train])
+with_memory = Pipeline([("match", TranslationMemory()), ("seq2seq", reader)]).fit(
+    X[train], y[train], match__groups=strings.groups[train]
+)
 
 # %%
 # The comparison
