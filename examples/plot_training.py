@@ -87,7 +87,7 @@ model = model.set_params(early_stopping=False, callbacks=None)
 if find_spec("sklearn.callback"):
     model.set_callbacks()
 options = {
-    "train_sizes": [100, 200, 400, 800],
+    "train_sizes": [1 / 8, 1 / 4, 1 / 2, 1.0],
     "cv": ShuffleSplit(1, test_size=400, random_state=0),
 }
 sizes, trained, tested = learning_curve(model, X, y, **options)

@@ -8,6 +8,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
 
+from sklearn_seq2seq import Seq2SeqTransformer
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GALLERY = EXAMPLES.parent / "docs" / "gallery"
 PAGES = [*sorted(EXAMPLES.glob("plot_*.py")), EXAMPLES / "quickstart.py"]
@@ -39,7 +41,9 @@ class Smaller(ast.NodeTransformer):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("page", SMALLER, ids=lambda page: page.stem)
-def test_example_runs(page, capsys):
+def test_example_runs(page, capsys, monkeypatch):
+    # The autoencoder's are the same.
+    monkeypatch.setitem(Seq2SeqTransformer.__init__.__kwdefaults__, "max_epochs", 1)
     tree = ast.fix_missing_locations(
         Smaller().visit(ast.parse(page.read_text("utf-8")))
     )
