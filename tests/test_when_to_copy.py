@@ -1,6 +1,7 @@
 """Whether targets are copied from their sources, where nothing is set."""
 
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from sklearn_seq2seq._pairs._sides import learn_text
 from sklearn_seq2seq._pairs._when_to_copy import (
     ALIKE,
     COPIED,
+    FEW_TARGETS,
     RECURRING,
     SHARED,
     chooses_to_copy,
@@ -41,7 +43,10 @@ def slowly(X, y):
     """Counted with bags, from the definition."""
     pairs = set(zip(X, y, strict=True))
     counts = Counter(target for _, target in pairs)
-    if sum(n for n in counts.values() if n > 1) > RECURRING * len(pairs):
+    shared = sum(n for n in counts.values() if n > 1)
+    targets = [target for _, target in pairs]
+    alike = [a == b for a, b in combinations(targets, 2)]
+    if shared > RECURRING * len(pairs) and np.mean(alike) > 1 / FEW_TARGETS:
         return False
     y = without_shared_ends(y)
     return share(X, y) > COPIED and share(*map(folded, (X, y))) > SHARED
@@ -131,6 +136,21 @@ def test_attention_is_hard_where_that_helps_and_is_possible(params, attention):
     model = Seq2SeqTransformer(**TINY | params).fit(WORDS, REVERSED)
     assert model.attention_ == attention
     assert model.copy_ == (attention is not None and params.get("copy", True))
+
+
+def test_words_of_a_language_may_recur():
+    """As often as among some thousands; those of a short list recur more often."""
+    rng = np.random.default_rng(1)
+    X = sorted({"".join(rng.choice(list("abcdefghij"), size=6)) for _ in range(600)})
+    y = [word[:-1] for word in X]
+    # A tenth and more are alike in twos, or a tenth and more all alike.
+    twos, one = list(y), list(y)
+    twos[:40] = twos[40:80]
+    one[:80] = y[:1] * 80
+    for targets, copies in ((twos, True), (one, False)):
+        assert slowly(X, targets) == chosen(X, targets) == copies
+        model = Seq2SeqTransformer(**TINY, max_time=0.01).fit(X, targets)
+        assert (model.attention_ == "hard") == model.copy_ == copies
 
 
 def test_many_pairs_have_soft_attention_unless_they_copy(monkeypatch):

@@ -14,8 +14,9 @@ LOOKED_AT = 2000
 # Of the target tokens that another row's source does not have by chance, the share that
 # the own source must have as they are, and in either case of letters.
 COPIED, SHARED = 1 / 4, 1 / 2
-# Share of pairs above which targets recur: what was seen is better written from memory.
-RECURRING = 1 / 10
+# Share of pairs above which targets recur, if they do as often as if drawn from fewer
+# than so many: what was seen is better written from memory.
+RECURRING, FEW_TARGETS = 1 / 10, 2000
 # Share of targets that begin or end alike, as in "...@example.com", from which on what
 # they share says nothing about the rest.
 ALIKE = 9 / 10
@@ -110,10 +111,17 @@ def _counts(tokens, numbers):
 
 
 def recur(tokens, target_tokens):
-    """Whether more than a tenth of different pairs share their target with another."""
+    """Whether different pairs share their targets, as if drawn from a list of few.
+
+    Some of a language's words recur too, the more the more there are. How many pairs of
+    rows are alike tells a short list from a long one, whatever the number of rows
+    (Simpson, "Measurement of diversity", Nature, 1949).
+    """
     pairs = set(zip(_rows(tokens), _rows(target_tokens), strict=True))
-    counts = Counter(target for _, target in pairs).values()
-    return sum(n for n in counts if n > 1) > RECURRING * len(pairs)
+    n, counts = len(pairs), Counter(target for _, target in pairs).values()
+    n_alike = sum(k * (k - 1) for k in counts)
+    shared = sum(k for k in counts if k > 1)
+    return shared > RECURRING * n and n * (n - 1) < FEW_TARGETS * n_alike
 
 
 def _rows(tokens):
