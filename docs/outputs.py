@@ -6,13 +6,15 @@ runs the Python blocks of each page (of those whose outputs are out of date, whe
 is named) at their real size, from top to bottom in one namespace and in a folder of
 their own. What a block prints, and the value of the expression that it ends in, follows
 it as a block of `text`; its figures follow as pictures. So pages show their results
-wherever they are read. `outputs.json` keeps a digest of each page's code and outputs;
-`tests/test_docs.py` tells by it what has changed since.
+wherever they are read. `outputs.json` keeps a digest of each page's code and outputs, and one of
+the package's defaults; `tests/test_docs.py` tells by them what has changed since. Where a
+default has, all pages are run, and `make gallery` runs all examples.
 """
 
 import ast
 import contextlib
 import hashlib
+import inspect
 import io
 import json
 import os
@@ -25,10 +27,19 @@ import matplotlib.pyplot as plt
 from PIL import Image
 from sklearn.base import BaseEstimator
 
+import sklearn_seq2seq
+from sklearn_seq2seq import _parameters
+from sklearn_seq2seq._pairs import _when_to_copy
+from sklearn_seq2seq._text import _normal_form
+from sklearn_seq2seq._training import _settings
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PICTURES = DOCS / "_static" / "pages"
 DIGESTS = DOCS / "outputs.json"
+GALLERY = DOCS / "gallery"
+# What "auto" stands for.
+RULES = _parameters, _when_to_copy, _normal_form, _settings
 BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$"
     r"(?P<shown>(?:\n\n```text\n(?P<output>.*?)^```$)?"
@@ -58,6 +69,24 @@ def digest_of(page):
     """Of all code and outputs, but not of the words that describe a picture."""
     shown = (re.sub(r"!\[[^]]*\]", "![]", block[0]) for block in blocks_of(page))
     return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16]
+
+
+def digest_of_defaults():
+    """Of the defaults of all estimators, and of what "auto" means."""
+    public = [getattr(sklearn_seq2seq, name) for name in sklearn_seq2seq.__all__]
+    defaults = [
+        f"{one.__name__} {parameter.name} {parameter.default!r}"
+        for one in public
+        if inspect.isclass(one) and issubclass(one, BaseEstimator)
+        for parameter in inspect.signature(one).parameters.values()
+    ]
+    rules = [
+        f"{module.__name__} {name} {value!r}"
+        for module in RULES
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, int | float)
+    ]
+    return hashlib.sha256("\n".join(sorted(defaults + rules)).encode()).hexdigest()[:16]
 
 
 def run(code, namespace, page, n_lines_before):
@@ -114,16 +143,23 @@ def draw(figure, path):
 def main(names):
     plt.switch_backend("Agg")
     digests = json.loads(DIGESTS.read_text("utf-8"))
+    changed = digests.get("defaults") != digest_of_defaults()
     pages = [Path(name).resolve() for name in names] or [
         page
         for page in all_pages()
-        if blocks_of(page) and digests.get(name_of(page)) != digest_of(page)
+        if blocks_of(page)
+        and (changed or digests.get(name_of(page)) != digest_of(page))
     ]
     for page in pages:
         print(name_of(page), flush=True)
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             write_outputs(page)
         digests[name_of(page)] = digest_of(page)
+        DIGESTS.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
+    if changed and not names:
+        for kept in GALLERY.glob("*.md5"):
+            kept.unlink()
+        digests["defaults"] = digest_of_defaults()
         DIGESTS.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n")
 
 

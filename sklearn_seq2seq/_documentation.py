@@ -9,7 +9,7 @@ class DocumentationMixin:
 
     _doc_link_module = "sklearn_seq2seq"
     _doc_link_template = (
-        "https://sklearn-seq2seq.readthedocs.io/en/stable/generated/"
+        "https://sklearn-seq2seq.readthedocs.io/en/latest/generated/"
         "{estimator_module}.{estimator_name}.html"
     )
 

@@ -563,8 +563,8 @@ def test_suite_compares_the_default_with_what_dev_chooses(capsys):
     suite.print_tables(cells)
     table = capsys.readouterr().out.splitlines()
     assert table[2] == "| names | 0.30 / 0.40 / 0.30 |"
-    counts = [row.rpartition(" | ")[2] for row in table[3:7]]
-    assert counts == ["0.750 |", "0.750 |", "0 of 1 |", "1 of 1 |"]
+    counts = [row.rpartition(" | ")[2] for row in table[3:8]]
+    assert counts == ["0.750 |", "0.750 |", "0.750 |", "0 of 1 |", "1 of 1 |"]
     cells["names", 50]["suffix"]["test"] = 0.31
     assert (
         suite.SUMMARY["tasks with the default under a floor"](cells.values())
@@ -574,6 +574,9 @@ def test_suite_compares_the_default_with_what_dev_chooses(capsys):
     both = [cells["names", 50], other]
     assert suite.SUMMARY["mean of default / best of grid"](both) == "1.000"
     assert suite.SUMMARY["mean of default / mean of best of grid"](both) == "1.083"
+    both[1] = {"default": fit(0.9)}  # of at most 1
+    least = suite.SUMMARY["the same, at least, with 1 for what is not measured"]
+    assert least(both) == "0.825"
 
 
 def test_suite_steps_are_epochs_enough():

@@ -106,6 +106,12 @@ def test_networks_smaller_than_the_default_are_called_small(path):
             assert re.search("# .*small", found[0]), found[0]
 
 
+def test_outputs_are_of_the_present_defaults():
+    digests = json.loads(outputs.DIGESTS.read_text("utf-8"))
+    up_to_date = digests["defaults"] == outputs.digest_of_defaults()
+    assert up_to_date, "run: make outputs gallery"
+
+
 def test_pictures_of_outputs_are_on_a_page():
     text = "".join(page.read_text("utf-8") for page in PAGES)
     left_over = [p.name for p in outputs.PICTURES.iterdir() if p.name not in text]

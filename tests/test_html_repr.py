@@ -109,7 +109,7 @@ def test_link_leads_to_the_page_of_the_site(estimator):
     name = type(estimator).__name__
     (page,) = {link for link in pages if link.endswith(f".{name}.html")}
     assert page == (
-        "https://sklearn-seq2seq.readthedocs.io/en/stable/generated/"
+        "https://sklearn-seq2seq.readthedocs.io/en/latest/generated/"
         f"sklearn_seq2seq.{name}.html"
     )
     assert name in (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")

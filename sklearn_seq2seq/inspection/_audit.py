@@ -78,8 +78,8 @@ def audit_pairs(estimator, X, y, *, groups=None, cv=None, n_jobs=None):
 
     Notes
     -----
-    A pair of which there is no other of its kind is as doubtful as a wrong one; look at
-    the pair before you change it. Label smoothing makes all tokens less probable.
+    A pair that is unlike all others is as doubtful as a wrong one, so look at a pair
+    before you change it. Label smoothing makes all tokens less probable.
 
     References
     ----------
