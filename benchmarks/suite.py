@@ -208,7 +208,7 @@ def _mean_ratio(column):
 
 
 def _least_mean_ratio(column):
-    """As `_mean_ratio` of all tasks; where the grid was not measured, it got all right."""
+    """As `_mean_ratio` of all tasks, with 1 as the grid's best if not measured."""
     pairs = (sides(models)[:2] for models in column)
     ratios = [
         ours / (1 if best is None else best)

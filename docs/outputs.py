@@ -6,9 +6,9 @@ runs the Python blocks of each page (of those whose outputs are out of date, whe
 is named) at their real size, from top to bottom in one namespace and in a folder of
 their own. What a block prints, and the value of the expression that it ends in, follows
 it as a block of `text`; its figures follow as pictures. So pages show their results
-wherever they are read. `outputs.json` keeps a digest of each page's code and outputs, and one of
-the package's defaults; `tests/test_docs.py` tells by them what has changed since. Where a
-default has, all pages are run, and `make gallery` runs all examples.
+wherever they are read. `outputs.json` keeps a digest of each page's code and outputs,
+and one of the package's defaults; `tests/test_docs.py` tells by them what has changed
+since. Where a default has, all pages are run, and `make gallery` runs all examples.
 """
 
 import ast
