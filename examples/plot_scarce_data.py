@@ -6,7 +6,9 @@ Pronunciations take an expert to write; words are free. Here 200 English words h
 their pronunciation and 3,000 others have none. `PairAugmenter` makes more pairs of the
 200, and an autoencoder, which learns to write its own source, uses the 3,000.
 
-RESULT
+Joined pairs remove one error in twenty, the autoencoder none, and as many pairs again
+one in four. Few pairs need long training, which the defaults give; before they did, an
+autoencoder looked like a great help.
 
 It needs ``pip install 'sklearn_seq2seq[datasets,plot]'``.
 """
@@ -14,6 +16,8 @@ It needs ``pip install 'sklearn_seq2seq[datasets,plot]'``.
 # %%
 # The pairs and the words without
 # -------------------------------
+import warnings
+
 import matplotlib.pyplot as plt
 
 from sklearn_seq2seq import PairAugmenter, Seq2SeqTransformer, SequenceVectorizer
@@ -38,6 +42,8 @@ network = {
     "random_state": 0,
 }
 pronouncer = {"target_vectorizer": by_spaces} | network
+# A few of the 400 words get phones without end.
+warnings.filterwarnings("ignore", message=".*ended by max_length")
 
 rates = {}
 plain = Seq2SeqTransformer(**pronouncer).fit(X, y)

@@ -49,7 +49,6 @@ class GradientNorm(Callback):
 
 
 model = Seq2SeqTransformer(
-    attention="hard",  # a lemma keeps the order of its form's letters
     hidden_size=96,  # small, for speed
     early_stopping=True,
     validation_fraction=0.2,
