@@ -471,7 +471,9 @@ def test_kept_fits_are_of_candidates():
 
 
 def test_scarce_data_goes_on_and_draws(folder, monkeypatch, capsys):
-    monkeypatch.setattr(scarce_data, "STEPS", {50: 4})
+    small = {"max_epochs": 1, "hidden_size": 8, "embedding_size": 8}
+    for name, value in small.items():
+        monkeypatch.setitem(Seq2SeqTransformer.__init__.__kwdefaults__, name, value)
     results, picture = folder / "scarce.jsonl", folder / "scarce.png"
     options = ["--data", folder, "--results", results, "--languages", "xyz"]
     options += ["--sizes", 50, "--seeds", 0, "--picture", picture]
