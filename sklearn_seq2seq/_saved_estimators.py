@@ -92,7 +92,7 @@ def _unpack_vectorizer(vectorizer, state, tensors):
         vectorizer.tokenizer_ = tokenizer
     # Files from before normalize="auto" hold the form as the parameter only.
     given = vectorizer.normalize
-    forms = (None, "NFC", "NFD") if given == "auto" else (given,)
+    forms = (None, "NFD") if given == "auto" else (given,)
     vectorizer.normalize_ = state.get("normalize", forms[0])
     require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
     vectorizer.vocabulary_ = vocabulary

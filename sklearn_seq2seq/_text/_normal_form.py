@@ -11,11 +11,10 @@ RARE, ROWS = 5, 50
 
 
 def choose_form(rows):
-    """Choose how strings are read: "NFC", "NFD", or None, as they are.
+    """Choose how strings are read: None, as they are, or "NFD", decomposed.
 
-    Only text in NFC is read in a form, so that NFC restores every string; new rows may
-    then be in either form. Decomposed, Hangul gains most: its thousands of syllables,
-    most of them rare, consist of 67 letters.
+    Only text in NFC is decomposed, so that NFC restores every string. Hangul gains
+    most: its thousands of syllables, most of them rare, consist of 67 letters.
 
     Parameters
     ----------
@@ -23,13 +22,13 @@ def choose_form(rows):
 
     Returns
     -------
-    {"NFC", "NFD"} or None
+    {"NFD"} or None
     """
     if not holds_marks(rows) or not is_composed(rows):
         return None
     text = "".join(rows)
     before, after = map(_rare, (text, unicodedata.normalize("NFD", text)))
-    return _form_of_composed(before, after, len(rows))
+    return "NFD" if _saves_enough(before, after, len(rows)) else None
 
 
 def choose_counted_form(counts):
@@ -40,9 +39,7 @@ def choose_counted_form(counts):
     counts : list of TokenCounts
         Of the sides or columns that are to be read in one form.
     """
-    if not (
-        any(part.letters for part in counts) and all(part.composed for part in counts)
-    ):
+    if not all(part.composed for part in counts):
         return None
     before, after = Counter(), Counter()
     for part in counts:
@@ -53,7 +50,7 @@ def choose_counted_form(counts):
         for frequencies in (before, after)
     )
     n_rows = sum(part.n_rows for part in counts)
-    return _form_of_composed(before, after, n_rows)
+    return "NFD" if _saves_enough(before, after, n_rows) else None
 
 
 def holds_marks(rows):
@@ -66,10 +63,8 @@ def is_composed(rows):
     return unicodedata.is_normalized("NFC", "\n".join(rows))
 
 
-def _form_of_composed(before, after, n_rows):
-    """The form that text in NFC is read in, by its rare symbols in NFC and in NFD."""
-    saves = 2 * after <= before and ROWS * (before - after) >= max(n_rows, 1)
-    return "NFD" if saves else "NFC"
+def _saves_enough(before, after, n_rows):
+    return 2 * after <= before and ROWS * (before - after) >= max(n_rows, 1)
 
 
 def _rare(text):

@@ -51,10 +51,9 @@ class SequenceVectorizer(
     normalize : {"auto", "NFC", "NFD", "NFKC", "NFKD"} or None, default="auto"
         The Unicode normal form to bring everything into first. Different spellings of
         one character, such as "é" and "e" with a combining accent, become one. None
-        reads text as it is. So does "auto", with one exception: where "char" learns
-        from text that is wholly in NFC, as most text is, it reads NFC, or NFD if that
-        at least halves the occurrences of rare characters, as in Hangul.
-        `inverse_transform` then writes NFC.
+        reads text as it is. So does "auto", with one exception: where "char" reads text
+        in NFC and NFD at least halves the occurrences of rare characters, as in
+        Hangul, it reads NFD, and `inverse_transform` writes NFC.
     min_df : int or float, default=1
         Tokens that occur in fewer rows than this are left out of the vocabulary. A
         float in [0, 1] is a share of the rows. Not used by "subword" nor with a given

@@ -57,11 +57,10 @@ class Text(TextCodec):
         self.analyzer = node["analyzer"]
         self.token_pattern = node["token_pattern"]
         self.lowercase = node["lowercase"]
-        # As with normalize="auto": text that is read in a form is written composed.
+        # As with normalize="auto": text that is read decomposed is written composed.
         restores = node.get("restores_form", False)
         require(
-            restores is False
-            or (restores is True and node["normalize"] in ("NFC", "NFD")),
+            restores is False or (restores is True and node["normalize"] == "NFD"),
             "it does not say in which normal form it writes.",
         )
         self.normalize_ = node["normalize"]
