@@ -46,7 +46,7 @@ METHODS = (
     "autoencoder, hard attention",
     "autoencoder, hard attention, joined",
 )
-# What was tried on the development set only.
+# Other ways, on no page.
 TRIED = ("noise", "copies", "autoencoder without attention")
 
 

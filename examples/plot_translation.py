@@ -155,7 +155,7 @@ for name, y_pred in predictions.items():
 # %%
 # The source itself keeps every placeholder, and is no translation. The match equals the
 # nearest string in BLEU, and keeps more placeholders, since they were numbered. The
-# network alone loses to both. The memory brings it nearer, but with so few pairs it
+# network alone loses to both in BLEU. With the memory it loses less, but it still
 # breaks more of a match than it mends. The best of both keeps nine placeholders in ten,
 # for a little of the match's BLEU and chrF.
 #

@@ -120,9 +120,10 @@ class Seq2SeqTransformer(
     copy : bool or "auto", default="auto"
         Whether the decoder can copy source tokens, also those outside the vocabularies
         [5]_; it has nothing to do with scikit-learn's `copy` of `X`. "auto" copies if
-        targets consist of tokens of their sources and do not recur, and never without
-        `y`. Subwords must be the same on both sides. The source vectorizer's
-        `handle_unknown` has no effect, since any source token can be read.
+        targets consist of tokens of their sources and do not recur, or recur as
+        inflected words do, and never without `y`. Subwords must be the same on both
+        sides. The source vectorizer's `handle_unknown` has no effect, since any source
+        token can be read.
     learning_rate : float, default=0.002
         Step size, at the maximum of the schedule.
     max_epochs : int or "auto", default="auto"

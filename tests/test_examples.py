@@ -42,7 +42,7 @@ class Smaller(ast.NodeTransformer):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("page", SMALLER, ids=lambda page: page.stem)
 def test_example_runs(page, capsys, monkeypatch):
-    # The autoencoder's are the same.
+    # Seq2SeqAutoencoder inherits this constructor.
     monkeypatch.setitem(Seq2SeqTransformer.__init__.__kwdefaults__, "max_epochs", 1)
     tree = ast.fix_missing_locations(
         Smaller().visit(ast.parse(page.read_text("utf-8")))

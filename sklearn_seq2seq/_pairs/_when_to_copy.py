@@ -14,9 +14,11 @@ LOOKED_AT = 2000
 # Of the target tokens that another row's source does not have by chance, the share that
 # the own source must have as they are, and in either case of letters.
 COPIED, SHARED = 1 / 4, 1 / 2
-# Share of pairs above which targets recur, if they do as often as if drawn from fewer
-# than so many: what was seen is better written from memory.
-RECURRING, FEW_TARGETS = 1 / 10, 2000
+# Share of pairs above which targets recur: what was seen is better written from memory.
+RECURRING = 1 / 10
+# But inflected words recur and are better copied: this share of the targets begins (or
+# ends) as its source does, over half of its length, and the list of targets is longer.
+ALIKE_AT_AN_END, FEW_TARGETS = 3 / 4, 2000
 # Share of targets that begin or end alike, as in "...@example.com", from which on what
 # they share says nothing about the rest.
 ALIKE = 9 / 10
@@ -45,10 +47,13 @@ def chooses_to_copy(source, target, tokens, target_tokens):
         _known(some[:LOOKED_AT], side.size)
         for some, side in ((tokens, source), (target_tokens, target))
     )
-    if recur(tokens, target_tokens):
+    copies, _ = table.of_source(tokens, [])
+    if recur(tokens, target_tokens) and (
+        _of_a_short_list(tokens, target_tokens)
+        or not _alike_at_an_end(copies, target_tokens)
+    ):
         return False
     target_tokens = _without_shared_ends(target_tokens)
-    copies, _ = table.of_source(tokens, [])
     strings = [*target.vectorizer._token_strings(), *table.strings]
     exact, folded = (
         _share(*(_counts(x, _numbered(some)) for x in (copies, target_tokens)))
@@ -111,19 +116,49 @@ def _counts(tokens, numbers):
 
 
 def recur(tokens, target_tokens):
-    """Whether different pairs share their targets, as if drawn from a list of few.
+    """Whether more than a tenth of different pairs share their target with another."""
+    n, counts = _count_targets(tokens, target_tokens)
+    return sum(k for k in counts if k > 1) > RECURRING * n
 
-    Some of a language's words recur too, the more the more there are. How many pairs of
-    rows are alike tells a short list from a long one, whatever the number of rows
-    (Simpson, "Measurement of diversity", Nature, 1949).
+
+def _of_a_short_list(tokens, target_tokens):
+    """Whether two pairs share their target as often as if drawn from a list of few.
+
+    The share of pairs that share their target with any other grows with their number;
+    this does not (Simpson, "Measurement of diversity", Nature, 1949).
     """
-    pairs = set(zip(_rows(tokens), _rows(target_tokens), strict=True))
-    n, counts = len(pairs), Counter(target for _, target in pairs).values()
-    n_alike = sum(k * (k - 1) for k in counts)
-    shared = sum(k for k in counts if k > 1)
-    return shared > RECURRING * n and n * (n - 1) < FEW_TARGETS * n_alike
+    n, counts = _count_targets(tokens, target_tokens)
+    return n * (n - 1) < FEW_TARGETS * sum(k * (k - 1) for k in counts)
+
+
+def _count_targets(tokens, target_tokens):
+    """The number of different pairs, and how many of them each target has."""
+    sides = (map(bytes, _rows(some)) for some in (tokens, target_tokens))
+    pairs = set(zip(*sides, strict=True))
+    return len(pairs), list(Counter(target for _, target in pairs).values())
+
+
+def _alike_at_an_end(copies, target_tokens):
+    """Whether most targets begin as their sources do, or most end so.
+
+    So do inflected words, but not words and their misspellings, where a network that
+    copies also copies the mistakes.
+    """
+    pairs = list(zip(_rows(copies), _rows(target_tokens), strict=True))
+    return any(
+        np.mean([_n_common(x[::step], y[::step]) >= len(y) / 2 for x, y in pairs])
+        >= ALIKE_AT_AN_END
+        for step in (1, -1)
+    )
+
+
+def _n_common(x, y):
+    """How many tokens two sequences have in common from the first on."""
+    same = x[: len(y)] == y[: len(x)]
+    return len(same) if same.all() else int(same.argmin())
 
 
 def _rows(tokens):
+    """The ids of each row."""
     ids, sizes = gather(tokens, np.arange(tokens.shape[0]))
-    return (ids[a:b].tobytes() for a, b in pairwise([0, *np.cumsum(sizes)]))
+    return [ids[a:b] for a, b in pairwise([0, *np.cumsum(sizes)])]
