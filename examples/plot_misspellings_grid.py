@@ -37,7 +37,7 @@ for pair in zip(X_train[:3], y_train[:3], strict=True):
 # The search
 # ----------
 # Two underscores lead to the parameters of the vectorizers. A vocabulary of subwords
-# has at least the 256 bytes. The scorer is the share of characters that would have to be
+# has at least the 256 bytes. The scorer is the share of characters that have to be
 # edited.
 model = Seq2SeqTransformer(
     source_vectorizer=SequenceVectorizer(),
