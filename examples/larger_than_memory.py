@@ -59,7 +59,8 @@ def in_use():
 def run(folder, megabytes):
     """Write the file, encode it, train, predict."""
     limit = megabytes * 10**6
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, before[1]))
     path = folder / "documents.parquet"
     write_documents(path, limit)
     size = path.stat().st_size // 10**6
@@ -85,6 +86,8 @@ def run(folder, megabytes):
     try:
         read_table(path)["source"].to_pylist()
     except MemoryError:
+        # What is left can be too little even for the process to end.
+        resource.setrlimit(resource.RLIMIT_DATA, before)
         print("As a whole it is too large.")
 
 
