@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from types import SimpleNamespace
@@ -805,6 +806,35 @@ def test_validation_is_in_full_precision(words, shouted):
     n_positions = sum(len(y) + 1 for y in valid[1])
     loss = -model.log_likelihood(*valid).sum() / n_positions
     assert model.history_[0]["valid_loss"] == pytest.approx(loss, rel=1e-6)
+
+
+@contextmanager
+def broken_off():
+    """As if Ctrl-C had come while an autocast ended."""
+    torch.autocast_increment_nesting()
+    try:
+        yield
+    finally:
+        torch.autocast_decrement_nesting()
+        torch.clear_autocast_cache()
+
+
+@pytest.mark.filterwarnings("ignore:This device .* training is in float32")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("around", [partial(torch.autocast, "cpu"), broken_off])
+def test_autocast_of_others_changes_nothing(words, shouted, precision, around):
+    """An outer one would keep copies of the first step's weights."""
+    alone, within = (
+        small(precision=precision, max_epochs=3, attention="hard") for _ in range(2)
+    )
+    valid = words[:20], shouted[:20]
+    alone.fit(words, shouted, validation_data=valid)
+    with around():
+        within.fit(words, shouted, validation_data=valid)
+    for name in ("train_loss", "valid_loss"):
+        assert within.history_[:, name] == alone.history_[:, name]
+    pairs = zip(weights(alone), weights(within), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, float("inf"), float("nan")])

@@ -143,8 +143,13 @@ class Seq2SeqNet(NeuralNet):
         dtype = PRECISIONS[self.precision]
         if dtype is torch.float32 or not self.module_.training:
             return self.module_(**x, **fit_params)
-        with torch.autocast(torch.device(self.device).type, dtype=dtype):
-            return self.module_(**x, **fit_params)
+        try:
+            with torch.autocast(torch.device(self.device).type, dtype=dtype):
+                return self.module_(**x, **fit_params)
+        finally:
+            # Only the outermost autocast drops its copies of the weights, which the
+            # step changes. A caller's is one, and so is one that Ctrl-C broke off.
+            torch.clear_autocast_cache()
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of a forward pass, a scalar."""
@@ -152,6 +157,11 @@ class Seq2SeqNet(NeuralNet):
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train epochs; on a GPU, with steps recorded as graphs where possible."""
+        kind = torch.device(self.device).type
+        if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
+            # The caller's, where `precision` decides.
+            with torch.autocast(kind, enabled=False):
+                return self.fit_loop(X, y, epochs, **fit_params)
         if not self._can_record():
             return super().fit_loop(X, y, epochs, **fit_params)
         with own_stream(self.device):
