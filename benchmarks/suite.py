@@ -24,6 +24,7 @@ import argparse
 import json
 import time
 import warnings
+from functools import partial
 from itertools import product
 from pathlib import Path
 from unicodedata import is_normalized
@@ -196,25 +197,15 @@ def _means(fits):
     return f"{test:.3f} ({len(fits)}, {seconds:.0f})"
 
 
-def _compared(column):
-    """Default and best of grid of each task that has both."""
+def _compared(column, unmeasured=None):
+    """Default and best of grid, or what stands for it, of each task that has both."""
     pairs = (sides(models)[:2] for models in column)
+    pairs = ((ours, unmeasured if best is None else best) for ours, best in pairs)
     return np.array([pair for pair in pairs if None not in pair])
 
 
-def _mean_ratio(column):
-    ratios = [ours / best for ours, best in _compared(column) if best]
-    return f"{np.mean(ratios):.3f}" if ratios else ""
-
-
-def _least_mean_ratio(column):
-    """As `_mean_ratio` of all tasks, with 1 as the grid's best if not measured."""
-    pairs = (sides(models)[:2] for models in column)
-    ratios = [
-        ours / (1 if best is None else best)
-        for ours, best in pairs
-        if ours is not None and best != 0
-    ]
+def _mean_ratio(column, unmeasured=None):
+    ratios = [ours / best for ours, best in _compared(column, unmeasured) if best]
     return f"{np.mean(ratios):.3f}" if ratios else ""
 
 
@@ -240,7 +231,9 @@ def _silent(column):
 
 SUMMARY = {
     "mean of default / best of grid": _mean_ratio,
-    "the same, at least, with 1 for what is not measured": _least_mean_ratio,
+    "the same, at least, with 1 for what is not measured": partial(
+        _mean_ratio, unmeasured=1.0
+    ),
     "mean of default / mean of best of grid": _ratio_of_means,
     "tasks with the default under a floor": _under,
     "tasks half learned at most, without a warning": _silent,

@@ -72,7 +72,7 @@ def digest_of(page):
 
 
 def digest_of_defaults():
-    """Of the defaults of all estimators, and of what "auto" means."""
+    """Of the defaults of all estimators, and of the numbers in the rules of "auto"."""
     public = [getattr(sklearn_seq2seq, name) for name in sklearn_seq2seq.__all__]
     defaults = [
         f"{one.__name__} {parameter.name} {parameter.default!r}"

@@ -114,19 +114,19 @@ with_memory = Pipeline([("match", TranslationMemory()), ("seq2seq", reader)]).fi
 warnings.filterwarnings("ignore", ".*predictions were ended by max_length")
 matched = with_memory[:-1].transform(X[test])
 answers = with_memory[-1].predict_nbest(matched, 4)
-options = [[(match, 1.0)] for match in matched[:, 1]]
+candidates = [[(match, 1.0)] for match in matched[:, 1]]
 for row, *answer in answers[["row", "sequence", "mean_probability"]].values:
-    options[row].append(answer)
+    candidates[row].append(answer)
 
 
-def worth(source, option):
+def worth(source, candidate):
     numbers = re.findall(r"⟨\d+⟩", source)
-    return sum(number in option[0] for number in numbers), option[1]
+    return sum(number in candidate[0] for number in numbers), candidate[1]
 
 
 best = [
-    max(those, key=lambda option, source=source: worth(source, option))[0]
-    for source, those in zip(X[test], options, strict=True)
+    max(those, key=lambda one, source=source: worth(source, one))[0]
+    for source, those in zip(X[test], candidates, strict=True)
 ]
 nearest = DummySeq2Seq(strategy="nearest").fit(X[train], y[train])
 predictions = {

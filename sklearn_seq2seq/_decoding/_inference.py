@@ -18,11 +18,8 @@ from sklearn_seq2seq._files import is_lack_of_memory
 from sklearn_seq2seq._network._losses import log_probabilities, position_mask
 from sklearn_seq2seq._pairs._batches import cut, pair_order, prediction_batches
 from sklearn_seq2seq._pairs._dataset import to_device
+from sklearn_seq2seq._parameters import ROWS_FACTOR
 from sklearn_seq2seq._tokens import canonical_order, flatten, from_parts, pad
-
-# Prediction keeps no gradients, so this many times a training batch fits in memory. On
-# a CPU 128 rows of a word each are a third faster than 512: they stay in its cache.
-ROWS_FACTOR = 4
 
 # A GPU takes as long for a few rows as for this many.
 ROWS_ON_GPU = 512

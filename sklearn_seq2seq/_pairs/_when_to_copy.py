@@ -48,9 +48,9 @@ def chooses_to_copy(source, target, tokens, target_tokens):
         for some, side in ((tokens, source), (target_tokens, target))
     )
     copies, _ = table.of_source(tokens, [])
-    if recur(tokens, target_tokens) and (
-        _of_a_short_list(tokens, target_tokens)
-        or not _alike_at_an_end(copies, target_tokens)
+    counts = count_targets(tokens, target_tokens)
+    if recur(counts) and (
+        _of_a_short_list(counts) or not _alike_at_an_end(copies, target_tokens)
     ):
         return False
     target_tokens = _without_shared_ends(target_tokens)
@@ -115,27 +115,26 @@ def _counts(tokens, numbers):
     return sparse.csr_array((ones, places), shape=(tokens.shape[0], len(numbers)))
 
 
-def recur(tokens, target_tokens):
+def count_targets(tokens, target_tokens):
+    """How many different pairs have each target."""
+    sides = (map(bytes, _rows(some)) for some in (tokens, target_tokens))
+    pairs = set(zip(*sides, strict=True))
+    return list(Counter(target for _, target in pairs).values())
+
+
+def recur(counts):
     """Whether more than a tenth of different pairs share their target with another."""
-    n, counts = _count_targets(tokens, target_tokens)
-    return sum(k for k in counts if k > 1) > RECURRING * n
+    return sum(k for k in counts if k > 1) > RECURRING * sum(counts)
 
 
-def _of_a_short_list(tokens, target_tokens):
+def _of_a_short_list(counts):
     """Whether two pairs share their target as often as if drawn from a list of few.
 
     The share of pairs that share their target with any other grows with their number;
     this does not (Simpson, "Measurement of diversity", Nature, 1949).
     """
-    n, counts = _count_targets(tokens, target_tokens)
+    n = sum(counts)
     return n * (n - 1) < FEW_TARGETS * sum(k * (k - 1) for k in counts)
-
-
-def _count_targets(tokens, target_tokens):
-    """The number of different pairs, and how many of them each target has."""
-    sides = (map(bytes, _rows(some)) for some in (tokens, target_tokens))
-    pairs = set(zip(*sides, strict=True))
-    return len(pairs), list(Counter(target for _, target in pairs).values())
 
 
 def _alike_at_an_end(copies, target_tokens):

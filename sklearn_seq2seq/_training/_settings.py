@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sklearn_seq2seq._pairs._when_to_copy import recur
-from sklearn_seq2seq._parameters import BATCH_SIZE, ParameterGroup
+from sklearn_seq2seq._pairs._when_to_copy import count_targets, recur
+from sklearn_seq2seq._parameters import BATCH_SIZE, ROWS_FACTOR, ParameterGroup
 
 # What "auto" means for `max_epochs` and `batch_size`: enough passes over many pairs; of
 # few pairs enough steps, in smaller batches. Steps are counted in full batches, and are
@@ -30,7 +30,7 @@ def suits_hard_attention(dataset):
     """
     n_source, n_target = dataset.source_positions.sum(), dataset.target_positions.sum()
     few = len(dataset) < FEW_PAIRS and n_target >= LEAST_SHARE * n_source
-    return few and not recur(dataset.source, dataset.target)
+    return few and not recur(count_targets(dataset.source, dataset.target))
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ class OptimizationSettings(ParameterGroup):
 
     @property
     def pairs_to_validate(self):
-        """Pairs to validate at once; without gradients four times as many fit."""
-        return max(self.batch_size, min(4 * self.batch_size, BATCH_SIZE))
+        """Pairs to validate at once: of small batches several, up to a full one."""
+        return max(self.batch_size, min(ROWS_FACTOR * self.batch_size, BATCH_SIZE))
 
 
 @dataclass(frozen=True)
