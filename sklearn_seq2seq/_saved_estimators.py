@@ -32,6 +32,7 @@ from sklearn_seq2seq._saved_transformer import (
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._text._normal_form import FORMS
 from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
@@ -69,6 +70,7 @@ def _pack_vectorizer(vectorizer, tensors):
         "vocabulary": list(vectorizer.vocabulary_),
         "max_length": vectorizer.max_length_,
         "normalize": vectorizer.normalize_,
+        "own_form": vectorizer._own_form,
         "tokenizer": getattr(vectorizer, "tokenizer_", None),
     }
 
@@ -92,9 +94,12 @@ def _unpack_vectorizer(vectorizer, state, tensors):
         vectorizer.tokenizer_ = tokenizer
     # Files from before normalize="auto" hold the form as the parameter only.
     given = vectorizer.normalize
-    forms = (None, "NFD") if given == "auto" else (given,)
+    forms = (None, *FORMS) if given == "auto" else (given,)
     vectorizer.normalize_ = state.get("normalize", forms[0])
     require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
+    # Files from before any text but composed text was read in a form do not hold it.
+    vectorizer._own_form = state.get("own_form", "NFC")
+    require(vectorizer._own_form in (None, *FORMS), "its text has an unknown form.")
     vectorizer.vocabulary_ = vocabulary
     vectorizer.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
     vectorizer.max_length_ = state["max_length"]

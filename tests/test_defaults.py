@@ -2,6 +2,7 @@
 
 import unicodedata
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from skorch.callbacks import Callback, EarlyStopping
 
 from sklearn_seq2seq import (
     ColumnVectorizer,
+    PairCorpus,
     Seq2SeqTransformer,
     SequenceVectorizer,
     export_onnx,
@@ -365,13 +367,15 @@ ARABIC = ["كِتَابٌ", "قَلَمٌ", "بَيْتٌ", "مُدَرِّسٌ"
         (HANGUL, "NFD"),
         (VIETNAMESE, "NFD"),
         (KANA, "NFD"),
-        (list(map(nfc, ARABIC)), None),
-        (list(map(nfd, HANGUL)), None),  # letters already
-        (["id_é1", "id_2", "x"] * 20, None),  # frequent as it is
+        (list(map(nfc, ARABIC)), "NFC"),
+        (list(map(nfd, ARABIC)), "NFC"),
+        (list(map(nfd, HANGUL)), "NFD"),
+        (list(map(nfd, ["é", "ü", "e"] * 9)), "NFC"),
+        (["id_é1", "id_2", "x"] * 20, "NFC"),  # frequent as it is
         (HANGUL[:20] + list(map(nfd, HANGUL[20:])), None),  # mixed
         (["plain", "ascii"], None),
         (["", ""], None),
-        (["\ud800", "é"] * 3, None),  # half of a character outside the first plane
+        (["\ud800", "é"] * 3, "NFC"),  # half of a character outside the first plane
     ],
 )
 def test_form_is_chosen_by_rare_symbols_and_nothing_is_lost(rows, form):
@@ -380,10 +384,15 @@ def test_form_is_chosen_by_rare_symbols_and_nothing_is_lost(rows, form):
     assert vectorizer.normalize_ == form
     assert written.tolist() == rows
     assert vectorizer.normalize == "auto"
+    if form is not None:  # new rows may be in either
+        for other in (nfc, nfd):
+            again = vectorizer.inverse_transform(vectorizer.transform(map(other, rows)))
+            assert again.tolist() == rows
 
 
 def test_form_is_the_one_with_fewer_rare_symbols_by_the_slow_count():
-    for rows in (HANGUL, VIETNAMESE, KANA, ARABIC, ["é", "e"], ["ö"] * 4 + ["o"] * 9):
+    texts = HANGUL, VIETNAMESE, KANA, ARABIC, ["é", "e"], ["ö"] * 4 + ["o"] * 9
+    for rows, own in product(texts, (nfc, nfd)):
         rows = list(map(nfc, rows))
 
         def rare(rows):
@@ -392,8 +401,8 @@ def test_form_is_the_one_with_fewer_rare_symbols_by_the_slow_count():
 
         before, after = rare(rows), rare(map(nfd, rows))
         wanted = 2 * after <= before and before - after >= len(rows) / 50
-        form = SequenceVectorizer().fit(rows).normalize_
-        assert form == ("NFD" if wanted else None)
+        form = SequenceVectorizer().fit(map(own, rows)).normalize_
+        assert form == ("NFD" if wanted else "NFC")
 
 
 @pytest.mark.parametrize("analyzer", ["word", "subword", list])
@@ -486,7 +495,7 @@ def test_sides_that_share_tokens_share_the_form():
     """Rare syllables on one side alone: both are read by letters where they copy."""
     frequent = [HANGUL[k % 2] for k in range(len(HANGUL))]
     for params, forms in (
-        ({}, ("NFD", None)),
+        ({}, ("NFD", "NFC")),
         ({"copy": True}, ("NFD", "NFD")),
         ({"share_embeddings": True}, ("NFD", "NFD")),
     ):
@@ -532,22 +541,92 @@ def test_columns_choose_each_its_own():
 
 def test_a_start_gives_its_form():
     start = Seq2SeqTransformer(**SMALL, max_epochs=1).fit(HANGUL)
-    few = [HANGUL[0], HANGUL[1]] * 5  # which would be read as they are
-    assert SequenceVectorizer().fit(few).normalize_ is None
+    few = [HANGUL[0], HANGUL[1]] * 5  # which alone would be read composed
+    assert SequenceVectorizer().fit(few).normalize_ == "NFC"
     model = Seq2SeqTransformer(**SMALL, max_epochs=1, pretrained=start).fit(few, few)
     assert model.source_vectorizer_.normalize_ == "NFD"
 
 
-def test_pieces_choose_as_the_whole_does():
+FRENCH = ["café", "thé", "père", "mère", "tête", "été"] * 4
+
+
+def test_a_start_gives_each_column_its_form():
+    """A column of ASCII, which has no form, beside one that has."""
+    columns = [(name, SequenceVectorizer(), k) for k, name in enumerate(("w", "tag"))]
+    rows = list(zip(FRENCH, ["n", "v"] * 12, strict=True))
+    params = {"source_vectorizer": ColumnVectorizer(columns), "max_epochs": 1}
+    start = Seq2SeqTransformer(**SMALL, **params).fit(rows, FRENCH)
+    for tags in (["n", "v"] * 12, ["é", "è"] * 12):
+        new = list(zip(map(nfd, FRENCH), tags, strict=True))
+        model = Seq2SeqTransformer(**SMALL, **params, copy=True, pretrained=start)
+        model.fit(new, list(map(nfd, FRENCH)))
+        sides = model.source_vectorizer_.transformers_
+        assert [part.normalize_ for _, part, _ in sides] == ["NFC", None]
+        assert model.target_vectorizer_.normalize_ == "NFC"
+        assert [nfd(word) for word in model.predict(new)] == model.predict(new).tolist()
+
+
+@pytest.mark.parametrize("given", ["rows", "pieces"])
+def test_a_start_gives_its_form_to_text_in_the_other(given, tmp_path):
+    start = Seq2SeqTransformer(**SMALL, max_epochs=1).fit(FRENCH)
+    mixed = FRENCH[:12] + list(map(nfd, FRENCH[12:]))
+    for rows, written in ((list(map(nfd, FRENCH)), "NFC"), (mixed, None)):
+        model = Seq2SeqTransformer(**SMALL, max_epochs=1, pretrained=start, copy=True)
+        if given == "rows":
+            model.fit(rows, rows)
+        else:
+            pieces = [[(row, row) for row in rows[k:][:5]] for k in range(0, 24, 5)]
+            folder = tmp_path / f"written in {written}"
+            model.fit(PairCorpus.write(folder, pieces, model))
+        assert model.source_vectorizer_.normalize_ == "NFC"
+        assert model.source_vectorizer_.vocabulary_ == (
+            start.source_vectorizer_.vocabulary_
+        )
+        # Mixed targets could not be restored, so they are read as they are.
+        assert model.target_vectorizer_.normalize_ == written
+
+
+def test_sides_in_different_forms_share_one_and_write_each_its_own():
+    """What is copied from a decomposed source comes out composed."""
+    rows = [f"{a}{b}" for a in FRENCH[:6] for b in "abcde"]
+    model = Seq2SeqTransformer(
+        attention="hard",
+        copy=True,
+        hidden_size=16,
+        learning_rate=0.01,
+        max_epochs=40,
+        dropout=0.0,
+        random_state=0,
+    )
+    for own, other in ((nfd, nfc), (nfc, nfd)):
+        model.fit(list(map(own, rows)), list(map(other, rows)))
+        sides = model.source_vectorizer_, model.target_vectorizer_
+        assert [side.normalize_ for side in sides] == ["NFC", "NFC"]
+        new = ["îlé", "côté"]  # new letters: only a copy gets them right
+        assert model.predict(list(map(own, new))).tolist() == list(map(other, new))
+        assert model.predict(list(map(other, new))).tolist() == list(map(other, new))
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_pieces_choose_as_the_whole_does(lowercase):
     for rows in (
         HANGUL,
         KANA * 2,
         ["ab", "b"] * 3 + HANGUL[:9],
         list(map(nfd, HANGUL)),
+        list(map(nfd, FRENCH)),
+        ["İ", "i"] * 9,
+        ["É", "é", "e", "E"] * 2,
+        FRENCH[:9] + list(map(nfd, HANGUL[:9])),
     ):
-        whole = SequenceVectorizer(min_df=2).fit(rows)
-        pieces = SequenceVectorizer(min_df=2)
+        params = {"min_df": 2, "lowercase": lowercase}
+        whole = SequenceVectorizer(**params).fit(rows)
+        pieces = SequenceVectorizer(**params)
         for start in range(0, len(rows), 6):
             pieces.partial_fit(rows[start : start + 6])
         assert pieces.normalize_ == whole.normalize_
         assert pieces.vocabulary_ == whole.vocabulary_
+        tokens = whole.transform(rows)
+        assert pieces.inverse_transform(tokens).tolist() == (
+            whole.inverse_transform(tokens).tolist()
+        )

@@ -10,8 +10,13 @@ const [encoder, step] = await Promise.all(["encoder-0", "step-0"].map(
 const ids = new Map(member.source.vocabulary.map((token, k) => [token, k + 2]));
 const int64 = (values) => BigInt64Array.from(values, BigInt);
 
+const inForm = (text, form) => (form ? text.normalize(form) : text);
+const other = { NFC: "NFD", NFD: "NFC" }; // of the two canonical forms
+const writtenForm = target.restores_form ? other[target.normalize] : null;
+
 async function predict(text) {
-  const source = Array.from(text, (token) => ids.get(token) ?? 1); // 1 is unknown
+  const read = inForm(text, member.source.normalize);
+  const source = Array.from(read, (token) => ids.get(token) ?? 1); // 1 is unknown
   if (source.length === 0 && !member.knows_empty) return "";
   const n = source.length + 1; // with the end, which is 0
   const fed = await encoder.run({
@@ -34,7 +39,8 @@ async function predict(text) {
       if (name.startsWith("next_")) fed[name.slice(5)] = found[name];
     }
   }
-  return tokens.join(target.joiner ?? (target.analyzer === "char" ? "" : " "));
+  const joiner = target.joiner ?? (target.analyzer === "char" ? "" : " ");
+  return inForm(tokens.join(joiner), writtenForm);
 }
 
 for (const line of readFileSync(0, "utf8").split("\n").slice(0, -1)) {

@@ -187,7 +187,7 @@ def _describe_text(vectorizer):
         "kind": "text",
         **{name: getattr(vectorizer, name) for name in _TEXT},
         "normalize": vectorizer.normalize_,
-        "restores_form": vectorizer.normalize == "auto" and bool(vectorizer.normalize_),
+        "restores_form": vectorizer._written_form is not None,
         "vocabulary": list(vectorizer.vocabulary_),
         "max_length": vectorizer.max_length_,
         "tokenizer": getattr(vectorizer, "tokenizer_", None),

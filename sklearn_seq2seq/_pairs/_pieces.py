@@ -11,6 +11,7 @@ from sklearn_seq2seq._pairs._sides import (
     can_change_form,
     check_alike,
     common_counted_form,
+    form_for_target,
     form_of,
     shared_sides,
     text_vectorizer,
@@ -142,7 +143,10 @@ def learn_pieces(
                     first[k] = _first_rows(first[k], rows, vectorizers[k])
     if vectorizers[0] is None:
         raise ValueError("pieces has no rows to learn from.")
-    form = "auto" if start is None else form_of(start.source)
+    form = "auto"
+    if start is not None:
+        check_alike(vectorizers[0], start.source)
+        form = form_of(start.source.vectorizer)
     vectorizers[0]._learn_counted(counts[0], form=form)
     vectorizers[1]._learn_counted(counts[1])
     sides = list(map(_side, vectorizers))
@@ -154,12 +158,13 @@ def learn_pieces(
         copies = chooses_to_copy(*sides, *read)
     if copies or share_embeddings:
         if start is None:
-            form = common_counted_form(vectorizers, counts)
-        for vectorizer, counted in zip(vectorizers, counts, strict=True):
+            forms = [common_counted_form(vectorizers, counts)] * 2
+        else:
+            forms = form, form_for_target(*vectorizers)
+        for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
             if can_change_form(vectorizer, form):
                 vectorizer._learn_counted(counted, form=form)
     if start is not None:
-        check_alike(vectorizers[0], start.source)
         vectorizers[0]._grow(start.source.vectorizer)
     sides = list(map(_side, vectorizers))
     if share_embeddings:

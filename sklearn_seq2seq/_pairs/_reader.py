@@ -15,7 +15,7 @@ from sklearn_seq2seq._pairs._dataset import PairDataset
 from sklearn_seq2seq._pairs._side import check_width, read_target_ids
 from sklearn_seq2seq._pairs._sides import (
     common_form,
-    form_of,
+    form_for_target,
     grow_source,
     id_side,
     learn_text,
@@ -230,9 +230,9 @@ def learn_pairs(
     if (copies or share_embeddings) and source.is_text and target.is_text:
         if start is None:
             form = common_form(source, target, source_rows, target_rows)
+            source, tokens = read_in_form(source, tokens, source_rows, form)
         else:
-            form = form_of(source)
-        source, tokens = read_in_form(source, tokens, source_rows, form)
+            form = form_for_target(source.vectorizer, target.vectorizer)
         target, target_tokens = read_in_form(
             target, target_tokens, target_rows, form, "y"
         )

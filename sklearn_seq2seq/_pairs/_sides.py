@@ -47,7 +47,7 @@ def grow_source(side, tokens, old, rows):
         return replace(side, size=max(side.size, old.size)), tokens
     vectorizer = side.vectorizer
     check_alike(vectorizer, old)
-    side, tokens = read_in_form(side, tokens, rows, form_of(old))
+    side, tokens = read_in_form(side, tokens, rows, form_of(old.vectorizer))
     vectorizer._grow(old.vectorizer)
     tokens, _ = vectorizer._transform_with_extras(rows)
     # Without the warning of `_transform`: min_df may have left tokens out.
@@ -109,9 +109,20 @@ def text_vectorizer(rows, vectorizer, name):
     return vectorizer, vectorizer._check_rows(rows, name, learning=True)
 
 
-def form_of(side):
-    """The normal form in which a side reads characters; None without characters."""
-    forms = {vectorizer._form for vectorizer in _of_characters(side.vectorizer)}
+def form_of(vectorizer):
+    """The normal form in which text is read; for columns a dict by their names."""
+    forms = {name: reader._form for name, reader in _readers(vectorizer).items()}
+    return forms.get(None, forms)
+
+
+def form_for_target(source, target):
+    """The normal form for the vectorizer of targets that share tokens with another's.
+
+    Text that mixes forms keeps its own: it could not be restored.
+    """
+    if None in [reader._own_form for reader in _of_characters(target)]:
+        return form_of(target)
+    forms = {reader._form for reader in _of_characters(source)} - {None}
     return forms.pop() if len(forms) == 1 else None
 
 
@@ -120,13 +131,13 @@ def common_form(source, target, source_rows, target_rows):
 
     None if a given form or vocabulary leaves one of them no choice.
     """
-    text = []
+    columns = []
     for side, rows in ((source, source_rows), (target, target_rows)):
         found = _of_choosers(side.vectorizer, rows if side.has_columns else [rows])
         if not found:
             return None
-        text += chain.from_iterable(found)
-    return choose_form(text)
+        columns += found
+    return choose_form(columns)
 
 
 def common_counted_form(vectorizers, counts):
@@ -137,7 +148,7 @@ def common_counted_form(vectorizers, counts):
 
 
 def read_in_form(side, tokens, rows, form, name="X"):
-    """Read a side again in a normal form, if it can be and was not."""
+    """Read a side again in a normal form (see `form_of`), if it can be and was not."""
     if can_change_form(side.vectorizer, form):
         tokens = side.vectorizer._learn_transform(rows, name, form)
         side = replace(side, size=side.vectorizer.vocabulary_size_)
@@ -146,28 +157,31 @@ def read_in_form(side, tokens, rows, form, name="X"):
 
 def can_change_form(vectorizer, form):
     """Whether a fitted vectorizer is free to read in a normal form and does not."""
-    readers = _of_characters(vectorizer)
-    return any(reader._chooses_form and reader._form != form for reader in readers)
+    readers = _readers(vectorizer)
+    forms = form if isinstance(form, dict) else dict.fromkeys(readers, form)
+    return any(
+        reader._chooses_form and reader._form != forms.get(name, reader._form)
+        for name, reader in readers.items()
+    )
 
 
-def _of_characters(vectorizer, columns=None):
-    """The vectorizers that read characters, or what `columns` holds for each."""
-    readers = [vectorizer]
-    for name in ("transformers_", "transformers"):
-        if hasattr(vectorizer, name):
-            readers = [reader for _, reader, _ in getattr(vectorizer, name)]
-            break
-    return [
-        found
-        for reader, found in zip(readers, columns or readers, strict=True)
-        if reader.analyzer == "char"
-    ]
+def _readers(vectorizer):
+    """The fitted vectorizer of each column by its name; of the only one, by None."""
+    columns = getattr(vectorizer, "transformers_", [(None, vectorizer, None)])
+    return {name: reader for name, reader, _ in columns}
+
+
+def _of_characters(vectorizer):
+    readers = _readers(vectorizer).values()
+    return [reader for reader in readers if reader.analyzer == "char"]
 
 
 def _of_choosers(vectorizer, columns):
     """What `columns` holds for readers of characters; nothing if one has no choice."""
-    free = all(reader._chooses_form for reader in _of_characters(vectorizer))
-    return _of_characters(vectorizer, columns) if free else []
+    pairs = zip(_readers(vectorizer).values(), columns, strict=True)
+    pairs = [(reader, column) for reader, column in pairs if reader.analyzer == "char"]
+    free = all(reader._chooses_form for reader, _ in pairs)
+    return [column for _, column in pairs] if free else []
 
 
 def id_side(tokens, name, ndim=2, strings=None):

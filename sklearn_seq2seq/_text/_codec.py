@@ -112,10 +112,15 @@ class TextCodec:
         given = self.normalize
         return getattr(self, "normalize_", None) if given == "auto" else given
 
+    # The canonical form of the rows that a fit has seen, None if they mix both.
+    _own_form = "NFC"
+
     @property
     def _written_form(self):
-        """The normal form that text is written in, or None."""
-        return "NFC" if self.normalize == "auto" and self._form else None
+        """The normal form that text is brought into when it is written, or None."""
+        if self.normalize != "auto" or not self._form or self._form == self._own_form:
+            return None
+        return self._own_form
 
     def _combining(self, rows):
         """Mark the tokens that would change the last character of a row before them.

@@ -219,17 +219,24 @@ class ColumnVectorizer(
         column_counts = iter(counts)
         self._learn(columns, count)
 
-    def _learn_counted(self, counts, **how):
+    def _learn_counted(self, counts, form="auto", **how):
+        forms = self._form_of_each(form)
         for (_, vectorizer, _), column_counts in zip(
             self.transformers_, counts, strict=True
         ):
-            vectorizer._learn_counted(column_counts, **how)
+            vectorizer._learn_counted(column_counts, form=next(forms), **how)
 
     def _learn_transform(self, columns, name="X", form="auto"):
         def learn(vectorizer, rows, name):
-            return vectorizer._learn_transform(rows, name, form)
+            return vectorizer._learn_transform(rows, name, next(forms))
 
+        forms = self._form_of_each(form)
         return self._concatenate(self._learn(columns, learn))
+
+    def _form_of_each(self, form):
+        """The normal form of each column, where `form` is one or a dict by name."""
+        for name, _, _ in self.transformers:
+            yield form.get(name, "auto") if isinstance(form, dict) else form
 
     def _check_rows(self, X, name="X", *, learning=False):
         if not learning:

@@ -6,6 +6,7 @@ from itertools import count
 import numpy as np
 
 from sklearn_seq2seq._text._analyzer import row_frequency
+from sklearn_seq2seq._text._normal_form import FORMS
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN
 
 # At most so many rows are kept to learn subwords from.
@@ -26,10 +27,8 @@ class TokenCounts:
     n_rows : int
     longest : int
         Tokens of the longest row.
-    letters : TokenCounts or None
-        The counts of the decomposed rows, where they may differ.
-    composed : bool
-        Whether all rows are in NFC.
+    in_forms : dict of str to TokenCounts
+        The counts of the rows in each normal form that not all of them are in.
     sample : list of str
         A uniform sample of at most `SAMPLE_SIZE` of the rows given to `keep`, in their
         order.
@@ -41,11 +40,20 @@ class TokenCounts:
         self.frequency = np.zeros(0, dtype=np.int64)
         self.in_rows = np.zeros(0, dtype=np.int64) if count_rows else None
         self.n_rows = self.longest = 0
-        self.letters, self.composed = None, True
+        self.in_forms = {}
 
     def frequencies(self):
         """How often each token occurs: a dict."""
         return dict(zip(self.numbers, self.frequency.tolist(), strict=True))
+
+    @property
+    def forms(self):
+        """The canonical forms that all rows are in."""
+        return tuple(form for form in FORMS if form not in self.in_forms)
+
+    def read_in(self, form):
+        """The counts of the rows in a normal form."""
+        return self.in_forms.get(form, self)
 
     def numbering(self):
         """The numbers so far, as a dict that gives a new token the next one."""

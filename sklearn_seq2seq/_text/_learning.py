@@ -11,10 +11,10 @@ from sklearn_seq2seq._text._analyzer import BLOCK, check_vocabulary, continue_nu
 from sklearn_seq2seq._text._codec import TextCodec, raise_unknown
 from sklearn_seq2seq._text._counts import TokenCounts
 from sklearn_seq2seq._text._normal_form import (
+    FORMS,
     choose_counted_form,
     choose_form,
-    holds_marks,
-    is_composed,
+    forms_of,
 )
 from sklearn_seq2seq._text._subwords import (
     check_encodable,
@@ -51,7 +51,8 @@ class TextLearner(TextCodec):
         `form` is the normal form of another side that is to be read in the same one.
         """
         width = sys.maxsize if self.max_length is None else int(self.max_length)
-        form = self._choose_form(form, lambda: choose_form(rows))
+        form = self._choose_form(form, lambda: choose_form([self._cased(rows)]))
+        forms = forms_of(self._cased(rows)) if self.analyzer == "char" else ()
         analyzer = self._analyzer_in(form)
         tokenizer, extras = None, []
         if self.analyzer == "subword":
@@ -85,7 +86,7 @@ class TextLearner(TextCodec):
             vars(self).pop(leftover, None)
         if tokenizer is not None:
             self.tokenizer_ = tokenizer
-        self._set_vocabulary(vocabulary, int(lengths.max()), form)
+        self._set_vocabulary(vocabulary, int(lengths.max()), form, forms)
         return ids, lengths, extras, cut
 
     @property
@@ -98,6 +99,9 @@ class TextLearner(TextCodec):
             return choose() if form == "auto" else form
         return None if self.normalize == "auto" else self.normalize
 
+    def _cased(self, rows):
+        return [row.lower() for row in rows] if self.lowercase else rows
+
     def _new_counts(self):
         return TokenCounts()
 
@@ -109,12 +113,16 @@ class TextLearner(TextCodec):
         elif self.analyzer == "subword":
             counts.keep(check_encodable(rows, 0, name))
         else:
-            if self._chooses_form and holds_marks(rows):
-                # Text without marks is the same in all forms.
-                counts.letters = copy.copy(counts.letters or counts)
-                counts.composed &= is_composed(rows)
-            if counts.letters is not None:
-                self._add(rows, counts.letters, "NFD", name)
+            if self._chooses_form:
+                same = set(forms_of(self._cased(rows))).intersection(counts.forms)
+                # Where all rows were in a form so far, their counts are the same in it.
+                counts.in_forms = {
+                    form: copy.copy(counts.read_in(form))
+                    for form in FORMS
+                    if form not in same
+                }
+            for form, counts_in_form in counts.in_forms.items():
+                self._add(rows, counts_in_form, form, name)
             self._add(rows, counts, self._choose_form(None, None), name)
 
     def _add(self, rows, counts, form, name):
@@ -127,8 +135,8 @@ class TextLearner(TextCodec):
     def _learn_counted(self, counts, form="auto", **how):
         """Learn the vocabulary from what `_count` has counted."""
         form = self._choose_form(form, lambda: choose_counted_form([counts]))
-        if form == "NFD" and counts.letters is not None:
-            counts = counts.letters
+        forms = counts.forms
+        counts = counts.read_in(form)
         if self.analyzer == "subword" and self._learns:
             self._learn(counts.sample)
             return
@@ -141,7 +149,7 @@ class TextLearner(TextCodec):
             vocabulary, _ = counts.select(least, self.max_features, **how)
         else:
             vocabulary = check_vocabulary(self.vocabulary)
-        self._set_vocabulary(vocabulary, counts.longest, form)
+        self._set_vocabulary(vocabulary, counts.longest, form, forms)
 
     @property
     def _learns(self):
@@ -149,8 +157,9 @@ class TextLearner(TextCodec):
         given = self.tokenizer if self.analyzer == "subword" else self.vocabulary
         return given is None
 
-    def _set_vocabulary(self, vocabulary, longest, form):
+    def _set_vocabulary(self, vocabulary, longest, form, forms):
         self.normalize_ = form
+        self._own_form = forms[0] if forms else None
         self.vocabulary_ = vocabulary
         self.vocabulary_size_ = FIRST_TOKEN + len(vocabulary)
         self.max_length_ = self.max_length and int(self.max_length)

@@ -2,33 +2,38 @@
 
 import unicodedata
 from collections import Counter
+from functools import partial
 
 import numpy as np
 
+# The canonical forms: "é" as one character, or as "e" and an accent.
+FORMS = "NFC", "NFD"
 # A symbol that occurs less than RARE times is rare. Text is read decomposed if that at
 # least halves the occurrences of rare symbols, and saves one or more in ROWS rows.
 RARE, ROWS = 5, 50
 
 
-def choose_form(rows):
-    """Choose how strings are read: None, as they are, or "NFD", decomposed.
+def choose_form(columns):
+    """Choose how strings are read: "NFC", "NFD", or None, as they are.
 
-    Only text in NFC is decomposed, so that NFC restores every string. Hangul gains
-    most: its thousands of syllables, most of them rare, consist of 67 letters.
+    Only strings that are all in one of the forms are read in a form, so that it
+    restores them; new strings may then be in either. Decomposed, Hangul gains most: its
+    thousands of syllables, most of them rare, consist of 67 letters.
 
     Parameters
     ----------
-    rows : list of str
+    columns : list of list of str
+        The columns, one or more, that are to be read in one form. Each may have been
+        written in a form of its own.
 
     Returns
     -------
-    {"NFD"} or None
+    {"NFC", "NFD"} or None
     """
-    if not holds_marks(rows) or not is_composed(rows):
+    if not _can_choose(map(forms_of, columns)):
         return None
-    text = "".join(rows)
-    before, after = map(_rare, (text, unicodedata.normalize("NFD", text)))
-    return "NFD" if _saves_enough(before, after, len(rows)) else None
+    rare = [sum(_rare(rows, form) for rows in columns) for form in FORMS]
+    return _chosen(rare, sum(map(len, columns)))
 
 
 def choose_counted_form(counts):
@@ -39,36 +44,41 @@ def choose_counted_form(counts):
     counts : list of TokenCounts
         Of the sides or columns that are to be read in one form.
     """
-    if not all(part.composed for part in counts):
+    if not _can_choose(part.forms for part in counts):
         return None
-    before, after = Counter(), Counter()
-    for part in counts:
-        before.update(part.frequencies())
-        after.update((part.letters or part).frequencies())
-    before, after = (
-        sum(n for n in frequencies.values() if n < RARE)
-        for frequencies in (before, after)
-    )
-    n_rows = sum(part.n_rows for part in counts)
-    return "NFD" if _saves_enough(before, after, n_rows) else None
+    rare = []
+    for form in FORMS:
+        frequencies = Counter()
+        for part in counts:
+            frequencies.update(part.read_in(form).frequencies())
+        rare.append(sum(n for n in frequencies.values() if n < RARE))
+    return _chosen(rare, sum(part.n_rows for part in counts))
 
 
-def holds_marks(rows):
-    """Whether normal forms of strings may differ."""
-    return not all(map(str.isascii, rows))
-
-
-def is_composed(rows):
+def forms_of(rows):
+    """The forms that all strings are in: both for text without marks."""
     # No normal form combines characters across the end of a line.
-    return unicodedata.is_normalized("NFC", "\n".join(rows))
+    text = "" if all(map(str.isascii, rows)) else "\n".join(rows)
+    return tuple(form for form in FORMS if unicodedata.is_normalized(form, text))
 
 
-def _saves_enough(before, after, n_rows):
-    return 2 * after <= before and ROWS * (before - after) >= max(n_rows, 1)
+def _can_choose(found):
+    """Whether all columns are in a form, and not all in both."""
+    found = set(found)
+    return () not in found and found != {FORMS}
 
 
-def _rare(text):
+def _chosen(rare, n_rows):
+    composed, decomposed = rare
+    saves_enough = 2 * decomposed <= composed and (
+        ROWS * (composed - decomposed) >= max(n_rows, 1)
+    )
+    return "NFD" if saves_enough else "NFC"
+
+
+def _rare(rows, form):
     """Occurrences of rare symbols."""
+    text = "".join(map(partial(unicodedata.normalize, form), rows))
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     counts = np.bincount(codes)
     return int(counts[counts < RARE].sum())

@@ -51,9 +51,10 @@ class SequenceVectorizer(
     normalize : {"auto", "NFC", "NFD", "NFKC", "NFKD"} or None, default="auto"
         The Unicode normal form to bring everything into first. Different spellings of
         one character, such as "é" and "e" with a combining accent, become one. None
-        reads text as it is. So does "auto", with one exception: where "char" reads text
-        in NFC and NFD at least halves the occurrences of rare characters, as in
-        Hangul, it reads NFD, and `inverse_transform` writes NFC.
+        reads text as it is. "auto" does so too, but for characters of rows that are all
+        in NFC or all in NFD: it reads them in NFC, or in NFD where that at least halves
+        the occurrences of rare characters, as in Hangul. `inverse_transform` then
+        writes the form of the rows.
     min_df : int or float, default=1
         Tokens that occur in fewer rows than this are left out of the vocabulary. A
         float in [0, 1] is a share of the rows. Not used by "subword" nor with a given

@@ -7,11 +7,12 @@ import numpy as np
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._persistence._format import ModelFileError
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
+from sklearn_seq2seq._text._normal_form import FORMS
 from sklearn_seq2seq._text._subwords import checked_piece_ids
 from sklearn_seq2seq._tokens import FIRST_TOKEN, TokenRows, check_whole_numbers
 
 _ANALYZERS = ("char", "word", "token", "subword")
-_FORMS = ("NFC", "NFD", "NFKC", "NFKD", None)
+_NORMALIZE = (*FORMS, "NFKC", "NFKD", None)
 
 
 def require(condition, what):
@@ -41,7 +42,7 @@ class Text(TextCodec):
     def __init__(self, node):
         tokens, tokenizer = node["vocabulary"], node["tokenizer"]
         require(node["analyzer"] in _ANALYZERS, "it has an unknown analyzer.")
-        require(node["normalize"] in _FORMS, "it has an unknown normal form.")
+        require(node["normalize"] in _NORMALIZE, "it has an unknown normal form.")
         require(type(node["lowercase"]) is bool, "lowercase is not true or false.")
         require(
             node["handle_unknown"] in ("use_unknown", "silent", "error"),
@@ -57,14 +58,15 @@ class Text(TextCodec):
         self.analyzer = node["analyzer"]
         self.token_pattern = node["token_pattern"]
         self.lowercase = node["lowercase"]
-        # As with normalize="auto": text that is read decomposed is written composed.
         restores = node.get("restores_form", False)
         require(
-            restores is False or (restores is True and node["normalize"] == "NFD"),
+            restores is False or (restores is True and node["normalize"] in FORMS),
             "it does not say in which normal form it writes.",
         )
         self.normalize_ = node["normalize"]
         self.normalize = "auto" if restores else self.normalize_
+        # As with normalize="auto": text that is read in one form, written in the other.
+        self._own_form = "NFC" if self.normalize_ == "NFD" else "NFD"
         self.joiner = node["joiner"]
         self.handle_unknown = node["handle_unknown"]
         self.vocabulary_ = {token: id_ for id_, token in enumerate(tokens, FIRST_TOKEN)}
