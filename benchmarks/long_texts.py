@@ -8,14 +8,15 @@ length, and in chunks of at most 16 tokens, two sentences or so. The extras ``da
 and ``plot`` are needed::
 
     python -m benchmarks.long_texts
-    python -m benchmarks.long_texts --figure docs/_static/long_texts.png
+    python -m benchmarks.long_texts --seeds 0 1 2 --figure docs/_static/long_texts.png
     python -m benchmarks.long_texts --networks attention --longest 6
     python -m benchmarks.long_texts --networks attention --coverage --longest 6
 
-It prints, for each network, the CPU time of its fit, and one line for each number of
-sentences and way of reading: tokens to be edited per reference token, in percent (TER),
-texts with any error, in percent, and tokens written per reference token. With
-``--coverage`` texts are read whole only. Of eight hypotheses of a beam the one of the
+It prints, for each floor and network, the CPU time of its fit, and one line for each
+number of sentences and way of reading: tokens to be edited per reference token, in
+percent (TER), texts with any error, in percent, and tokens written per reference token,
+for each seed and, with standard errors, on average. With ``--coverage`` texts are read
+whole only, for the first seed. Of eight hypotheses of a beam the one of the
 best log-probability plus beta times the coverage penalty (Wu et al., 2016) is taken,
 and in the end the one that is in fact the best.
 """
@@ -26,10 +27,11 @@ import warnings
 
 import numpy as np
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer
+from sklearn_seq2seq import DummySeq2Seq, Seq2SeqTransformer, SequenceVectorizer
 from sklearn_seq2seq.datasets import make_number_words
 from sklearn_seq2seq.metrics import exact_match_score, token_error_rate
 
+FLOORS = "copy", "nearest"
 NETWORKS = {
     "no attention": {"attention": None},
     "attention": {"attention": "general", "copy": False},
@@ -99,9 +101,11 @@ def figures(y_true, y_pred):
     }
 
 
-def measure(name, args):
-    """Fit one network; print and return its figures by way and number of sentences."""
-    model = Seq2SeqTransformer(
+def make_model(name, args, seed):
+    """The floor or network of a name."""
+    if name in FLOORS:
+        return DummySeq2Seq(strategy=name)
+    return Seq2SeqTransformer(
         source_vectorizer=SequenceVectorizer(analyzer="word"),
         target_vectorizer=SequenceVectorizer(analyzer="word"),
         hidden_size=64,
@@ -109,24 +113,60 @@ def measure(name, args):
         learning_rate=0.004,
         batch_size=32,
         max_epochs=args.epochs,
-        random_state=args.seed,
+        random_state=seed,
         **NETWORKS[name],
     )
+
+
+def measure(name, args, seed):
+    """Fit one model; print and return its figures by way and number of sentences."""
+    model = make_model(name, args, seed)
     start = time.process_time()
-    model.fit(*Texts(args.seed + 1).pairs(args.pairs, range(1, args.longest + 1)))
-    print(f"{name}: fitted in {time.process_time() - start:.0f} s CPU", flush=True)
+    model.fit(*Texts(seed + 1).pairs(args.pairs, range(1, args.longest + 1)))
+    seconds = time.process_time() - start
+    print(f"{name}, seed {seed}: fitted in {seconds:.0f} s CPU", flush=True)
     if args.coverage:
         return rank_by_coverage(model, args)
     table = {}
     for way, params in WAYS.items():
-        model.set_params(**params)
+        if name not in FLOORS:
+            model.set_params(**params)
+        elif way != "whole":
+            continue
         for n in TESTED:
             X, y = Texts(1000 + n).pairs(args.tests, [n])
             y_pred = model.predict(X)
             table[way, n] = row = figures(y, y_pred)
-            cells = "  ".join(f"{key} {value:6.2f}" for key, value in row.items())
-            print(f"  {way:<12} {n:>2} sentences  {cells}", flush=True)
+            show(way, n, {key: f"{value:6.2f}" for key, value in row.items()})
     return table
+
+
+def show(way, n, row):
+    """Print one line of figures."""
+    cells = "  ".join(f"{key} {value}" for key, value in row.items())
+    print(f"  {way:<12} {n:>2} sentences  {cells}", flush=True)
+
+
+def mean_over_seeds(name, tables):
+    """Average the tables of several seeds; print means and standard errors."""
+    if len(tables) == 1:
+        return tables[0]
+    print(f"{name}, mean of {len(tables)} seeds", flush=True)
+    mean = {}
+    for place in tables[0]:
+        found = {
+            key: [table[place][key] for table in tables] for key in tables[0][place]
+        }
+        mean[place] = {key: np.mean(values) for key, values in found.items()}
+        errors = {
+            key: np.std(values, ddof=1) / np.sqrt(len(values))
+            for key, values in found.items()
+        }
+        show(
+            *place,
+            {key: f"{mean[place][key]:6.2f} ± {errors[key]:.2f}" for key in found},
+        )
+    return mean
 
 
 def rank_by_coverage(model, args):
@@ -185,16 +225,23 @@ def main():
     )
     parser.add_argument("--pairs", type=int, default=3000)
     parser.add_argument("--longest", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--tests", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--coverage", action="store_true")
     parser.add_argument("--figure")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", ".*longer than max_source_length")
-    tables = {name: measure(name, args) for name in args.networks}
-    if args.figure and not args.coverage:
-        draw(tables, args.longest, args.figure)
+    if args.coverage:
+        for name in args.networks:
+            measure(name, args, args.seeds[0])
+        return
+    tables = {
+        name: mean_over_seeds(name, [measure(name, args, seed) for seed in args.seeds])
+        for name in (*FLOORS, *args.networks)
+    }
+    if args.figure:
+        draw({name: tables[name] for name in args.networks}, args.longest, args.figure)
 
 
 if __name__ == "__main__":

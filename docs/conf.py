@@ -152,6 +152,7 @@ METHODS = [
     "from_alignment",
     "write",
     "fit",
+    "fit_transform",
     "partial_fit",
     "fit_resample",
     "predict",
@@ -168,6 +169,9 @@ METHODS = [
     "plot",
     "save",
     "load",
+    "get_feature_names_out",
+    "get_params",
+    "set_params",
 ]
 
 

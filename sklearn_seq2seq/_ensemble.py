@@ -405,6 +405,9 @@ def _other_vocabulary(first, other):
     if a == b:
         if _cutting(vectorizers[0]) != _cutting(vectorizers[1]):
             return "they cut targets into tokens differently"
+        written = [getattr(v, "_written_form", None) for v in vectorizers]
+        if written[0] != written[1]:
+            return "their targets are in different Unicode normal forms"
         return None
     tokens = sorted(map(str, a.keys() ^ b.keys()))[:5]
     if not tokens:
@@ -431,7 +434,7 @@ def _cutting(vectorizer):
     if hasattr(vectorizer, "transformers_"):
         parts = vectorizer.transformers_
         return [(name, column, _cutting(part)) for name, part, column in parts]
-    params = vectorizer.get_params(deep=False)
+    params = vectorizer.get_params(deep=False) | {"normalize": vectorizer._form}
     cutting = {
         # Clones of one object need not compare equal; a function equals itself.
         k: digest(value) if callable(value) and not isroutine(value) else value

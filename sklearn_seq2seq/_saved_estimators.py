@@ -94,10 +94,10 @@ def _unpack_vectorizer(vectorizer, state, tensors):
         vectorizer.tokenizer_ = tokenizer
     # Files from before normalize="auto" hold the form as the parameter only.
     given = vectorizer.normalize
-    forms = (None, *FORMS) if given == "auto" else (given,)
-    vectorizer.normalize_ = state.get("normalize", forms[0])
-    require(vectorizer.normalize_ in forms, "it has an unknown normal form.")
-    # Files from before any text but composed text was read in a form do not hold it.
+    vectorizer.normalize_ = state.get("normalize", None if given == "auto" else given)
+    known = (None, *FORMS, "NFKC", "NFKD")
+    require(vectorizer.normalize_ in known, "it has an unknown normal form.")
+    # Not in files from when only composed text was read in a form of its own choice.
     vectorizer._own_form = state.get("own_form", "NFC")
     require(vectorizer._own_form in (None, *FORMS), "its text has an unknown form.")
     vectorizer.vocabulary_ = vocabulary

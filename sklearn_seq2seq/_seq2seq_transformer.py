@@ -269,9 +269,10 @@ class Seq2SeqTransformer(
         Target tokens never to predict; with a `ColumnVectorizer`, in every column, or
         given as ``(column, token)`` in one.
     allowed_outputs : iterable, default=None
-        Closed set of targets, of the kind of `y`. Every prediction is one of them,
-        regardless of `max_length` and `no_repeat_ngram_size`. Those shorter than
-        `min_length` are left out, unless all are.
+        Closed set of targets, of the kind of `y`. Every prediction is one of them, as
+        the target vectorizer writes it, regardless of `max_length` and
+        `no_repeat_ngram_size`. Those shorter than `min_length` are left out, unless all
+        are.
     replace_unknown : {"copy", "keep"}, default=None
         None never predicts the unknown token. "keep" allows it, and "copy" replaces it
         by the source token with most attention, as typed.

@@ -614,12 +614,16 @@ SMALL = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
 def test_long_texts_prints_and_draws_some_networks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(long_texts, "TESTED", (1, 4))
     picture = tmp_path / "long.png"
-    options = "--pairs", 40, "--epochs", 1, "--tests", 3, "--figure", picture
+    seeds = "--seeds", 0, 1
+    options = "--pairs", 40, "--epochs", 1, "--tests", 3, "--figure", picture, *seeds
     networks = "attention", "hard attention, copying"
     run(long_texts, monkeypatch, *options, "--networks", *networks)
     out = capsys.readouterr().out
-    assert re.findall("^(.*): fitted", out, re.MULTILINE) == list(networks)
-    assert out.count("TER") == 2 * len(long_texts.WAYS) * 2
+    fitted = re.findall("^(.*), seed 1: fitted", out, re.MULTILINE)
+    assert fitted == ["copy", "nearest", *networks]
+    # Floors and networks, for each way and number of sentences: two seeds and the mean.
+    assert out.count("TER") == 3 * (2 + 2 * len(long_texts.WAYS)) * 2
+    assert out.count("±") == out.count("TER")  # three figures in a third of the lines
     assert picture.stat().st_size > 5_000
 
 

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
@@ -14,6 +15,7 @@ from skorch.callbacks import Callback, EarlyStopping
 from sklearn_seq2seq import (
     ColumnVectorizer,
     PairCorpus,
+    Seq2SeqEnsemble,
     Seq2SeqTransformer,
     SequenceVectorizer,
     export_onnx,
@@ -517,8 +519,8 @@ def test_a_side_without_a_choice_decides_for_both(params, given):
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(HANGUL, REVERSED)
-    assert model.source_vectorizer_.normalize_ is None
-    assert model.target_vectorizer_.normalize_ == given.get("normalize")
+    for vectorizer in (model.source_vectorizer_, model.target_vectorizer_):
+        assert vectorizer.normalize_ == given.get("normalize")
     assert set(HANGUL[0]) <= set(model.target_vectorizer_.vocabulary_)
 
 
@@ -555,13 +557,14 @@ def test_a_start_gives_each_column_its_form():
     columns = [(name, SequenceVectorizer(), k) for k, name in enumerate(("w", "tag"))]
     rows = list(zip(FRENCH, ["n", "v"] * 12, strict=True))
     params = {"source_vectorizer": ColumnVectorizer(columns), "max_epochs": 1}
-    start = Seq2SeqTransformer(**SMALL, **params).fit(rows, FRENCH)
-    for tags in (["n", "v"] * 12, ["é", "è"] * 12):
+    start = Seq2SeqTransformer(**SMALL, **params, copy=False).fit(rows, FRENCH)
+    # No form that the start read its tags in, so that new ones have their own.
+    for tags, form in ((["n", "v"] * 12, None), (["é", "è"] * 12, "NFC")):
         new = list(zip(map(nfd, FRENCH), tags, strict=True))
         model = Seq2SeqTransformer(**SMALL, **params, copy=True, pretrained=start)
         model.fit(new, list(map(nfd, FRENCH)))
         sides = model.source_vectorizer_.transformers_
-        assert [part.normalize_ for _, part, _ in sides] == ["NFC", None]
+        assert [part.normalize_ for _, part, _ in sides] == ["NFC", form]
         assert model.target_vectorizer_.normalize_ == "NFC"
         assert [nfd(word) for word in model.predict(new)] == model.predict(new).tolist()
 
@@ -605,6 +608,79 @@ def test_sides_in_different_forms_share_one_and_write_each_its_own():
         new = ["îlé", "côté"]  # new letters: only a copy gets them right
         assert model.predict(list(map(own, new))).tolist() == list(map(other, new))
         assert model.predict(list(map(other, new))).tolist() == list(map(other, new))
+
+
+@pytest.mark.parametrize("given", ["rows", "pieces"])
+@pytest.mark.parametrize(
+    ("source", "target", "copies"),
+    [
+        ({}, {}, True),
+        ({"normalize": "NFC"}, {}, True),
+        ({}, {"normalize": "NFC"}, True),
+        ({"normalize": None}, {}, False),  # no form that both can have
+        ({"vocabulary": sorted("abcdeéèàùîô")}, {}, False),
+    ],
+    ids=str,
+)
+def test_whether_to_copy_is_decided_in_the_form_that_is_read(
+    source, target, copies, given, tmp_path
+):
+    rows = ["".join(word) for word in RNG.choice(list("éèàùîôab"), (60, 5))]
+    model = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(**source),
+        target_vectorizer=SequenceVectorizer(**target),
+        max_epochs=1,
+        **SMALL,
+    )
+    pairs = rows, list(map(nfd, rows))
+    if given == "pieces":
+        piece = list(zip(*pairs, strict=True))
+        pairs = [PairCorpus.write(tmp_path / "pairs", [piece], model)]
+    model.fit(*pairs)
+    assert model.copy_ == copies
+    forms = {model.source_vectorizer_.normalize_, model.target_vectorizer_.normalize_}
+    assert copies == (forms == {"NFC"})
+
+
+def test_rows_and_pieces_are_counted_together_where_sides_share_tokens(tmp_path):
+    rows = [nfc(a + b) for a in "aeiou" for b in "\u0300\u0301\u0302"]
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, copy=True)
+    corpus = PairCorpus.write(tmp_path / "pairs", [[(row, row) for row in rows]], model)
+    for fitted in (clone(model).fit(rows, rows), clone(model).fit(corpus)):
+        assert fitted.source_vectorizer_.normalize_ == "NFD"
+        assert len(fitted.target_vectorizer_.vocabulary_) == 8
+
+
+def test_a_form_that_is_not_canonical_is_not_handed_on(tmp_path):
+    rows = ["ﬁn", "ﬂan", "abc", "ﬁg"] * 6
+    params = {"max_epochs": 1, **SMALL}
+    start = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(normalize="NFKC"), **params
+    ).fit(rows)
+    model = Seq2SeqTransformer(
+        pretrained=start, source_vectorizer=SequenceVectorizer(), copy=True, **params
+    ).fit(rows, rows)
+    assert model.source_vectorizer_.normalize_ == "NFKC"
+    assert model.target_vectorizer_.normalize_ is None
+    save(model, tmp_path / "model.s2s")
+    export_onnx(model, tmp_path / "model.zip")
+    expected = model.predict(rows).tolist()
+    assert load(tmp_path / "model.s2s").predict(rows).tolist() == expected
+    assert runtime.load(tmp_path / "model.zip").predict(rows).tolist() == expected
+
+
+def test_ensembles_refuse_members_that_read_or_write_in_different_forms():
+    composed, mixed = FRENCH, [*FRENCH, "5 \u2126"]
+    params = {"copy": True, "attention": "hard", "max_epochs": 1, **SMALL}
+    one = Seq2SeqTransformer(**params).fit(composed, composed)
+    for X, y, what in (
+        (mixed, [*FRENCH, "été"], "tokens differently"),
+        (list(map(nfd, FRENCH)), list(map(nfd, FRENCH)), "normal forms"),
+    ):
+        other = Seq2SeqTransformer(**params).fit(X, y)
+        members = [("one", one), ("other", other)]
+        with pytest.raises(ValueError, match=what):
+            Seq2SeqEnsemble(estimators=members, prefit=True).fit(composed, composed)
 
 
 @pytest.mark.parametrize("lowercase", [False, True])

@@ -12,7 +12,7 @@ const int64 = (values) => BigInt64Array.from(values, BigInt);
 
 const inForm = (text, form) => (form ? text.normalize(form) : text);
 const other = { NFC: "NFD", NFD: "NFC" }; // of the two canonical forms
-const writtenForm = target.restores_form ? other[target.normalize] : null;
+const writtenForm = target.restores_form ? other[target.normalize] : target.normalize;
 
 async function predict(text) {
   const read = inForm(text, member.source.normalize);

@@ -187,7 +187,7 @@ def _describe_text(vectorizer):
         "kind": "text",
         **{name: getattr(vectorizer, name) for name in _TEXT},
         "normalize": vectorizer.normalize_,
-        "restores_form": vectorizer._written_form is not None,
+        "restores_form": vectorizer._written_form not in (None, vectorizer._form),
         "vocabulary": list(vectorizer.vocabulary_),
         "max_length": vectorizer.max_length_,
         "tokenizer": getattr(vectorizer, "tokenizer_", None),

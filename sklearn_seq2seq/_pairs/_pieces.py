@@ -10,7 +10,7 @@ from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._pairs._sides import (
     can_change_form,
     check_alike,
-    common_counted_form,
+    common_form,
     form_for_target,
     form_of,
     shared_sides,
@@ -19,6 +19,7 @@ from sklearn_seq2seq._pairs._sides import (
 from sklearn_seq2seq._pairs._when_to_copy import LOOKED_AT, chooses_to_copy
 from sklearn_seq2seq._text._check_input import check_columns, is_raw, take_column
 from sklearn_seq2seq._text._columns import ColumnVectorizer
+from sklearn_seq2seq._text._normal_form import choose_counted_form
 from sklearn_seq2seq._warnings import warn
 
 
@@ -149,27 +150,35 @@ def learn_pieces(
         form = form_of(start.source.vectorizer)
     vectorizers[0]._learn_counted(counts[0], form=form)
     vectorizers[1]._learn_counted(counts[1])
-    sides = list(map(_side, vectorizers))
+    own_forms = list(map(form_of, vectorizers))
+    if copies or share_embeddings:
+        if start is None:
+            forms = [common_form(vectorizers, counts, choose_counted_form)] * 2
+        else:
+            forms = form, form_for_target(*vectorizers)
+        _learn_in(forms, vectorizers, counts)
     if copies == "auto":
+        sides = list(map(_side, vectorizers))
         read = (
             side.read(rows, "", keep_unknown=True)[0]
             for side, rows in zip(sides, first, strict=True)
         )
         copies = chooses_to_copy(*sides, *read)
-    if copies or share_embeddings:
-        if start is None:
-            forms = [common_counted_form(vectorizers, counts)] * 2
-        else:
-            forms = form, form_for_target(*vectorizers)
-        for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
-            if can_change_form(vectorizer, form):
-                vectorizer._learn_counted(counted, form=form)
+        if not copies and not share_embeddings:
+            _learn_in(own_forms, vectorizers, counts)
     if start is not None:
         vectorizers[0]._grow(start.source.vectorizer)
     sides = list(map(_side, vectorizers))
     if share_embeddings:
         sides = _share(sides, counts)
     return PairReader(*sides, CopyTable(*sides) if copies else None)
+
+
+def _learn_in(forms, vectorizers, counts):
+    """Learn again, in other normal forms, what can be."""
+    for vectorizer, counted, form in zip(vectorizers, counts, forms, strict=True):
+        if can_change_form(vectorizer, form):
+            vectorizer._learn_counted(counted, form=form)
 
 
 def _first_rows(rows, more, vectorizer):

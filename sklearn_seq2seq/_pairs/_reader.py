@@ -16,6 +16,7 @@ from sklearn_seq2seq._pairs._side import check_width, read_target_ids
 from sklearn_seq2seq._pairs._sides import (
     common_form,
     form_for_target,
+    form_of,
     grow_source,
     id_side,
     learn_text,
@@ -31,6 +32,7 @@ from sklearn_seq2seq._text._check_input import (
     is_raw,
     take,
 )
+from sklearn_seq2seq._text._normal_form import choose_form
 from sklearn_seq2seq._tokens import UNKNOWN, as_tokens, strings_of
 from sklearn_seq2seq._warnings import warn_of_data
 
@@ -224,18 +226,28 @@ def learn_pairs(
     check_consistent_length(tokens, target_tokens)
     if y is not X:
         warn_of_classes(source_rows, target_rows, source, target)
-    if copies == "auto":
-        # An autoencoder that copies would learn nothing.
-        copies = y is not X and chooses_to_copy(source, target, tokens, target_tokens)
-    if (copies or share_embeddings) and source.is_text and target.is_text:
+    if copies == "auto" and y is X:
+        copies = False  # an autoencoder that copies would learn nothing
+    is_text = source.is_text and target.is_text
+    if (copies or share_embeddings) and is_text:
+        vectorizers = source.vectorizer, target.vectorizer
+        own_forms = list(map(form_of, vectorizers))
         if start is None:
-            form = common_form(source, target, source_rows, target_rows)
+            form = common_form(vectorizers, (source_rows, target_rows), choose_form)
             source, tokens = read_in_form(source, tokens, source_rows, form)
         else:
-            form = form_for_target(source.vectorizer, target.vectorizer)
+            form = form_for_target(*vectorizers)
         target, target_tokens = read_in_form(
             target, target_tokens, target_rows, form, "y"
         )
+    if copies == "auto":
+        copies = chooses_to_copy(source, target, tokens, target_tokens)
+        if is_text and not copies and not share_embeddings:
+            form, target_form = own_forms
+            source, tokens = read_in_form(source, tokens, source_rows, form)
+            target, target_tokens = read_in_form(
+                target, target_tokens, target_rows, target_form, "y"
+            )
     if share_embeddings:
         before = source, target
         source, target = shared_sides(source, target)

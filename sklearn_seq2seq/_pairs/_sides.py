@@ -4,14 +4,13 @@ A side is text (strings or token lists, with a fitted vectorizer) or ids.
 """
 
 from dataclasses import replace
-from itertools import chain
 
 import numpy as np
 from sklearn.base import clone
 
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._text._check_input import check_raw
-from sklearn_seq2seq._text._normal_form import choose_counted_form, choose_form
+from sklearn_seq2seq._text._normal_form import FORMS
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN, UNKNOWN, as_lists
 from sklearn_seq2seq._warnings import warn, warn_of_data
@@ -110,41 +109,65 @@ def text_vectorizer(rows, vectorizer, name):
 
 
 def form_of(vectorizer):
-    """The normal form in which text is read; for columns a dict by their names."""
-    forms = {name: reader._form for name, reader in _readers(vectorizer).items()}
+    """The normal form in which text is read; for columns a dict by their names.
+
+    "auto" where any would do.
+    """
+    forms = {
+        name: "auto" if reader._fits_any_form else reader._form
+        for name, reader in _readers(vectorizer).items()
+    }
     return forms.get(None, forms)
 
 
 def form_for_target(source, target):
     """The normal form for the vectorizer of targets that share tokens with another's.
 
-    Text that mixes forms keeps its own: it could not be restored.
+    Text in neither form keeps its own: it could not be restored. "auto" where the other
+    side has no characters.
     """
-    if None in [reader._own_form for reader in _of_characters(target)]:
-        return form_of(target)
-    forms = {reader._form for reader in _of_characters(source)} - {None}
+    readers = _of_characters(source)
+    if not readers or None in [r._own_form for r in _of_characters(target)]:
+        return "auto"
+    forms = {reader._form for reader in readers} & set(FORMS)
     return forms.pop() if len(forms) == 1 else None
 
 
-def common_form(source, target, source_rows, target_rows):
+def common_form(vectorizers, data, choose):
     """Choose one normal form for two sides that share tokens.
 
-    None if a given form or vocabulary leaves one of them no choice.
+    Parameters
+    ----------
+    vectorizers : pair of fitted vectorizers
+    data : pair of list
+        The rows or counts of each, or for columns a list of them.
+    choose : function
+        `choose_form` or `choose_counted_form`.
+
+    Returns
+    -------
+    {"NFC", "NFD", "auto"} or None
+        None if a given vocabulary or another given form leaves one of them no choice,
+        "auto" if one has no characters.
     """
-    columns = []
-    for side, rows in ((source, source_rows), (target, target_rows)):
-        found = _of_choosers(side.vectorizer, rows if side.has_columns else [rows])
-        if not found:
-            return None
-        columns += found
-    return choose_form(columns)
-
-
-def common_counted_form(vectorizers, counts):
-    """`common_form` for sides that were counted piece by piece."""
-    counts = [counted if isinstance(counted, list) else [counted] for counted in counts]
-    found = list(map(_of_choosers, vectorizers, counts))
-    return choose_counted_form([*chain(*found)]) if all(found) else None
+    given, free = set(), []
+    for vectorizer, held in zip(vectorizers, data, strict=True):
+        readers = _readers(vectorizer)
+        columns = [held] if None in readers else held
+        pairs = zip(readers.values(), columns, strict=True)
+        pairs = [(reader, part) for reader, part in pairs if reader.analyzer == "char"]
+        if not pairs:
+            return "auto"
+        given |= {reader._form for reader, _ in pairs if not reader._chooses_form}
+        free += [
+            reader._cased(part) if isinstance(part, list) else part
+            for reader, part in pairs
+            if reader._chooses_form
+        ]
+    form = choose(free)
+    if given and form is not None:
+        return given.pop() if len(given) == 1 and given <= set(FORMS) else None
+    return form
 
 
 def read_in_form(side, tokens, rows, form, name="X"):
@@ -160,7 +183,7 @@ def can_change_form(vectorizer, form):
     readers = _readers(vectorizer)
     forms = form if isinstance(form, dict) else dict.fromkeys(readers, form)
     return any(
-        reader._chooses_form and reader._form != forms.get(name, reader._form)
+        reader._chooses_form and forms.get(name, "auto") not in ("auto", reader._form)
         for name, reader in readers.items()
     )
 
@@ -174,14 +197,6 @@ def _readers(vectorizer):
 def _of_characters(vectorizer):
     readers = _readers(vectorizer).values()
     return [reader for reader in readers if reader.analyzer == "char"]
-
-
-def _of_choosers(vectorizer, columns):
-    """What `columns` holds for readers of characters; nothing if one has no choice."""
-    pairs = zip(_readers(vectorizer).values(), columns, strict=True)
-    pairs = [(reader, column) for reader, column in pairs if reader.analyzer == "char"]
-    free = all(reader._chooses_form for reader, _ in pairs)
-    return [column for _, column in pairs] if free else []
 
 
 def id_side(tokens, name, ndim=2, strings=None):

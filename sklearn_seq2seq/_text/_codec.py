@@ -18,6 +18,7 @@ from sklearn_seq2seq._text._analyzer import (
     preview,
 )
 from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
+from sklearn_seq2seq._text._normal_form import FORMS, forms_of
 from sklearn_seq2seq._text._subwords import join_pieces, piece_names
 from sklearn_seq2seq._tokens import (
     FIRST_TOKEN,
@@ -112,15 +113,21 @@ class TextCodec:
         given = self.normalize
         return getattr(self, "normalize_", None) if given == "auto" else given
 
-    # The canonical form of the rows that a fit has seen, None if they mix both.
+    # The canonical form of the rows that a fit has seen, None if they are in neither.
     _own_form = "NFC"
 
     @property
     def _written_form(self):
-        """The normal form that text is brought into when it is written, or None."""
-        if self.normalize != "auto" or not self._form or self._form == self._own_form:
-            return None
-        return self._own_form
+        """The normal form that characters are brought into when written, or None."""
+        if self.analyzer != "char":
+            return None  # tokens do not combine with each other
+        chosen = self.normalize == "auto" and self._form in FORMS
+        return self._own_form if chosen else self._form
+
+    @property
+    def _fits_any_form(self):
+        """Whether the form does not matter for the vocabulary, and none was needed."""
+        return self._form is None and forms_of(list(self.vocabulary_)) == FORMS
 
     def _combining(self, rows):
         """Mark the tokens that would change the last character of a row before them.

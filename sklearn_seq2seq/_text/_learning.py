@@ -171,6 +171,8 @@ class TextLearner(TextCodec):
         """Put the vocabulary of another fitted vectorizer before that of this one."""
         for name in ("analyzer", "token_pattern", "lowercase", "_form"):
             value, other_value = getattr(self, name), getattr(other, name)
+            if name == "_form" and other._fits_any_form:
+                continue
             if value != other_value:
                 name = name.replace("_form", "normalize")
                 raise ValueError(

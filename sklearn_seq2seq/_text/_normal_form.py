@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def choose_form(columns):
     """
     if not _can_choose(map(forms_of, columns)):
         return None
-    rare = [sum(_rare(rows, form) for rows in columns) for form in FORMS]
-    return _chosen(rare, sum(map(len, columns)))
+    rows = list(chain.from_iterable(columns))
+    return _chosen([_rare(rows, form) for form in FORMS], len(rows))
 
 
 def choose_counted_form(counts):

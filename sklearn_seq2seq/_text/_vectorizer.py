@@ -52,9 +52,9 @@ class SequenceVectorizer(
         The Unicode normal form to bring everything into first. Different spellings of
         one character, such as "é" and "e" with a combining accent, become one. None
         reads text as it is. "auto" does so too, but for characters of rows that are all
-        in NFC or all in NFD: it reads them in NFC, or in NFD where that at least halves
-        the occurrences of rare characters, as in Hangul. `inverse_transform` then
-        writes the form of the rows.
+        in NFC or all in NFD, unless a `vocabulary` is given: it reads them in NFC, or
+        in NFD where that at least halves the occurrences of rare characters, as in
+        Hangul. `inverse_transform` then writes the form of the rows.
     min_df : int or float, default=1
         Tokens that occur in fewer rows than this are left out of the vocabulary. A
         float in [0, 1] is a share of the rows. Not used by "subword" nor with a given
@@ -106,9 +106,10 @@ class SequenceVectorizer(
     -----
     Time and memory are linear in the number of tokens: 8 bytes a token and 4 a row.
     `inverse_transform` restores what `transform` was given if all tokens are known,
-    nothing was cut, and the text is in the form that the vectorizer reads: after
-    `lowercase` and a given `normalize`, and for "word" with one `joiner` between two
-    tokens. With "subword" the round trip is exact, white space included.
+    nothing was cut, and the text is in the form that the vectorizer writes: after
+    `lowercase`, in the form of `normalize` (with "auto" that of the rows of `fit`), and
+    for "word" with one `joiner` between two tokens. With "subword" the round trip is
+    exact, white space included.
 
     The output is sparse and cannot become a frame, so there is no `set_output`.
 
