@@ -11,8 +11,8 @@ are learned from::
 
 ``--split val`` holds a part of the training pairs out, for choosing settings; the fit
 never sees it, so that ``--split test`` fits the same model. It prints a line for each
-floor, for the network, for the memory's target alone, and for the best of both.
-``--without`` adds the same network without a memory.
+floor, for the memory's target alone, for the network, and for the best of network and
+memory. ``--without`` adds the same network that does not see the memory.
 """
 
 import argparse
@@ -178,6 +178,8 @@ def main():
         print(f"{name:<16}{figures(y_test, y_pred, placeholders)}", flush=True)
 
     vectorizer = shared_pieces(X, y, args.pieces)
+    found = TranslationMemory().fit(X, y, groups=groups).transform(X_test)
+    report("match", found[:, 1])
     for memory in (True, False) if args.without else (True,):
         model = make_model(vectorizer, memory=memory, seed=args.seed)
         model[-1].set_params(**dict(args.set))
@@ -185,11 +187,8 @@ def main():
         model.fit(X, y, **({"match__groups": groups} if memory else {}))
         print(f"{time.process_time() - start:.0f} s of CPU", flush=True)
         report("network" if memory else "without memory", model.predict(X_test))
-        if memory:
-            columns = model["match"].transform(X_test)
-            report("match", columns[:, 1])
-            beam = model[-1].predict_nbest(columns, 4)
-            report("best of both", choose(beam, X_test, columns[:, 1], args.trust))
+        beam = model[-1].predict_nbest(found if memory else X_test, 4)
+        report("best of both", choose(beam, X_test, found[:, 1], args.trust))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ in 70 % of the rows to which it gives 0.7. Here this is measured on held-out
 misspellings, and the model abstains where it is not sure enough.
 
 The share of right corrections rises with the confidence, and an ensemble that is sure
-is right more often than one network. Of all misspellings the most similar word of a
-list mends more, but it does not say which.
+is right more often than one network. The most similar word of a list corrects more
+misspellings, but it does not say which of its answers are wrong.
 """
 
 # %%

@@ -6,9 +6,9 @@ Dates as people write them, and where attention looks
 write one day in eight forms each. The model learns to write all of them as 2009-03-05,
 character by character. It is given no language, no pattern and no name of a month.
 
-Nearly all dates of new days come out right. Errors are mostly dates in which it is hard
-to tell which number is the month. Attention jumps from the year to the month to the
-day.
+Nearly all dates of new days come out right. The only error is a date in figures, of
+which it is hard to tell which number is the month. Attention jumps from the year to the
+month to the day.
 """
 
 # %%
@@ -48,7 +48,7 @@ for name in np.unique(locale):
     print(f"  {name:<4}{right[locale[new] == name].mean():>7.1%}")
 
 # %%
-# All errors. English dates in figures begin with the month; German, French and Finnish
+# The errors. English dates in figures begin with the month; German, French and Finnish
 # ones begin with the day.
 for row in np.flatnonzero(~right):
     print(f"{predicted[row]} for {iso[new][row]}: {written[new][row]}")

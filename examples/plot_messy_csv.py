@@ -187,7 +187,7 @@ print(f"{(~sure).sum()} are left to a person, {right[~sure].sum()} of them right
 print(filled.drop_duplicates("amount").head(8))
 
 # %%
-# Wrong answers have little confidence, with an exception at the right.
+# Most wrong answers have a low confidence; a few, at the right, do not.
 _, ax = plt.subplots(layout="constrained")
 kinds = [filled["confidence"][some] for some in (right, ~right)]
 ax.hist(kinds, np.linspace(0, 1, 11), log=True, label=["right", "wrong"])
@@ -197,7 +197,7 @@ ax.legend()
 plt.show()
 
 # %%
-# The exception is mostly one kind of note. Confidence is about rows like those of
+# These few are mostly one kind of note. Confidence is about rows like those of
 # training, and nobody has told the model what "or" means. Give some notes a label, such
 # as "?", and fit again.
 strange = filled["amount"].isin(NOTES) | (sure & ~right)

@@ -78,7 +78,7 @@ for params, score in zip(
 # %%
 # What the best one does
 # ----------------------
-# The best candidate is trained on all training pairs, for as long as is the default.
+# The best candidate is trained again; a tenth of the pairs says when it is to stop.
 best = model.set_params(**search.best_params_, early_stopping=True)
 best.fit(X_train, y_train)
 y_pred = best.predict(X_test)

@@ -80,8 +80,8 @@ for epoch, record in list(enumerate(model.history_[:, columns], start=1))[::3]:
 
 # %%
 # **A learning curve** over the number of pairs is scikit-learn's own. Every size is
-# trained for as long as is the default, and tested on the same words. The floor is the
-# longest suffix seen in training, rewritten in the commonest way.
+# trained for the default number of epochs, and tested on the same words. The floor is
+# the longest suffix seen in training, rewritten in the commonest way.
 model = model.set_params(early_stopping=False, callbacks=None)
 if find_spec("sklearn.callback"):
     model.set_callbacks()

@@ -21,6 +21,7 @@ from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import check_parts, generator_of, groups_of, positive
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import readable_twice
+from sklearn_seq2seq._text._normal_form import fits_any_form
 from sklearn_seq2seq._training._fingerprint import digest
 
 # Parameters of a vectorizer that do not affect how it cuts text into tokens.
@@ -403,10 +404,13 @@ def _other_vocabulary(first, other):
     vectorizers = first.vectorizer, other.vectorizer
     a, b = (vectorizer.vocabulary_ for vectorizer in vectorizers)
     if a == b:
-        if _cutting(vectorizers[0]) != _cutting(vectorizers[1]):
+        tokens = [token[1] if isinstance(token, tuple) else token for token in a]
+        marked = not fits_any_form(tokens)
+        cutting = [_cutting(v, form=marked) for v in vectorizers]
+        if cutting[0] != cutting[1]:
             return "they cut targets into tokens differently"
-        written = [getattr(v, "_written_form", None) for v in vectorizers]
-        if written[0] != written[1]:
+        written = {getattr(v, "_written_form", None) for v in vectorizers}
+        if marked and len(written) > 1:
             return "their targets are in different Unicode normal forms"
         return None
     tokens = sorted(map(str, a.keys() ^ b.keys()))[:5]
@@ -429,12 +433,13 @@ def _other_copies(first, other):
     return None
 
 
-def _cutting(vectorizer):
+def _cutting(vectorizer, *, form=True):
     """What determines the tokens into which a vectorizer cuts text."""
     if hasattr(vectorizer, "transformers_"):
         parts = vectorizer.transformers_
-        return [(name, column, _cutting(part)) for name, part, column in parts]
-    params = vectorizer.get_params(deep=False) | {"normalize": vectorizer._form}
+        return [(name, at, _cutting(part, form=form)) for name, part, at in parts]
+    params = vectorizer.get_params(deep=False)
+    params["normalize"] = vectorizer._form if form else None
     cutting = {
         # Clones of one object need not compare equal; a function equals itself.
         k: digest(value) if callable(value) and not isroutine(value) else value

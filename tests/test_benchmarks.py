@@ -668,6 +668,7 @@ def test_translation_memory_prints_floors_networks_and_the_best_of_both(
     ):
         assert re.search(rf"^{name} +BLEU .*chrF", out, re.MULTILINE)
     assert re.search(r"^match .*exact 100\.0", out, re.MULTILINE)
+    assert out.count("best of both") == 2  # with the memory as input and without
 
 
 def test_sentences_prints_scores_of_three_searches(folder, monkeypatch, capsys):

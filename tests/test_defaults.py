@@ -642,6 +642,43 @@ def test_whether_to_copy_is_decided_in_the_form_that_is_read(
     assert copies == (forms == {"NFC"})
 
 
+@pytest.mark.parametrize("given", ["rows", "pieces"])
+def test_a_side_without_marks_has_no_form_unless_it_shares_tokens(given, tmp_path):
+    """So that a start without marks leaves the choice to what comes after it."""
+
+    def forms_of_fit(model, *pairs):
+        if given == "pieces":
+            folder = tmp_path / str(len(list(tmp_path.iterdir())))
+            pairs = [PairCorpus.write(folder, [list(zip(*pairs, strict=True))], model)]
+        model.fit(*pairs)
+        sides = model.source_vectorizer_, model.target_vectorizer_
+        return [side.normalize_ for side in sides]
+
+    plain = ["".join(word) for word in RNG.choice(list("abcdef"), (len(HANGUL), 4))]
+    start = Seq2SeqTransformer(**SMALL, max_epochs=1)
+    assert forms_of_fit(start, plain, HANGUL) == [None, "NFD"]
+    assert not start.copy_
+    params = {"pretrained": start, "max_epochs": 1, **SMALL}
+    for copies in (False, True):
+        for pairs, forms in (
+            ((FRENCH, FRENCH), ["NFC", "NFC"]),
+            ((plain, HANGUL), [None, "NFD"]),
+        ):
+            model = Seq2SeqTransformer(copy=copies, **params)
+            assert forms_of_fit(model, *pairs) == forms
+
+
+def test_a_decomposed_vocabulary_has_a_form():
+    decomposed = list(map(nfd, FRENCH))
+    start = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(normalize=None), max_epochs=1, **SMALL
+    ).fit(decomposed, decomposed)
+    model = Seq2SeqTransformer(
+        source_vectorizer=SequenceVectorizer(), pretrained=start, max_epochs=1, **SMALL
+    ).fit(decomposed, decomposed)
+    assert model.source_vectorizer_.vocabulary_ == start.source_vectorizer_.vocabulary_
+
+
 def test_rows_and_pieces_are_counted_together_where_sides_share_tokens(tmp_path):
     rows = [nfc(a + b) for a in "aeiou" for b in "\u0300\u0301\u0302"]
     model = Seq2SeqTransformer(**SMALL, max_epochs=1, copy=True)

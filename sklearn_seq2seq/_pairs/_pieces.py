@@ -147,7 +147,7 @@ def learn_pieces(
     form = "auto"
     if start is not None:
         check_alike(vectorizers[0], start.source)
-        form = form_of(start.source.vectorizer)
+        form = form_of(start.source.vectorizer, any_form="auto")
     vectorizers[0]._learn_counted(counts[0], form=form)
     vectorizers[1]._learn_counted(counts[1])
     own_forms = list(map(form_of, vectorizers))

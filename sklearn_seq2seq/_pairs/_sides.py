@@ -46,7 +46,9 @@ def grow_source(side, tokens, old, rows):
         return replace(side, size=max(side.size, old.size)), tokens
     vectorizer = side.vectorizer
     check_alike(vectorizer, old)
-    side, tokens = read_in_form(side, tokens, rows, form_of(old.vectorizer))
+    side, tokens = read_in_form(
+        side, tokens, rows, form_of(old.vectorizer, any_form="auto")
+    )
     vectorizer._grow(old.vectorizer)
     tokens, _ = vectorizer._transform_with_extras(rows)
     # Without the warning of `_transform`: min_df may have left tokens out.
@@ -108,13 +110,13 @@ def text_vectorizer(rows, vectorizer, name):
     return vectorizer, vectorizer._check_rows(rows, name, learning=True)
 
 
-def form_of(vectorizer):
+def form_of(vectorizer, *, any_form=None):
     """The normal form in which text is read; for columns a dict by their names.
 
-    "auto" where any would do.
+    `any_form` stands for None where the vocabulary would be the same in any form.
     """
     forms = {
-        name: "auto" if reader._fits_any_form else reader._form
+        name: any_form if reader._fits_any_form else reader._form
         for name, reader in _readers(vectorizer).items()
     }
     return forms.get(None, forms)
@@ -123,10 +125,10 @@ def form_of(vectorizer):
 def form_for_target(source, target):
     """The normal form for the vectorizer of targets that share tokens with another's.
 
-    Text in neither form keeps its own: it could not be restored. "auto" where the other
-    side has no characters.
+    "auto" leaves it as it is: text in neither form could not be restored, and a source
+    without characters or marks does not matter.
     """
-    readers = _of_characters(source)
+    readers = [r for r in _of_characters(source) if not r._fits_any_form]
     if not readers or None in [r._own_form for r in _of_characters(target)]:
         return "auto"
     forms = {reader._form for reader in readers} & set(FORMS)

@@ -18,7 +18,7 @@ from sklearn_seq2seq._text._analyzer import (
     preview,
 )
 from sklearn_seq2seq._text._check_input import check_columns, check_raw, take_column
-from sklearn_seq2seq._text._normal_form import FORMS, forms_of
+from sklearn_seq2seq._text._normal_form import FORMS, combines, fits_any_form
 from sklearn_seq2seq._text._subwords import join_pieces, piece_names
 from sklearn_seq2seq._tokens import (
     FIRST_TOKEN,
@@ -127,7 +127,7 @@ class TextCodec:
     @property
     def _fits_any_form(self):
         """Whether the form does not matter for the vocabulary, and none was needed."""
-        return self._form is None and forms_of(list(self.vocabulary_)) == FORMS
+        return self._form is None and fits_any_form(list(self.vocabulary_))
 
     def _combining(self, rows):
         """Mark the tokens that would change the last character of a row before them.
@@ -139,14 +139,19 @@ class TextCodec:
         """
         if not self._written_form:
             return None
+        strings = self._token_strings()
+        marks = [id_ for id_, string in enumerate(strings) if combines(string)]
+        if not marks:
+            return None
         write = partial(unicodedata.normalize, self._written_form)
         ends = [write(row)[-1:] for row in rows]
-        strings = self._token_strings()
-        combining = {
-            end: [not write(end + string).startswith(end) for string in strings]
+        changes = {
+            end: [not write(end + strings[id_]).startswith(end) for id_ in marks]
             for end in set(ends)
         }
-        return np.array([combining[end] for end in ends])
+        combining = np.zeros((len(ends), len(strings)), dtype=bool)
+        combining[:, marks] = [changes[end] for end in ends]
+        return combining
 
     @property
     def _analyzer(self):

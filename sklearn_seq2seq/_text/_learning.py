@@ -51,8 +51,11 @@ class TextLearner(TextCodec):
         `form` is the normal form of another side that is to be read in the same one.
         """
         width = sys.maxsize if self.max_length is None else int(self.max_length)
-        form = self._choose_form(form, lambda: choose_form([self._cased(rows)]))
-        forms = forms_of(self._cased(rows)) if self.analyzer == "char" else ()
+        forms = ()
+        if self.analyzer == "char":
+            cased = self._cased(rows)
+            forms = forms_of(cased)
+        form = self._choose_form(form, lambda: choose_form([cased]))
         analyzer = self._analyzer_in(form)
         tokenizer, extras = None, []
         if self.analyzer == "subword":

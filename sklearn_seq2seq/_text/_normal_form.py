@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections import Counter
-from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -63,6 +62,18 @@ def forms_of(rows):
     return tuple(form for form in FORMS if unicodedata.is_normalized(form, text))
 
 
+def fits_any_form(tokens):
+    """Whether every text of these tokens is the same in both forms."""
+    return forms_of(tokens) == FORMS and not any(map(combines, tokens))
+
+
+def combines(token):
+    """Whether a token, a mark or a Hangul letter, may change what is before it."""
+    first = token[:1]
+    is_mark = first and unicodedata.category(first) in ("Mn", "Mc")
+    return bool(is_mark) or "\u1160" <= first <= "\u11ff"
+
+
 def _can_choose(found):
     """Whether all columns are in a form, and not all in both."""
     found = set(found)
@@ -79,7 +90,8 @@ def _chosen(rare, n_rows):
 
 def _rare(rows, form):
     """Occurrences of rare symbols."""
-    text = "".join(map(partial(unicodedata.normalize, form), rows))
+    text = unicodedata.normalize(form, "\n".join(["", *rows]))
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     counts = np.bincount(codes)
+    counts[ord("\n")] -= len(rows)
     return int(counts[counts < RARE].sum())
