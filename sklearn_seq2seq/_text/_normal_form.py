@@ -75,9 +75,9 @@ def combines(token):
 
 
 def _can_choose(found):
-    """Whether all columns are in a form, and not all in both."""
+    """Whether there are columns that are all in a form, and not all in both."""
     found = set(found)
-    return () not in found and found != {FORMS}
+    return () not in found and not found <= {FORMS}
 
 
 def _chosen(rare, n_rows):
