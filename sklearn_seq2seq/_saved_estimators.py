@@ -32,7 +32,7 @@ from sklearn_seq2seq._saved_transformer import (
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 from sklearn_seq2seq._text._check_input import check_raw
 from sklearn_seq2seq._text._columns import ColumnVectorizer
-from sklearn_seq2seq._text._normal_form import FORMS
+from sklearn_seq2seq._text._normal_form import ALL_FORMS, FORMS
 from sklearn_seq2seq._text._subwords import checked_piece_ids, read_tokenizer
 from sklearn_seq2seq._text._vectorizer import SequenceVectorizer
 from sklearn_seq2seq._tokens import FIRST_TOKEN
@@ -95,8 +95,8 @@ def _unpack_vectorizer(vectorizer, state, tensors):
     # Files from before normalize="auto" hold the form as the parameter only.
     given = vectorizer.normalize
     vectorizer.normalize_ = state.get("normalize", None if given == "auto" else given)
-    known = (None, *FORMS, "NFKC", "NFKD")
-    require(vectorizer.normalize_ in known, "it has an unknown normal form.")
+    known = vectorizer.normalize_ in (None, *ALL_FORMS)
+    require(known, "it has an unknown normal form.")
     # Not in files from when only composed text was read in a form of its own choice.
     vectorizer._own_form = state.get("own_form", "NFC")
     require(vectorizer._own_form in (None, *FORMS), "its text has an unknown form.")

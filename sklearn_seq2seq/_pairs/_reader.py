@@ -233,20 +233,20 @@ def learn_pairs(
         vectorizers = source.vectorizer, target.vectorizer
         own_forms = list(map(form_of, vectorizers))
         if start is None:
-            form = common_form(vectorizers, (source_rows, target_rows), choose_form)
-            source, tokens = read_in_form(source, tokens, source_rows, form)
+            rows = source_rows, target_rows
+            forms = [common_form(vectorizers, rows, choose_form)] * 2
         else:
-            form = form_for_target(*vectorizers)
+            forms = "auto", form_for_target(*vectorizers)
+        source, tokens = read_in_form(source, tokens, source_rows, forms[0])
         target, target_tokens = read_in_form(
-            target, target_tokens, target_rows, form, "y"
+            target, target_tokens, target_rows, forms[1], "y"
         )
     if copies == "auto":
         copies = chooses_to_copy(source, target, tokens, target_tokens)
         if is_text and not copies and not share_embeddings:
-            form, target_form = own_forms
-            source, tokens = read_in_form(source, tokens, source_rows, form)
+            source, tokens = read_in_form(source, tokens, source_rows, own_forms[0])
             target, target_tokens = read_in_form(
-                target, target_tokens, target_rows, target_form, "y"
+                target, target_tokens, target_rows, own_forms[1], "y"
             )
     if share_embeddings:
         before = source, target

@@ -113,7 +113,8 @@ class TextCodec:
         given = self.normalize
         return getattr(self, "normalize_", None) if given == "auto" else given
 
-    # The canonical form of the rows that a fit has seen, None if they are in neither.
+    # The canonical form of the characters that a fit has read, None if they are in
+    # neither; NFC if they have no marks.
     _own_form = "NFC"
 
     @property

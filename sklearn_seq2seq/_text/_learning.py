@@ -51,7 +51,7 @@ class TextLearner(TextCodec):
         `form` is the normal form of another side that is to be read in the same one.
         """
         width = sys.maxsize if self.max_length is None else int(self.max_length)
-        forms = ()
+        forms = FORMS
         if self.analyzer == "char":
             cased = self._cased(rows)
             forms = forms_of(cased)

@@ -6,8 +6,9 @@ from itertools import chain
 
 import numpy as np
 
-# The canonical forms: "é" as one character, or as "e" and an accent.
+# The canonical forms, "é" as one character or as "e" and an accent, among all forms.
 FORMS = "NFC", "NFD"
+ALL_FORMS = (*FORMS, "NFKC", "NFKD")
 # A symbol that occurs less than RARE times is rare. Text is read decomposed if that at
 # least halves the occurrences of rare symbols, and saves one or more in ROWS rows.
 RARE, ROWS = 5, 50

@@ -17,6 +17,7 @@ from sklearn_seq2seq._documentation import DocumentationMixin
 from sklearn_seq2seq._fitting import Number, positive, unchanged_on_failure
 from sklearn_seq2seq._text._check_input import check_ids
 from sklearn_seq2seq._text._learning import TextLearner
+from sklearn_seq2seq._text._normal_form import ALL_FORMS
 from sklearn_seq2seq._tokens import with_strings
 
 
@@ -146,7 +147,7 @@ class SequenceVectorizer(
         "analyzer": [StrOptions({"char", "word", "token", "subword"}), callable],
         "token_pattern": [str, None],
         "lowercase": ["boolean"],
-        "normalize": [StrOptions({"auto", "NFC", "NFD", "NFKC", "NFKD"}), None],
+        "normalize": [StrOptions({"auto", *ALL_FORMS}), None],
         "min_df": [
             Number(RealNotInt, 0, 1, closed="both"),
             positive(),

@@ -7,12 +7,11 @@ import numpy as np
 from sklearn_seq2seq._pairs._side import Side
 from sklearn_seq2seq._persistence._format import ModelFileError
 from sklearn_seq2seq._text._codec import ColumnCodec, TextCodec
-from sklearn_seq2seq._text._normal_form import FORMS
+from sklearn_seq2seq._text._normal_form import ALL_FORMS, FORMS
 from sklearn_seq2seq._text._subwords import checked_piece_ids
 from sklearn_seq2seq._tokens import FIRST_TOKEN, TokenRows, check_whole_numbers
 
 _ANALYZERS = ("char", "word", "token", "subword")
-_NORMALIZE = (*FORMS, "NFKC", "NFKD", None)
 
 
 def require(condition, what):
@@ -42,7 +41,9 @@ class Text(TextCodec):
     def __init__(self, node):
         tokens, tokenizer = node["vocabulary"], node["tokenizer"]
         require(node["analyzer"] in _ANALYZERS, "it has an unknown analyzer.")
-        require(node["normalize"] in _NORMALIZE, "it has an unknown normal form.")
+        require(
+            node["normalize"] in (None, *ALL_FORMS), "it has an unknown normal form."
+        )
         require(type(node["lowercase"]) is bool, "lowercase is not true or false.")
         require(
             node["handle_unknown"] in ("use_unknown", "silent", "error"),
