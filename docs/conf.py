@@ -34,7 +34,6 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
-    "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "gallery/**/*.ipynb", "gallery/**/*.py"]
 templates_path = ["_templates"]
@@ -69,11 +68,6 @@ autodoc_typehints = "none"
 default_role = "py:obj"
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
-
-# Literature
-bibtex_bibfiles = ["references.bib"]
-bibtex_default_style = "plain"
-bibtex_reference_style = "author_year"
 
 # The gallery runs only when asked to: `make gallery`. It keeps no progress bars, and
 # its warnings name no file.

@@ -121,6 +121,7 @@ def test_pictures_of_outputs_are_on_a_page():
 # Links ------------------------------------------------------------------------------
 
 LINK = re.compile(r"(?<!!)\[[^]]*\]\(([^)\s]+)\)")
+LITERATURE = re.compile(r"https://(?:arxiv\.org/abs|doi\.org)/[^)\s]+")
 
 
 def anchors_of(page):
@@ -146,6 +147,36 @@ def test_link_leads_somewhere(page, link):
     assert target.is_relative_to(ROOT)
     if anchor:
         assert anchor in anchors_of(target)
+
+
+def test_pages_read_well_where_there_is_no_sphinx():
+    """A forge shows directives and roles as they are; two pages are Sphinx's own."""
+    own = {DOCS / "api.md", DOCS / "changelog.md"}
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert page in own or not re.search(r"^(```|:::+)\{", text, re.MULTILINE), page
+        assert not re.search(r"\{[a-z:]+\}`", text), page
+
+
+def test_literature_is_on_the_page_of_references():
+    listed = set(LITERATURE.findall((DOCS / "references.md").read_text("utf-8")))
+    pages = [page for page in PAGES if page.name != "references.md"]
+    assert listed == {
+        link for page in pages for link in LITERATURE.findall(page.read_text("utf-8"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "file", "start", "end"),
+    [
+        ("guide/serving.md", "serving.py", "class Batcher", "\n\nclass Handler"),
+        ("guide/deployment.md", "javascript/predict.js", "", None),
+    ],
+)
+def test_page_quotes_the_file(page, file, start, end):
+    code = (ROOT / "examples" / file).read_text("utf-8")
+    quoted = code[code.index(start) : end and code.index(end)]
+    assert f"{quoted.strip()}\n```\n" in (DOCS / page).read_text("utf-8")
 
 
 def test_links_are_found():
