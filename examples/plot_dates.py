@@ -63,4 +63,5 @@ figure, axes = plt.subplots(2, 1, figsize=(8, 8), layout="constrained")
 for ax, text in zip(axes, ["Tuesday, March 5, 2019", "5. März 2019"], strict=True):
     print(text, "is", *model.predict([text]))
     AttentionDisplay.from_estimator(model, [text], ax=ax)
+    ax.set_title(text)
 plt.show()

@@ -70,3 +70,4 @@ for row in worst.itertuples():
 figure, axes = plt.subplots(3, figsize=(6, 6), layout="constrained")
 for ax, row in zip(axes, worst["row"], strict=False):
     AlignmentDisplay.from_estimator(model, X, y, row=row, ax=ax)
+    ax.set_title(f"{X[row]} as {y[row]}")

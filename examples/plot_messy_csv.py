@@ -147,6 +147,7 @@ for name, some, marker in [("right", ~wrong, "."), ("wrong", wrong, "x")]:
     ax.semilogy(np.flatnonzero(some), audit["score"][some], marker, label=name)
 ax.axhline(0.1, color="grey", linestyle=":")
 ax.set(xlabel="labels, the most doubtful first", ylabel="score", xlim=(-2, 100))
+ax.set_title("The most doubtful labels")
 ax.legend()
 plt.show()
 
@@ -165,7 +166,8 @@ print(f"and {right[sure].mean():.1%} of these are right.")
 # %%
 # Which character of an answer comes from which one of the amount? Nobody told the model
 # what a dot or a comma means.
-AlignmentDisplay.from_estimator(model, ["EUR 12.345,60"])
+display = AlignmentDisplay.from_estimator(model, ["EUR 12.345,60"])
+display.ax_.set_title("Where an answer comes from")
 plt.show()
 
 # %%

@@ -100,4 +100,7 @@ EditConfusionDisplay.from_predictions(
     y_test, y_pred, unit="char", top=12, ax=axes[1, 0]
 )
 AttentionDisplay.from_estimator(best, X_test[:1], ax=axes[1, 1])
+titles = "Training", "Long words and short ones", "What is edited", "Attention"
+for ax, title in zip(axes.flat, titles, strict=True):
+    ax.set_title(title)
 plt.show()

@@ -95,5 +95,5 @@ bars = ax.barh(list(rates), [100 * rate for rate in rates.values()], color="tab:
 ax.bar_label(bars, fmt="%.1f", padding=3)
 ax.margins(x=0.1)
 ax.invert_yaxis()
-ax.set_xlabel("phone error rate in percent")
+ax.set(xlabel="phone error rate in percent", title="What more than 200 pairs is worth")
 plt.show()

@@ -71,9 +71,7 @@ network = Seq2SeqTransformer(
     target_vectorizer=words,
     attention="additive",
     copy=True,
-    hidden_size=128,  # small, for speed, with a higher learning rate
-    learning_rate=0.004,
-    max_epochs=12,  # few, for speed
+    hidden_size=128,  # small, for speed
     no_repeat_ngram_size=3,
     random_state=0,
 )
@@ -130,5 +128,6 @@ show(order[:3])
 # %%
 # The origin of the best summary's words: how much the network looks at each word of the
 # match and of the description (along the bottom) while it writes the summary.
-AttentionDisplay.from_estimator(with_memory, X_test, row=order[-1])
+display = AttentionDisplay.from_estimator(with_memory, X_test, row=order[-1])
+display.ax_.set_title("Where the words of a summary come from")
 plt.show()

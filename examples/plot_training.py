@@ -106,6 +106,7 @@ LearningCurveDisplay(
     score_name="share of words wholly right",
 ).plot(ax=right, score_type="both", std_display_style=None)
 right.plot(sizes, floor, color="grey", linestyle=":", label="Floor: suffixes")
-right.set(xlabel="pairs in training")
+left.set_title("Over the epochs")
+right.set(xlabel="pairs in training", title="Over the number of pairs")
 right.legend()
 plt.show()

@@ -163,5 +163,6 @@ for row in rows[:6]:
 # --------------
 # The attention over the subwords of a string with a placeholder.
 row = min(rows, key=lambda row: abs(len(X_test[row]) - 25))
-AttentionDisplay.from_estimator(network, X[test], row=row)
+display = AttentionDisplay.from_estimator(network, X[test], row=row)
+display.ax_.set_title("Where a translation comes from")
 plt.show()

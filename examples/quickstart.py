@@ -86,5 +86,6 @@ print(
 # Where the first model looks in a word (along the bottom) while it writes each phone
 # (from top to bottom).
 print("phoneme is", *model.predict(["phoneme"]))
-AttentionDisplay.from_estimator(model, ["phoneme"])
+display = AttentionDisplay.from_estimator(model, ["phoneme"])
+display.ax_.set_title("Where the phones of a word come from")
 plt.show()
