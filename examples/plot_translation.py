@@ -161,7 +161,8 @@ for row in rows[:6]:
 # %%
 # Where it looks
 # --------------
-# The attention over the subwords of a string with a placeholder.
+# The attention over the subwords of a string with a placeholder. Subwords are made of
+# bytes: each � is half of a no-break space.
 row = min(rows, key=lambda row: abs(len(X_test[row]) - 25))
 display = AttentionDisplay.from_estimator(network, X[test], row=row)
 display.ax_.set_title("Where a translation comes from")
