@@ -93,3 +93,10 @@ def is_lack_of_memory(error):
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
     )
+
+
+def describe_other(estimator):
+    """What cannot be written, and of a search what can: the end of an error message."""
+    kind = type(estimator)
+    best = " Take its best_estimator_." * hasattr(estimator, "best_estimator_")
+    return f"{kind.__module__}.{kind.__qualname__}.{best}"

@@ -806,7 +806,7 @@ class Seq2SeqTransformer(
         if not pair or len(validation_data) != 2:
             raise ValueError(
                 "validation_data must be a pair (X, y) of sources and targets; got "
-                f"{validation_data!r:.60}."
+                f"one {type(validation_data).__name__}, not a tuple of two."
             )
         X, y = map(readable_twice, validation_data)
         try:

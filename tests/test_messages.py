@@ -7,7 +7,16 @@ import pytest
 from joblib import parallel_backend
 from sklearn.model_selection import GridSearchCV, cross_val_score, learning_curve
 
-from sklearn_seq2seq import LexiconSeq2Seq, Seq2SeqEnsemble, Seq2SeqTransformer
+from sklearn_seq2seq import (
+    LexiconSeq2Seq,
+    ModelFileError,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    export_onnx,
+    load,
+    save,
+)
 from sklearn_seq2seq._warnings import _said_by_worker, warn_of_data
 
 TINY = {
@@ -134,3 +143,44 @@ def test_different_things_are_said_in_one_search():
     with pytest.warns(UserWarning, match="of") as caught:
         cross_val_score(Fold(), ROWS, ROWS, cv=3)
     assert [str(w.message) for w in caught] == ["1 of X: 1", "1 of y: 1"]
+
+
+def test_score_checks_targets_before_it_decodes(fitted, words):
+    decoded = []
+    encoder = fitted.net_.module_.encoder
+    hook = encoder.register_forward_hook(lambda *_: decoded.append(1))
+    try:
+        with pytest.raises(ValueError, match=r"numbers of samples: \[\d+, 3\]"):
+            fitted.score(words, words[:3])
+        with pytest.raises(ValueError, match="Row 1 of y is missing"):
+            fitted.score(words[:2], [words[0], None])
+        assert not decoded
+        fitted.score(words, words)
+        assert decoded
+    finally:
+        hook.remove()
+
+
+def test_search_cannot_be_written_but_its_best_can(tmp_path):
+    search = GridSearchCV(Seq2SeqTransformer(**TINY), {"hidden_size": [8]}, cv=2)
+    search.fit(ROWS, ROWS)
+    for write in (save, export_onnx):
+        with pytest.raises(ValueError, match=r"SearchCV\. Take its best_estimator_"):
+            write(search, tmp_path / "search")
+        write(search.best_estimator_, tmp_path / write.__name__)
+    with pytest.raises(ModelFileError, match=r"runtime\.load reads the archives"):
+        load(tmp_path / "export_onnx")
+
+
+def test_numbers_as_sources_say_astype(fitted):
+    for rows in ([39, 40], np.array([["a", 3]], dtype=object)[:, 1]):
+        with pytest.raises(ValueError, match=r"of type int .*\.astype\(str\)"):
+            SequenceVectorizer().fit(rows)
+    with pytest.raises(ValueError, match="Pass one string a row"):
+        fitted.predict([["a"]])
+
+
+def test_warning_of_unknown_tokens_says_where_the_first_is():
+    vectorizer = SequenceVectorizer().fit(["ab", "ba"])
+    with pytest.warns(UserWarning, match="became unknown, the first in row 2; 1 disti"):
+        vectorizer.transform(["a", "", "bx", "x"])

@@ -165,11 +165,13 @@ class PredictionMixin:
             As `predict`, or if lengths differ.
         """
         X = readable_twice(X)
-        y_pred, unsure = self._predict(X, quiet=True)
         target = self._fitted_model().target
+        # Before X is decoded, which may take long.
         rows = target.check(self._targets(X, y), "y")
         y_true = target.as_read(rows)
-        check_consistent_length(y_true, y_pred)
+        if not isinstance(X, str):  # of which `_predict` says what is wrong
+            check_consistent_length(X, y_true)
+        y_pred, unsure = self._predict(X, quiet=True)
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:

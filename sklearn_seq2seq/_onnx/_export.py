@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_seq2seq._ensemble import Seq2SeqEnsemble
-from sklearn_seq2seq._files import write_whole
+from sklearn_seq2seq._files import describe_other, write_whole
 from sklearn_seq2seq._onnx._networks import encoder_graph, step_graph
 from sklearn_seq2seq._onnx._quantize import quantize
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
@@ -100,7 +100,7 @@ def export_onnx(model, path, *, int8=False):
     if not isinstance(model, Seq2SeqTransformer | Seq2SeqEnsemble):
         raise ValueError(
             "Only a Seq2SeqTransformer, a Seq2SeqEnsemble, or a Pipeline of a "
-            f"vectorizer and one of these can be exported; got {model!r:.80}."
+            f"vectorizer and one of these can be exported; got {describe_other(model)}"
         )
     fitted, params = model._to_decode()
     members = fitted.members

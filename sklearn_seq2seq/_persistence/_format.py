@@ -83,7 +83,10 @@ def _looks_like(data):
     if data[:1] == b"\x80":
         return "looks like a pickle, which is never loaded here"
     if data[:2] == b"PK":
-        return "looks like a zip archive, or a file of torch.save"
+        return (
+            "looks like a zip archive. sklearn_seq2seq.runtime.load reads the archives "
+            "of export_onnx; nothing here reads those of torch.save"
+        )
     return "was cut short, or is something else"
 
 

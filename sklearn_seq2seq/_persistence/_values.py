@@ -12,6 +12,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch.optim.lr_scheduler import LRScheduler
 
+from sklearn_seq2seq._files import describe_other
 from sklearn_seq2seq._persistence._format import ModelFileError, once_each
 from sklearn_seq2seq._persistence._names import qualified_name
 from sklearn_seq2seq.metrics._scorers import get_scorer, scorer_name
@@ -85,7 +86,7 @@ class Packer:
         if kind is None or type(estimator) is not kind.cls:
             raise ValueError(
                 f"Only {', '.join(sorted(kinds))} can be saved; got "
-                f"{type(estimator).__module__}.{type(estimator).__qualname__}."
+                f"{describe_other(estimator)}"
             )
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()

@@ -246,7 +246,9 @@ def describe(value):
         return f"missing ({value!r}); leave it out, or put an empty one in its place."
     if isinstance(value, bytes | bytearray):
         return f"{kind}; decode it first, for example with .decode('utf-8')."
-    return f"of type {kind} ({value!r:.60}); expected a string."
+    # A NumPy bool is no Number.
+    advice = " Make the column strings with .astype(str)." * isinstance(value, Number)
+    return f"of type {kind} ({value!r:.60}); expected a string.{advice}"
 
 
 def is_column(X):

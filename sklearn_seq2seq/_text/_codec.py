@@ -79,9 +79,10 @@ class TextCodec:
         ids[unknown] = UNKNOWN
         if self.handle_unknown == "use_unknown":
             distinct = "" if pieces else f"; {len(extras)} distinct: {preview(extras)}"
+            first = np.searchsorted(tokens.indptr, unknown.argmax(), side="right") - 1
             warn_of_data(
                 f"{unknown.sum()} token(s) in {name} are not in the vocabulary and "
-                f"became unknown{distinct}.",
+                f"became unknown, the first in row {first}{distinct}.",
             )
         return tokens
 
@@ -103,7 +104,7 @@ class TextCodec:
         if self.analyzer != "token" and not isinstance(rows[0], str):
             raise ValueError(
                 f"analyzer={self.analyzer!r} needs strings; {name} holds lists of "
-                "tokens. Use analyzer='token'."
+                "tokens. Pass one string a row. Use analyzer='token' to fit on lists."
             )
         return rows
 
