@@ -804,9 +804,10 @@ class Seq2SeqTransformer(
         """Validation data that can be read again, and their data set."""
         pair = isinstance(validation_data, (tuple, list))
         if not pair or len(validation_data) != 2:
+            kind = type(validation_data).__name__
             raise ValueError(
-                "validation_data must be a pair (X, y) of sources and targets; got "
-                f"one {type(validation_data).__name__}, not a tuple of two."
+                "validation_data must be a pair (X, y) of sources and targets; got a "
+                f"{kind}{f' of {len(validation_data)}' if pair else ''}."
             )
         X, y = map(readable_twice, validation_data)
         try:

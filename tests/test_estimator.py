@@ -16,7 +16,13 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from sklearn_seq2seq import Seq2SeqTransformer, SequenceVectorizer, load
+from sklearn_seq2seq import (
+    Seq2SeqAutoencoder,
+    Seq2SeqEnsemble,
+    Seq2SeqTransformer,
+    SequenceVectorizer,
+    load,
+)
 from tests.conftest import TINY
 
 BAD = float("nan")
@@ -436,6 +442,12 @@ def test_failed_fit_leaves_the_model_as_it_was(fitted, words, shouted):
 def test_unfitted(call):
     with pytest.raises(NotFittedError):
         call(Seq2SeqTransformer(attention=None))
+
+
+@pytest.mark.parametrize("kind", [Seq2SeqAutoencoder, Seq2SeqEnsemble])
+def test_unfitted_has_no_score(kind):
+    with pytest.raises(NotFittedError):
+        kind().score(["a"], ["A"])
 
 
 # Repeatability --------------------------------------------------------------------

@@ -154,6 +154,10 @@ def test_score_checks_targets_before_it_decodes(fitted, words):
             fitted.score(words, words[:3])
         with pytest.raises(ValueError, match="Row 1 of y is missing"):
             fitted.score(words[:2], [words[0], None])
+        with pytest.raises(ValueError, match="sample_weight"):
+            fitted.score(words, words, [1, 2])
+        with pytest.raises(ValueError, match="Row 1 of X is missing"):
+            fitted.score([words[0], None])
         assert not decoded
         fitted.score(words, words)
         assert decoded
@@ -183,4 +187,4 @@ def test_numbers_as_sources_say_astype(fitted):
 def test_warning_of_unknown_tokens_says_where_the_first_is():
     vectorizer = SequenceVectorizer().fit(["ab", "ba"])
     with pytest.warns(UserWarning, match="became unknown, the first in row 2; 1 disti"):
-        vectorizer.transform(["a", "", "bx", "x"])
+        vectorizer.transform(["a", "", "xb", "x"])

@@ -165,18 +165,19 @@ class PredictionMixin:
             As `predict`, or if lengths differ.
         """
         X = readable_twice(X)
-        target = self._fitted_model().target
-        # Before X is decoded, which may take long.
-        rows = target.check(self._targets(X, y), "y")
+        model, _ = self._to_decode()
+        target, given = model.target, self._targets(X, y)
+        # Everything is checked before X is decoded, which may take long.
+        sources = model.members[0].check_sources(X)
+        rows = target.check(given, "X" if given is X else "y")
         y_true = target.as_read(rows)
-        if not isinstance(X, str):  # of which `_predict` says what is wrong
-            check_consistent_length(X, y_true)
+        check_consistent_length(sources, y_true)
+        weight = check_weight(sample_weight, len(y_true))
         y_pred, unsure = self._predict(X, quiet=True)
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:
             right = equal_rows(rows, as_tokens(y_pred.reshape(len(y_pred), -1)))
-        weight = check_weight(sample_weight, len(y_pred))
         return float(np.average(right & ~unsure, weights=weight))
 
     def _as_read(self, X, y=None):

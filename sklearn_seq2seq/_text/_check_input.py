@@ -218,6 +218,8 @@ def _raise_bad_row(rows, name):
                 )
             continue
         message = f"Row {i} of {name} is {describe(row)}"
+        if not (is_missing(row) or isinstance(row, Iterable)):
+            message += " Make every row one, for example with .astype(str)."
         if is_missing(row) and (n_missing := sum(map(is_missing, rows))) > 1:
             message += f" Missing rows: {n_missing}."
         raise ValueError(message)
@@ -235,7 +237,7 @@ def _raise_bad_token(rows, name):
 
 def is_missing(value):
     """Whether a value is None, NaN, or what pandas puts in their place."""
-    nan = isinstance(value, float) and value != value
+    nan = isinstance(value, float | np.floating) and value != value
     return value is None or nan or type(value).__name__ in {"NAType", "NaTType"}
 
 
@@ -246,9 +248,7 @@ def describe(value):
         return f"missing ({value!r}); leave it out, or put an empty one in its place."
     if isinstance(value, bytes | bytearray):
         return f"{kind}; decode it first, for example with .decode('utf-8')."
-    # A NumPy bool is no Number.
-    advice = " Make the column strings with .astype(str)." * isinstance(value, Number)
-    return f"of type {kind} ({value!r:.60}); expected a string.{advice}"
+    return f"of type {kind} ({value!r:.60}); expected a string."
 
 
 def is_column(X):
