@@ -357,9 +357,11 @@ def test_accuracy_prints_a_row_a_language(folder, monkeypatch, capsys):
 
 def test_languages_prints_a_row_a_language_and_the_mean(folder, capsys):
     small = ["--set", "max_epochs=1", "hidden_size=8"]
-    languages.main(["--data", str(folder), "--languages", "xyz", *small])
+    options = ["--languages", "xyz", "--seeds", "0", "1"]
+    languages.main(["--data", str(folder), *options, *small])
     rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows] == ["fit", "xyz", "mean"]
+    one = ["seed", "xyz", "mean"]
+    assert [row.split()[0] for row in rows] == [*one, *one, "together", *one[1:]]
     assert rows[1].split()[1:] == rows[2].split()[1:]
 
 

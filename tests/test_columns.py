@@ -469,6 +469,17 @@ def test_predictions_of_several_columns_are_targets_again(places, analyzer):
     assert len(scores) == 2
 
 
+def test_score_of_a_frame_counts_rows():
+    X = pd.DataFrame({"word": ["ab", "ba", "bb"], "tag": ["N", "V", "N"]})
+    y = ["ba", "ab", "bb"]
+    model = Seq2SeqTransformer(
+        source_vectorizer=make("word", "tag"), hidden_size=4, max_epochs=1
+    ).fit(X, y)
+    assert model.score(X, y) == np.mean(model.predict(X) == y)
+    with pytest.raises(ValueError, match=r"numbers of samples: \[3, 2\]"):
+        model.score(X, y[:2])
+
+
 def test_score_of_columns_knows_which_column_is_unknown():
     names = ["abcd", "efgh", "hgfe", "dcba", "fade", "fade"]
     y = [(name, tag) for name in names for tag in "VN"]

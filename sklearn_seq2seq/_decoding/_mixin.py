@@ -168,10 +168,10 @@ class PredictionMixin:
         model, _ = self._to_decode()
         target, given = model.target, self._targets(X, y)
         # Everything is checked before X is decoded, which may take long.
-        sources = model.members[0].check_sources(X)
+        model.members[0].check_sources(X)
         rows = target.check(given, "X" if given is X else "y")
         y_true = target.as_read(rows)
-        check_consistent_length(sources, y_true)
+        check_consistent_length(X, y_true)
         weight = check_weight(sample_weight, len(y_true))
         y_pred, unsure = self._predict(X, quiet=True)
         if target.is_text:
