@@ -165,19 +165,16 @@ class PredictionMixin:
             As `predict`, or if lengths differ.
         """
         X = readable_twice(X)
-        model, _ = self._to_decode()
-        target, given = model.target, self._targets(X, y)
-        # Everything is checked before X is decoded, which may take long.
-        model.members[0].check_sources(X)
-        rows = target.check(given, "X" if given is X else "y")
-        y_true = target.as_read(rows)
-        check_consistent_length(X, y_true)
-        weight = check_weight(sample_weight, len(y_true))
         y_pred, unsure = self._predict(X, quiet=True)
+        target = self._fitted_model().target
+        rows = target.check(self._targets(X, y), "y")
+        y_true = target.as_read(rows)
+        check_consistent_length(y_true, y_pred)
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:
             right = equal_rows(rows, as_tokens(y_pred.reshape(len(y_pred), -1)))
+        weight = check_weight(sample_weight, len(y_pred))
         return float(np.average(right & ~unsure, weights=weight))
 
     def _as_read(self, X, y=None):
