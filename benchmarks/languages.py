@@ -59,6 +59,16 @@ def fit(X, y, seed, params):
     return model.set_params(**params).fit(X, y)
 
 
+def report(model, X, y):
+    """Print a line a language, and their mean."""
+    names, rates = ("greedy", "beam 5"), []
+    for language in X["language"].unique():
+        rows = X["language"] == language
+        rates.append(error_rates(model, X[rows], y[rows]))
+        print_row(language, dict(zip(names, rates[-1], strict=True)))
+    print_row("mean", dict(zip(names, np.mean(rates, axis=0), strict=True)))
+
+
 def main(arguments=None):
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -79,16 +89,6 @@ def main(arguments=None):
     if len(members) > 1:
         print("together")
         report(Seq2SeqEnsemble(estimators=members, prefit=True).fit(*train), *held_out)
-
-
-def report(model, X, y):
-    """Print a line a language, and their mean."""
-    names, rates = ("greedy", "beam 5"), []
-    for language in X["language"].unique():
-        rows = X["language"] == language
-        rates.append(error_rates(model, X[rows], y[rows]))
-        print_row(language, dict(zip(names, rates[-1], strict=True)))
-    print_row("mean", dict(zip(names, np.mean(rates, axis=0), strict=True)))
 
 
 if __name__ == "__main__":

@@ -476,7 +476,7 @@ def test_score_of_a_frame_counts_rows():
         source_vectorizer=make("word", "tag"), hidden_size=4, max_epochs=1
     ).fit(X, y)
     assert model.score(X, y) == np.mean(model.predict(X) == y)
-    with pytest.raises(ValueError, match=r"numbers of samples: \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"numbers of samples: \[3, 2\]"):
         model.score(X, y[:2])
 
 

@@ -169,7 +169,7 @@ class PredictionMixin:
         target = self._fitted_model().target
         rows = target.check(self._targets(X, y), "y")
         y_true = target.as_read(rows)
-        check_consistent_length(y_true, y_pred)
+        check_consistent_length(y_pred, y_true)
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:

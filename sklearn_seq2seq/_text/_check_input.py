@@ -218,10 +218,11 @@ def _raise_bad_row(rows, name):
                 )
             continue
         message = f"Row {i} of {name} is {describe(row)}"
-        if not (is_missing(row) or isinstance(row, Iterable)):
+        if is_missing(row):
+            if (n_missing := sum(map(is_missing, rows))) > 1:
+                message += f" Missing rows: {n_missing}."
+        elif not isinstance(row, Iterable):
             message += " Make every row one, for example with .astype(str)."
-        if is_missing(row) and (n_missing := sum(map(is_missing, rows))) > 1:
-            message += f" Missing rows: {n_missing}."
         raise ValueError(message)
 
 
