@@ -113,12 +113,27 @@ def check_combinations(model):
         raise ValueError(
             f"optimizer must be a name or an optimiser class of torch; got {optimizer}."
         )
-    forcing = model.teacher_forcing
-    share = Number(Real, 0, 1, closed="both")
-    if isinstance(forcing, tuple) and not (
-        len(forcing) == 2 and all(map(share.is_satisfied_by, forcing))
-    ):
+    _check_pair(
+        "teacher_forcing",
+        model.teacher_forcing,
+        Number(Real, 0, 1, closed="both"),
+        "for the first and the last epoch",
+    )
+    _check_pair(
+        "unknown_dropout",
+        model.unknown_dropout,
+        Number(Real, 0, 1, closed="left"),
+        "for source and target",
+    )
+
+
+def _check_pair(name, value, share, of_what):
+    """Refuse a tuple that is no pair of shares."""
+    if not isinstance(value, tuple):
+        return
+    if len(value) != 2 or not all(map(share.is_satisfied_by, value)):
+        end = "1]" if share.closed == "both" else "1)"
         raise ValueError(
-            "teacher_forcing must be a number in [0, 1] or a pair of such numbers, for "
-            f"the first and the last epoch; got {forcing!r}."
+            f"{name} must be a number in [0, {end} or a pair of such numbers, "
+            f"{of_what}; got {value!r}."
         )

@@ -57,7 +57,6 @@ from sklearn_seq2seq._training._settings import (
     OptimizationSettings,
     RunningSettings,
     StoppingRule,
-    suits_hard_attention,
 )
 
 
@@ -199,9 +198,13 @@ class Seq2SeqTransformer(
         tokens with the same strings, and each part of its decoder with the same shape
         are taken. Pass ``sklearn.frozen.FrozenEstimator(model)`` to what makes clones
         (searches, cross-validation, ensembles).
-    unknown_dropout : float or "auto", default="auto"
+    unknown_dropout : float, tuple of two floats or "auto", default="auto"
         Share of source tokens that training replaces by the unknown token, so that the
-        network learns to handle it. "auto" is 0.1 if the network copies, else 0.
+        network learns to handle it. The second of a pair is the share of target tokens
+        that the decoder reads as unknown, so that it depends on the source rather than
+        on what it wrote [12]_. "auto" is 0.1 for the source if the network copies, and
+        0.3 for the target with fewer than 2,000 pairs whose targets do not recur,
+        unless attention is hard; else 0.
     encoder_loss_weight : float, default=0.0
         The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc is
         the loss of predicting the target's bag of tokens from the fixed-length vector
@@ -367,6 +370,8 @@ class Seq2SeqTransformer(
        transduction", EMNLP, 2018. :arxiv:`1808.10024`
     .. [11] Wu and Cotterell, "Exact hard monotonic attention for character-level
        transduction", ACL, 2019. :arxiv:`1905.06319`
+    .. [12] Bowman, Vilnis, Vinyals, Dai, Jozefowicz and Bengio, "Generating sentences
+       from a continuous space", CoNLL, 2016. :arxiv:`1511.06349`
 
     Examples
     --------
@@ -410,7 +415,11 @@ class Seq2SeqTransformer(
         "tie_output": ["boolean"],
         "dropout": [Number(Real, 0, 1, closed="left")],
         "pretrained": [BaseEstimator, None],
-        "unknown_dropout": [Number(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "unknown_dropout": [
+            Number(Real, 0, 1, closed="left"),
+            tuple,
+            StrOptions({"auto"}),
+        ],
         "encoder_loss_weight": [Number(Real, 0, 1, closed="left")],
         "label_smoothing": [Number(Real, 0, 1, closed="left")],
         "teacher_forcing": [Number(Real, 0, 1, closed="both"), tuple],
@@ -743,9 +752,8 @@ class Seq2SeqTransformer(
             self._reader = self._reader.knowing_empty(valid)
         stopping = StoppingRule.of(self)
         before = net if start is None else start.net_
-        suits_hard = not partial and suits_hard_attention(dataset)
         training = Training(
-            self._network_settings(before, suits_hard),
+            self._network_settings(before, None if partial else dataset),
             OptimizationSettings.of(self),
             stopping.resolved() if partial else stopping,
             RunningSettings.of(self),
@@ -787,7 +795,7 @@ class Seq2SeqTransformer(
             held_out(*data, side, rows) for data, side in zip(pairs, sides, strict=True)
         ]
 
-    def _network_settings(self, net, suits_hard):
+    def _network_settings(self, net, dataset):
         """Settings of the network; "auto" attention is that of `net`, if it has any."""
         network = NetworkSettings.of(self)
         before = None if net is None else net.module__attention
@@ -798,7 +806,7 @@ class Seq2SeqTransformer(
         size = OptimizationSettings.of(self).resolved().batch_size  # of a full batch
         n_emitted = size * n_source * n_target * self._reader.target.size
         copies = self._reader.copies is not None
-        return network.resolved(copies, suits_hard, n_emitted)
+        return network.resolved(copies, n_emitted, dataset)
 
     def _read_validation_data(self, validation_data):
         """Validation data that can be read again, and their data set."""

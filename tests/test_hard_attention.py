@@ -202,7 +202,7 @@ def test_padding_does_not_change_alignments():
 
 def test_tokens_that_are_dropped_are_unknown_on_both_sides():
     """A dropped token is read as unknown wherever it stands, in the target too."""
-    network = make(1, False, True, unknown_dropout=0.5).train()
+    network = make(1, False, True, unknown_dropout=(0.5, 0.0)).train()
     fed = []
     for part in (network.encoder, network.decoder):
         part.embedding.register_forward_hook(lambda _, args, __: fed.append(args[0]))

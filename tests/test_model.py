@@ -461,11 +461,11 @@ def test_teacher_forcing_below_one_still_reaches_every_parameter():
 
 
 def test_unknown_dropout_hides_tokens_but_no_boundary():
-    network = EncoderDecoder(9, 7, hidden_size=4, unknown_dropout=0.25, seed=0)
+    network = EncoderDecoder(9, 7, hidden_size=4, unknown_dropout=(0.25, 0), seed=0)
     source = torch.randint(2, 9, (200, 101), generator=torch.Generator().manual_seed(0))
     source[:, 100] = BOUNDARY
 
-    dropped, hidden = network._drop_tokens(source)
+    dropped, hidden = network._drop_tokens(source, 0.25)
 
     assert hidden.equal(dropped == UNKNOWN)
     assert abs(hidden[:, :100].double().mean().item() - 0.25) < 0.02
@@ -476,6 +476,37 @@ def test_unknown_dropout_hides_tokens_but_no_boundary():
     with torch.no_grad():
         first = network(**batch.inputs()).logits
         assert network(**batch.inputs()).logits.equal(first)
+
+
+@pytest.mark.parametrize("attention", [None, "additive", "hard"])
+@pytest.mark.parametrize("copy", [False, True])
+def test_unknown_dropout_hides_what_the_decoder_reads_of_targets(attention, copy):
+    if copy and attention is None:
+        return
+    network = make({"attention": attention, "copy": copy}, dropout=0.0).train()
+    batch = random_batch(copy=copy)
+    read = []
+    table = network.decoder.embedding
+    table.register_forward_hook(lambda _, args, __: read.append(args[0]))
+    whole = network(**batch.inputs()).logits
+    network.unknown_dropout = 0.0, 0.4
+
+    logits = network(**batch.inputs()).logits
+
+    (before, after) = read
+    hidden = (after == UNKNOWN) & (before != UNKNOWN)
+    assert hidden.any()
+    assert after[~hidden].equal(before[~hidden])
+    # Not the boundary that a target begins with, nor padding.
+    assert (before[hidden] != BOUNDARY).all()
+    # What is to be predicted is not hidden: the first steps are as they were, for each
+    # row up to the first token that it does not see.
+    seen = hidden.cumsum(dim=1) == 0
+    torch.testing.assert_close(logits[seen], whole[seen])
+    assert not torch.allclose(logits[~seen], whole[~seen])
+    network.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(network(**batch.inputs()).logits, whole)
 
 
 def test_dropout_acts_in_training_and_differs_from_pass_to_pass():

@@ -140,10 +140,11 @@ def test_device_that_is_not_there_is_refused(device):
         Seq2SeqTransformer(**SMALL, device=device).fit(X, Y)
 
 
-@pytest.mark.parametrize("forcing", [("a", "b"), (1.0, None), (True, 1)])
-def test_teacher_forcing_of_a_wrong_kind_is_named(forcing):
-    with pytest.raises(ValueError, match="teacher_forcing must be"):
-        Seq2SeqTransformer(**SMALL, teacher_forcing=forcing).fit(X, Y)
+@pytest.mark.parametrize("name", ["teacher_forcing", "unknown_dropout"])
+@pytest.mark.parametrize("pair", [("a", "b"), (0.5, None), (True, 0.5)])
+def test_pair_of_a_wrong_kind_is_named(name, pair):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Seq2SeqTransformer(**SMALL, **{name: pair}).fit(X, Y)
 
 
 @pytest.mark.parametrize("name", ["temperature", "top_k", "top_p"])

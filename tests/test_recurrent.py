@@ -379,7 +379,7 @@ def chancy_network(seed=0):
         num_layers=2,
         embedding_size=4,
         dropout=0.5,
-        unknown_dropout=0.3,
+        unknown_dropout=(0.3, 0.3),
         seed=seed,
     )
 

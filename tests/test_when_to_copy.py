@@ -135,7 +135,7 @@ def test_copies_where_targets_are_new_and_made_of_their_sources(pairs, copies):
     assert chosen(X, y) == copies
     model = Seq2SeqTransformer(**TINY, max_time=0.01).fit(X, y)
     assert model.copy_ == copies
-    assert model.net_.module_.unknown_dropout == (0.1 if copies else 0.0)
+    assert model.net_.module_.unknown_dropout[0] == (0.1 if copies else 0.0)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,39 @@ def test_attention_is_hard_where_that_helps_and_is_possible(params, attention):
     model = Seq2SeqTransformer(**TINY | params).fit(WORDS, REVERSED)
     assert model.attention_ == attention
     assert model.copy_ == (attention is not None and params.get("copy", True))
+
+
+def test_new_targets_of_few_pairs_are_partly_hidden(monkeypatch, tmp_path):
+    """From soft attention, which else would learn them by heart."""
+
+    def shares(X, y, **params):
+        model = Seq2SeqTransformer(**TINY | params).fit(X, y)
+        return model.net_.module_.unknown_dropout
+
+    short = [word[:1] + word[3:4] for word in WORDS]
+    longer = [word * 4 for word in WORDS]
+    for params in ({"copy": False}, {"copy": False, "input_feeding": True}):
+        assert shares(longer, WORDS, **params) == (0.0, 0.3)
+    assert shares(WORDS, REVERSED, attention="general") == (0.1, 0.3)
+    assert shares(WORDS, REVERSED, attention=None) == (0.0, 0.3)
+    # Hard attention does not need it, and what recurs is written from memory.
+    assert shares(WORDS, REVERSED, copy=False) == (0.0, 0.0)
+    assert shares(WORDS, short, attention="dot", copy=False) == (0.0, 0.0)
+    assert shares(WORDS, REVERSED, attention="dot", unknown_dropout=0.2) == (0.2, 0.0)
+    given = {"attention": "hard", "unknown_dropout": (0.2, 0.4)}
+    assert shares(WORDS, REVERSED, **given) == (0.2, 0.4)
+    with monkeypatch.context() as patched:
+        patched.setattr(_settings, "FEW_PAIRS", 40)
+        assert shares(longer, WORDS, copy=False) == (0.0, 0.0)
+    # How many will come is not known.
+    model = Seq2SeqTransformer(**TINY, copy=False).partial_fit(longer, WORDS)
+    assert model.net_.module_.unknown_dropout == (0.0, 0.0)
+    # The next fit decides anew, also that of a model from a file.
+    model.set_params(warm_start=True).fit(longer, WORDS)
+    assert model.net_.module_.unknown_dropout == (0.0, 0.3)
+    save(model, tmp_path / "model")
+    model = load(tmp_path / "model").set_params(unknown_dropout=0.1)
+    assert model.fit(longer, WORDS).net_.module_.unknown_dropout == (0.1, 0.0)
 
 
 def test_words_of_a_language_may_recur():

@@ -254,11 +254,12 @@ class Decoder(nn.Module):
         return tuple(torch.stack(x, dim=1) for x in (hiddens, contexts, weights))
 
     def _known(self, tokens, unseen=None):
-        """Replace copied tokens outside the vocabulary by the unknown token."""
+        """Make `unseen` tokens, and copied ones outside the vocabulary, unknown."""
+        if unseen is not None:
+            tokens = tokens.masked_fill(unseen, UNKNOWN)
         if self.copy_gate is None:
             return tokens
-        new = tokens >= self.vocabulary_size
-        return tokens.masked_fill(new if unseen is None else new | unseen, UNKNOWN)
+        return tokens.masked_fill(tokens >= self.vocabulary_size, UNKNOWN)
 
     def _logits(self, hidden, context):
         x = hidden

@@ -9,6 +9,8 @@ References
    NeurIPS, 2014. :arxiv:`1409.3215`
 .. [2] Bengio, Vinyals, Jaitly and Shazeer, "Scheduled sampling for sequence prediction
    with recurrent neural networks", NeurIPS, 2015. :arxiv:`1506.03099`
+.. [3] Bowman, Vilnis, Vinyals, Dai, Jozefowicz and Bengio, "Generating sentences from a
+   continuous space", CoNLL, 2016. :arxiv:`1511.06349`
 """
 
 from __future__ import annotations
@@ -63,6 +65,9 @@ class EncoderDecoder(nn.Module):
     teacher_forcing : float
         Probability that a training step is fed the reference rather than a sample of
         the model [2]_.
+    unknown_dropout : tuple of two floats
+        Shares of source tokens, and of target tokens that the decoder reads [3]_, which
+        are unknown in training.
     """
 
     def __init__(
@@ -85,7 +90,7 @@ class EncoderDecoder(nn.Module):
         share_embeddings=False,
         tie_output=False,
         dropout=0.0,
-        unknown_dropout=0.0,
+        unknown_dropout=(0.0, 0.0),
         predict_bag=False,
         seed=0,
     ):
@@ -182,9 +187,10 @@ class EncoderDecoder(nn.Module):
         -------
         Output
         """
+        source_share, target_share = self.unknown_dropout if self.training else (0, 0)
         dropped = None
-        if self.training and self.unknown_dropout:
-            source, dropped = self._drop_tokens(source, copy_ids)
+        if source_share:
+            source, dropped = self._drop_tokens(source, source_share, copy_ids)
         values, recurrent = self.encode(source, source_positions)
         bag = None if self.words is None else self.words(recurrent.to_vector())
         # The decoder reads the target shifted by one position: (B, T).
@@ -196,6 +202,9 @@ class EncoderDecoder(nn.Module):
         if dropped is not None and copy_ids is not None:
             # A source token that was made unknown is unknown in the target as well.
             unseen = _is_among(inputs, copy_ids, dropped)
+        if target_share:
+            hidden = self._draw(inputs, target_share)
+            unseen = hidden if unseen is None else unseen | hidden
         memory = self.decoder.remember(values, source_positions)
         logits, weights = self.decoder(inputs, recurrent, memory, copy_ids, unseen)
         return Output(logits, bag, weights)
@@ -229,15 +238,18 @@ class EncoderDecoder(nn.Module):
         memory = self.decoder.remember(values, n_positions)
         return self.decoder.start(recurrent, memory, copy_ids)
 
-    def _drop_tokens(self, source, copy_ids=None):
+    def _drop_tokens(self, source, share, copy_ids=None):
         """Replace some tokens by the unknown one, to train it; also return which."""
-        like = self.decoder.output.bias
-        keep = self.randomness.keep_mask(source.shape, self.unknown_dropout, like)
-        dropped = (keep == 0) & (source != BOUNDARY)
+        dropped = self._draw(source, share)
         if copy_ids is not None:
             # All positions of a token are dropped together: it could be copied else.
             dropped = _is_among(copy_ids, copy_ids, dropped) & (source != BOUNDARY)
         return source.masked_fill(dropped, UNKNOWN), dropped
+
+    def _draw(self, tokens, share):
+        """Draw a share of the tokens, without boundaries and padding: a bool mask."""
+        keep = self.randomness.keep_mask(tokens.shape, share, self.decoder.output.bias)
+        return (keep == 0) & (tokens != BOUNDARY)
 
     @torch.no_grad()
     def _mix_samples(self, inputs, state):

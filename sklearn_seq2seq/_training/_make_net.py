@@ -93,7 +93,7 @@ def set_up(net, network, optimization):
     }.items():
         setattr(net, name, value)
     if net.initialized_:
-        net.module_.unknown_dropout = network.unknown_dropout
+        net.module_.unknown_dropout = network.unknown_shares
         for layer in net.module_.modules():
             if isinstance(layer, Dropout):
                 layer.p = network.dropout

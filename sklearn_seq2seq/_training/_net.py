@@ -287,7 +287,7 @@ class Seq2SeqNet(NeuralNet):
             layers, loss = self.module_.modules(), self.criterion_
             rates = [layer.p for layer in layers if isinstance(layer, Dropout)]
             weights = loss.encoder_loss_weight, loss.label_smoothing
-            self.graphs_.use_settings((*rates, self.module_.unknown_dropout, *weights))
+            self.graphs_.use_settings((*rates, *self.module_.unknown_dropout, *weights))
 
     def _count_exact(self, logits, outputs):
         target = outputs["target"].to(logits.device)

@@ -18,19 +18,25 @@ SMALLEST_BATCH = 8
 # positions; as long as a batch of the longest pairs has no more products of pair,
 # target position, source position and token than that.
 FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
-# What it means for `unknown_dropout` where the network copies.
-UNKNOWN_DROPOUT = 0.1
+# What it means for `unknown_dropout`: of the source where the network copies; of the
+# targets of few pairs, where these do not recur and attention is not hard.
+SOURCE_DROPOUT, TARGET_DROPOUT = 0.1, 0.3
 
 
-def suits_hard_attention(dataset):
-    """Whether there are few pairs, with new targets about as long as their sources.
+def are_few_and_new(dataset):
+    """Whether there are few pairs, whose targets do not recur.
 
-    Each target token can then come from a source token of its own; a target that recurs
-    is better written from memory.
+    A target that recurs is better written from memory.
     """
+    if len(dataset) >= FEW_PAIRS:
+        return False
+    return not recur(count_targets(dataset.source, dataset.target))
+
+
+def are_long(dataset):
+    """Whether each target token can come from a source token of its own."""
     n_source, n_target = dataset.source_positions.sum(), dataset.target_positions.sum()
-    few = len(dataset) < FEW_PAIRS and n_target >= LEAST_SHARE * n_source
-    return few and not recur(count_targets(dataset.source, dataset.target))
+    return n_target >= LEAST_SHARE * n_source
 
 
 @dataclass(frozen=True)
@@ -52,28 +58,30 @@ class NetworkSettings(ParameterGroup):
     share_embeddings: bool
     tie_output: bool
     dropout: float
-    unknown_dropout: float | str
+    unknown_dropout: float | tuple | str
     encoder_loss_weight: float
 
-    def resolved(self, copies, suits_hard, n_emitted):
+    def resolved(self, copies, n_emitted, dataset=None):
         """The same with what "auto" stands for.
 
         Parameters
         ----------
         copies : bool
             Whether the network copies.
-        suits_hard : bool
-            Whether `suits_hard_attention` says so.
         n_emitted : int
             Numbers that hard attention would hold at once.
+        dataset : PairDataset, default=None
+            The training pairs; None if more will follow.
         """
+        new = dataset is not None and are_few_and_new(dataset)
         attention, dropout = self.attention, self.unknown_dropout
         if attention == "auto":
-            wanted = copies or suits_hard
+            wanted = copies or (new and are_long(dataset))
             possible = n_emitted <= MOST_EMITTED and not self.input_feeding
             attention = "hard" if wanted and possible else "additive"
         if dropout == "auto":
-            dropout = UNKNOWN_DROPOUT if copies else 0.0
+            soft = attention != "hard"
+            dropout = SOURCE_DROPOUT * copies, TARGET_DROPOUT * (new and soft)
         changed = {"attention": attention, "copy": copies, "unknown_dropout": dropout}
         return replace(self, **changed)
 
@@ -83,9 +91,15 @@ class NetworkSettings(ParameterGroup):
         copies = self.attention == "hard" and self.copy
         return LEAST_STEPS_COPYING if copies else LEAST_STEPS
 
+    @property
+    def unknown_shares(self):
+        """Shares of unknown tokens in training, of sources and of targets."""
+        share = self.unknown_dropout
+        return share if isinstance(share, tuple) else (share, 0.0)
+
     def of_module(self):
         """The arguments of `EncoderDecoder`."""
-        arguments = dict(vars(self))
+        arguments = vars(self) | {"unknown_dropout": self.unknown_shares}
         del arguments["encoder_loss_weight"]
         return arguments
 
