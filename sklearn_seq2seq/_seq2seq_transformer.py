@@ -202,9 +202,10 @@ class Seq2SeqTransformer(
         Share of source tokens that training replaces by the unknown token, so that the
         network learns to handle it. The second of a pair is the share of target tokens
         that the decoder reads as unknown, so that it depends on the source rather than
-        on what it wrote [12]_. "auto" is 0.1 for the source if the network copies, and
-        0.3 for the target with fewer than 2,000 pairs whose targets do not recur,
-        unless attention is hard; else 0.
+        on what it wrote [12]_; a single number leaves targets whole. "auto" is 0.1 for
+        the source if the network copies. It is 0.3 for the target if the network does
+        not copy, attention is not hard, and fewer than 2,000 pairs have targets that do
+        not recur and are less than half as long as their sources. Else it is 0.
     encoder_loss_weight : float, default=0.0
         The alpha in [0, 1) of ``alpha * L_enc + (1 - alpha) * L_dec``, where L_enc is
         the loss of predicting the target's bag of tokens from the fixed-length vector

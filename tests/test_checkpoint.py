@@ -125,7 +125,7 @@ def test_killed_fits_end_as_unbroken_ones(tmp_path):
         {"early_stopping": True, "lr_schedule": "plateau", "optimizer": "nadam"},
         {"lr_schedule": torch.optim.lr_scheduler.LinearLR, "dropout": 0.5},
         {"random_state": None, "early_stopping": True},
-        {"attention": "hard", "copy": True, "unknown_dropout": 0.2},
+        {"attention": "hard", "copy": True, "unknown_dropout": (0.2, 0.3)},
     ],
 )
 def test_interrupted_fit_goes_on_to_the_same_end(words, shouted, tmp_path, params):

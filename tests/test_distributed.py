@@ -121,7 +121,7 @@ def test_partial_fit_and_warm_start_equal_one_process(words, shouted, tmp_path):
 
 
 def test_dropout_is_drawn_by_each_process_and_repeats(words, shouted, tmp_path):
-    params = SMALL | {"dropout": 0.3, "unknown_dropout": 0.1, "max_epochs": 2}
+    params = SMALL | {"dropout": 0.3, "unknown_dropout": (0.1, 0.2), "max_epochs": 2}
     found = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -80,7 +80,7 @@ class Recorded:
         {"input_feeding": True, "cell": "gru", "attention": "general"},
         {"copy": True, "encoder_loss_weight": 0.3},
         {"tie_output": True, "share_embeddings": True, "unknown_dropout": 0.1},
-        {"attention": "hard", "copy": True, "unknown_dropout": 0.1},
+        {"attention": "hard", "copy": True, "unknown_dropout": (0.1, 0.3)},
         {"attention": "hard", "monotonic": True, "precision": "bfloat16"},
         {"embedding_size": None},
         {"optimizer": "sgd", "learning_rate": 0.5},

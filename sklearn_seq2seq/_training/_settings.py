@@ -19,7 +19,7 @@ SMALLEST_BATCH = 8
 # target position, source position and token than that.
 FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
 # What it means for `unknown_dropout`: of the source where the network copies; of the
-# targets of few pairs, where these do not recur and attention is not hard.
+# target where hard attention would suit few pairs but for the length of their targets.
 SOURCE_DROPOUT, TARGET_DROPOUT = 0.1, 0.3
 
 
@@ -74,14 +74,16 @@ class NetworkSettings(ParameterGroup):
             The training pairs; None if more will follow.
         """
         new = dataset is not None and are_few_and_new(dataset)
+        long = new and are_long(dataset)
         attention, dropout = self.attention, self.unknown_dropout
         if attention == "auto":
-            wanted = copies or (new and are_long(dataset))
+            wanted = copies or long
             possible = n_emitted <= MOST_EMITTED and not self.input_feeding
             attention = "hard" if wanted and possible else "additive"
         if dropout == "auto":
-            soft = attention != "hard"
-            dropout = SOURCE_DROPOUT * copies, TARGET_DROPOUT * (new and soft)
+            # Hard attention finds its way along the source by itself.
+            lost = new and not (long or copies or attention == "hard")
+            dropout = SOURCE_DROPOUT * copies, TARGET_DROPOUT * lost
         changed = {"attention": attention, "copy": copies, "unknown_dropout": dropout}
         return replace(self, **changed)
 
