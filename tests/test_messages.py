@@ -145,6 +145,27 @@ def test_different_things_are_said_in_one_search():
     assert [str(w.message) for w in caught] == ["1 of X: 1", "1 of y: 1"]
 
 
+def test_score_checks_everything_before_it_decodes(fitted, words):
+    decoded = []
+    encoder = fitted.net_.module_.encoder
+    hook = encoder.register_forward_hook(lambda *_: decoded.append(1))
+    try:
+        with pytest.raises(ValueError, match=r"numbers of samples: \[\d+, 3\]"):
+            fitted.score(words, words[:3])
+        with pytest.raises(ValueError, match="Row 1 of y is missing"):
+            fitted.score(words[:2], [words[0], None])
+        with pytest.raises(ValueError, match="sample_weight"):
+            fitted.score(words, words, [1, 2])
+        # What is wrong with X is said first.
+        with pytest.raises(ValueError, match="Row 1 of X is missing"):
+            fitted.score([words[0], None], words[:1])
+        assert not decoded
+        fitted.score(words, words)
+        assert decoded
+    finally:
+        hook.remove()
+
+
 def test_search_cannot_be_written_but_its_best_can(tmp_path):
     search = GridSearchCV(Seq2SeqTransformer(**TINY), {"hidden_size": [8]}, cv=2)
     search.fit(ROWS, ROWS)

@@ -181,7 +181,16 @@ class Found:
 
 
 def decode(
-    model, params, X, *, prefix=None, n_best=1, strategy=None, whole=None, quiet=False
+    model,
+    params,
+    X,
+    *,
+    prefix=None,
+    n_best=1,
+    strategy=None,
+    whole=None,
+    quiet=False,
+    before=None,
 ):
     """Search for the best targets; unless `quiet`, warn of what was cut.
 
@@ -199,6 +208,9 @@ def decode(
     whole : str, default=None
         The name of the calling method, if it cannot read sources in chunks.
     quiet : bool, default=False
+    before : callable, default=None
+        Called with the number of sources when they are read and before the search,
+        which may take long.
 
     Returns
     -------
@@ -212,6 +224,8 @@ def decode(
     if not (quiet or copied or params.replace_unknown == "copy"):
         warn_of_idle(banned_copies)
     rows, datasets, strings = _read_sources(model, X, banned_copies)
+    if before is not None:
+        before(len(datasets[0]))
     datasets, pieces = params.shorten(
         model, rows[0], datasets, whole=whole, quiet=quiet
     )

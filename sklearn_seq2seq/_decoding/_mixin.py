@@ -122,10 +122,10 @@ class PredictionMixin:
                 result[row] = sentinel
         return result
 
-    def _predict(self, X, prefix=None, *, quiet=False):
+    def _predict(self, X, prefix=None, **options):
         """Predictions, and which of them have too little confidence."""
         model, params = self._to_decode()
-        found = decode(model, params, X, prefix=prefix, quiet=quiet)
+        found = decode(model, params, X, prefix=prefix, **options)
         result = model.target.write(*found.best(model, params))
         return result, found.probability < self.min_confidence
 
@@ -165,16 +165,22 @@ class PredictionMixin:
             As `predict`, or if lengths differ.
         """
         X = readable_twice(X)
-        y_pred, unsure = self._predict(X, quiet=True)
-        target = self._fitted_model().target
-        rows = target.check(self._targets(X, y), "y")
-        y_true = target.as_read(rows)
-        check_consistent_length(y_pred, y_true)
+        checked = []
+
+        def check_the_rest(n_sources):
+            target = self._fitted_model().target
+            rows = target.check(self._targets(X, y), "y")
+            y_true = target.as_read(rows)
+            check_consistent_length(np.empty(n_sources), y_true)
+            weight = check_weight(sample_weight, n_sources)
+            checked.extend((target, rows, y_true, weight))
+
+        y_pred, unsure = self._predict(X, quiet=True, before=check_the_rest)
+        target, rows, y_true, weight = checked
         if target.is_text:
             right = [true == pred for true, pred in zip(y_true, y_pred, strict=True)]
         else:
             right = equal_rows(rows, as_tokens(y_pred.reshape(len(y_pred), -1)))
-        weight = check_weight(sample_weight, len(y_pred))
         return float(np.average(right & ~unsure, weights=weight))
 
     def _as_read(self, X, y=None):
