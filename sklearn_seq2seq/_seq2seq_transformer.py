@@ -203,7 +203,7 @@ class Seq2SeqTransformer(
         network learns to handle it. The second of a pair is the share of target tokens
         that the decoder reads as unknown, so that it depends on the source rather than
         on what it wrote [12]_; a single number leaves targets whole. "auto" is 0.1 for
-        the source if the network copies. It is 0.3 for the target if the network does
+        the source if the network copies. It is 0.5 for the target if the network does
         not copy, attention is not hard, and fewer than 2,000 pairs have targets that do
         not recur and are less than half as long as their sources. Else it is 0.
     encoder_loss_weight : float, default=0.0

@@ -20,7 +20,7 @@ SMALLEST_BATCH = 8
 FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
 # What it means for `unknown_dropout`: of the source where the network copies; of the
 # target where hard attention would suit few pairs but for the length of their targets.
-SOURCE_DROPOUT, TARGET_DROPOUT = 0.1, 0.3
+SOURCE_DROPOUT, TARGET_DROPOUT = 0.1, 0.5
 
 
 def are_few_and_new(dataset):
