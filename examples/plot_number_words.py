@@ -52,8 +52,8 @@ for code, (X, y) in numbers.items():
 
 # %%
 # With 400 numbers a share has a standard error of up to 2.5 points, and another
-# `random_state` changes it by more. So the rise is certain, the order of close
-# languages is not.
+# `random_state` changes it by more. So the rise from 50 on is certain, the order of
+# close languages is not.
 #
 # The models of 200 examples get no larger number right:
 for code, model in models.items():
