@@ -18,6 +18,7 @@ END, UNKNOWN = 0, 1
 # The same network, loss, rate and batches, as parameters of Seq2SeqTransformer.
 AS_PARAMETERS = {
     "hidden_size": 256,
+    "num_layers": 1,
     "embedding_size": 128,
     "attention": "general",
     "copy": False,

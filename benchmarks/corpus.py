@@ -67,6 +67,7 @@ def small_network(**params):
     """A network of which a step takes little, so that all else shows."""
     return Seq2SeqTransformer(
         hidden_size=16,
+        num_layers=1,
         embedding_size=16,
         attention="general",
         copy=False,

@@ -25,8 +25,15 @@ def fit_strings(n_rows, length, vocabulary, settings):
 
     Every string is its own target. What only a process's first fit costs comes before.
     """
-    params = {"hidden_size": 16, "embedding_size": 16, "attention": "general"}
-    model = Seq2SeqTransformer(**params, max_epochs=1, batch_size=256, random_state=0)
+    model = Seq2SeqTransformer(
+        hidden_size=16,
+        num_layers=1,
+        embedding_size=16,
+        attention="general",
+        batch_size=256,
+        max_epochs=1,
+        random_state=0,
+    )
     model.fit(strings(300, 5, 10))
     rows = strings(n_rows, length, vocabulary)
     before = resident()

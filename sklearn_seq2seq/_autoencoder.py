@@ -1,6 +1,7 @@
 """`Seq2SeqAutoencoder`: a vector of fixed length for each sequence, as features."""
 
 import inspect
+import re
 
 from sklearn_seq2seq._seq2seq_transformer import Seq2SeqTransformer
 
@@ -21,9 +22,13 @@ def _signature(**defaults):
     return signature.replace(parameters=parameters.values())
 
 
-_PARAMETERS = _section("Parameters", "See Also").replace(
-    '"hard"}, default="auto"', '"hard"}, default=None'
-)
+_DEFAULTS = {"attention": None, "num_layers": 1}
+
+_PARAMETERS = _section("Parameters", "See Also")
+for _name, _default in _DEFAULTS.items():
+    _PARAMETERS = re.sub(
+        rf"({_name} : .*default=)\S+", rf"\g<1>{_default!r}", _PARAMETERS
+    )
 
 
 class Seq2SeqAutoencoder(Seq2SeqTransformer):
@@ -32,9 +37,10 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     Its `transform` encodes each sequence into a vector of fixed length, from which the
     decoder can restore the sequence. As a step before a classifier or regressor it
     turns text into features, where `Seq2SeqTransformer` would take the classes for
-    targets and learn to spell them. It differs from `Seq2SeqTransformer` in two things:
-    `y` is ignored, and `attention` is None by default, so that the vector has to hold
-    everything.
+    targets and learn to spell them. It differs from `Seq2SeqTransformer` in three
+    things: `y` is ignored; `attention` is None by default, so that the vector has to
+    hold everything; and `num_layers` is 1, so that the vector has the same length
+    however many sequences there are.
 
     {_PARAMETERS}
 
@@ -58,9 +64,9 @@ class Seq2SeqAutoencoder(Seq2SeqTransformer):
     """
 
     def __init__(self, **params):
-        super().__init__(**{"attention": None, **params})
+        super().__init__(**_DEFAULTS | params)
 
-    __init__.__signature__ = _signature(attention=None)
+    __init__.__signature__ = _signature(**_DEFAULTS)
 
     def fit(self, X, y=None, *, sample_weight=None, groups=None, validation_data=None):
         """Learn the vocabulary and train the network to reproduce each source.

@@ -168,8 +168,9 @@ class Seq2SeqTransformer(
         Recurrent unit of the encoder, and of the decoder without `decoder_cell`.
     decoder_cell : {"lstm", "gru", "rnn"}, default=None
         Recurrent unit of the decoder; None means `cell`.
-    num_layers : int, default=1
-        Layers of the encoder and of the decoder.
+    num_layers : int or "auto", default="auto"
+        Layers of the encoder and of the decoder. "auto" means those of `pretrained`;
+        two if `fit` has at least 10,000 pairs and the network does not copy; else one.
     embedding_size : int, default=128
         Length of the token vectors; None means one-hot vectors.
     bidirectional : bool, default=True
@@ -326,6 +327,8 @@ class Seq2SeqTransformer(
         Number of epochs trained.
     max_epochs_, batch_size_ : int
         Most epochs of the last training, and pairs of a step: the values of "auto".
+    num_layers_ : int
+        Layers of the encoder and of the decoder: the value of "auto".
     attention_ : str or None
         Attention of the network: the value of "auto".
     copy_ : bool
@@ -406,7 +409,7 @@ class Seq2SeqTransformer(
         "freeze_vectors": ["boolean"],
         "cell": [StrOptions(set(CELLS))],
         "decoder_cell": [StrOptions(set(CELLS)), None],
-        "num_layers": [positive()],
+        "num_layers": [positive(), StrOptions({"auto"})],
         "embedding_size": [positive(), None],
         "bidirectional": ["boolean"],
         "reverse_source": ["boolean"],
@@ -472,7 +475,7 @@ class Seq2SeqTransformer(
         freeze_vectors=False,
         cell="lstm",
         decoder_cell=None,
-        num_layers=1,
+        num_layers="auto",
         embedding_size=128,
         bidirectional=True,
         reverse_source=False,
@@ -752,9 +755,8 @@ class Seq2SeqTransformer(
             validation_data, valid = self._read_validation_data(validation_data)
             self._reader = self._reader.knowing_empty(valid)
         stopping = StoppingRule.of(self)
-        before = net if start is None else start.net_
         training = Training(
-            self._network_settings(before, None if partial else dataset),
+            self._network_settings(net, start, None if partial else dataset),
             OptimizationSettings.of(self),
             stopping.resolved() if partial else stopping,
             RunningSettings.of(self),
@@ -764,7 +766,7 @@ class Seq2SeqTransformer(
             groups=groups,
             valid=valid,
             identity=self._identity(start),
-            net=before,
+            net=net if start is None else start.net_,
         )
         decoded = None
         if training.decodes:
@@ -796,13 +798,23 @@ class Seq2SeqTransformer(
             held_out(*data, side, rows) for data, side in zip(pairs, sides, strict=True)
         ]
 
-    def _network_settings(self, net, dataset):
-        """Settings of the network; "auto" attention is that of `net`, if it has any."""
+    def _network_settings(self, net, start, dataset):
+        """Settings of `net`, or of a new network, for which `start` decides "auto".
+
+        One without attention may start one that has it.
+        """
         network = NetworkSettings.of(self)
-        before = None if net is None else net.module__attention
-        refused = "hard" if self.input_feeding else None
-        if network.attention == "auto" and before not in (None, refused):
-            network = replace(network, attention=before)
+        if net is not None:
+            names = "attention", "input_feeding", "num_layers"
+            kept = {name: getattr(net, f"module__{name}") for name in names}
+            network = replace(network, **kept)
+        elif start is not None:
+            before = start.net_.module__attention
+            refused = "hard" if self.input_feeding else None
+            if network.attention == "auto" and before not in (None, refused):
+                network = replace(network, attention=before)
+            if network.num_layers == "auto":
+                network = replace(network, num_layers=start.net_.module__num_layers)
         n_source, n_target = (longest + 1 for longest in self._reader.longest)
         size = OptimizationSettings.of(self).resolved().batch_size  # of a full batch
         n_emitted = size * n_source * n_target * self._reader.target.size
@@ -868,6 +880,7 @@ class Seq2SeqTransformer(
         # Old files lack both.
         self.max_epochs_ = last.get("max_epochs", self.n_iter_)
         self.batch_size_ = last.get("batch_size", net.batch_size)
+        self.num_layers_ = net.module__num_layers
         self.attention_ = net.module__attention
         self.copy_ = net.module__copy
         self.n_parameters_ = sum(w.numel() for w in net.module_.parameters())

@@ -25,6 +25,7 @@ from benchmarks import (
     defaults,
     inflection,
     languages,
+    layers,
     long_texts,
     scarce_data,
     sentences,
@@ -611,6 +612,17 @@ def documents():
 
 
 SMALL = ["max_epochs=1", "hidden_size=8", "embedding_size=8"]
+
+
+def test_layers_prints_a_row_for_each_fit(monkeypatch, capsys):
+    monkeypatch.setattr(layers, "N_TEST", 10)
+    options = "--pairs", 40, "--language", "en", "--set", *SMALL
+    run(layers, monkeypatch, *options)
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    tasks = ["| pronunciations", "| lemmas"]
+    assert [row[0] for row in rows] == np.repeat(tasks, 2).tolist()
+    assert [row[3] for row in rows] == ["1", "2"] * 2
+    assert all(0 <= float(rate) <= 1 for row in rows for rate in row[4:6])
 
 
 def test_long_texts_prints_and_draws_some_networks(tmp_path, monkeypatch, capsys):

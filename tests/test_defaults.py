@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from sklearn_seq2seq import (
     ColumnVectorizer,
     PairCorpus,
+    Seq2SeqAutoencoder,
     Seq2SeqEnsemble,
     Seq2SeqTransformer,
     SequenceVectorizer,
@@ -213,6 +214,81 @@ def test_callbacks_of_sklearn_know_how_many_epochs_come():
     model = Seq2SeqTransformer(**SMALL, max_time=0.01).set_callbacks(Watch())
     model.fit(SOURCES, TARGETS)
     assert seen == [286]
+
+
+# How large the network is ---------------------------------------------------------
+
+
+MANY = [f"{k:05}"[::-1] for k in range(10_000)]
+TINY = {
+    "hidden_size": 2,
+    "embedding_size": 2,
+    "max_epochs": 1,
+    "batch_size": 1000,
+    "attention": "dot",
+    "random_state": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("n_pairs", "copy", "n_layers"),
+    [(9_999, False, 1), (10_000, False, 2), (10_000, True, 1)],
+)
+def test_many_pairs_make_two_layers_unless_they_copy(n_pairs, copy, n_layers):
+    model = Seq2SeqTransformer(**TINY, copy=copy).fit(MANY[:n_pairs], MANY[:n_pairs])
+    assert model.num_layers_ == n_layers
+    assert len(model.net_.module_.decoder.recurrent.layers) == n_layers
+    assert model.transform(["123"]).shape == (1, 2 * 2 * n_layers)
+    assert len(model.get_feature_names_out()) == 2 * 2 * n_layers
+
+
+def test_pairs_with_weight_zero_and_held_out_ones_are_pairs():
+    weight = np.r_[np.zeros(9_000), np.ones(1_000)]
+    params = TINY | {"early_stopping": True, "validation_fraction": 0.5}
+    model = Seq2SeqTransformer(**params, copy=False).fit(MANY, MANY, sample_weight=weight)
+    assert model.num_layers_ == 2
+
+
+def test_given_layers_are_those():
+    for n_layers in (1, 3):
+        model = Seq2SeqTransformer(**TINY, num_layers=n_layers).fit(MANY, MANY)
+        assert model.num_layers_ == n_layers
+
+
+def test_layers_stay_while_a_network_goes_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(_settings, "MANY_PAIRS", 40)
+    # How many pairs will come is not known.
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, copy=False)
+    model.partial_fit(SOURCES, TARGETS)
+    assert model.num_layers_ == 1
+    assert model.partial_fit(SOURCES, TARGETS).num_layers_ == 1
+    model.set_params(warm_start=True).fit(SOURCES, TARGETS)
+    assert model.num_layers_ == 1
+    assert model.set_params(warm_start=False).fit(SOURCES, TARGETS).num_layers_ == 2
+    model.set_params(warm_start=True).fit(SOURCES[:9], TARGETS[:9])
+    assert model.num_layers_ == 2
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert (loaded.num_layers, loaded.num_layers_) == ("auto", 2)
+    np.testing.assert_array_equal(loaded.predict(SOURCES), model.predict(SOURCES))
+    export_onnx(model, tmp_path / "exported")
+    runtime.load(tmp_path / "exported").predict(SOURCES)
+    assert loaded.set_params(warm_start=False).fit(SOURCES[:9]).num_layers_ == 1
+
+
+def test_a_start_gives_its_layers():
+    start = Seq2SeqTransformer(**SMALL, max_epochs=1, num_layers=2).fit(SOURCES)
+    model = Seq2SeqTransformer(**SMALL, max_epochs=1, pretrained=start)
+    assert model.fit(SOURCES, TARGETS).num_layers_ == 2
+    with pytest.raises(ValueError, match="pretrained has num_layers=2"):
+        model.set_params(num_layers=1).fit(SOURCES, TARGETS)
+
+
+def test_an_autoencoder_has_one_layer():
+    """So that the length of its vectors does not depend on the number of rows."""
+    params = {name: TINY[name] for name in TINY if name != "attention"}
+    model = Seq2SeqAutoencoder(**params).fit(MANY)
+    assert model.num_layers_ == 1
 
 
 # Where it was not enough ------------------------------------------------------------

@@ -291,7 +291,7 @@ def test_source_ids_stand_for_themselves():
 )
 def test_another_encoder_is_an_error_that_names_it(autoencoder, name, value):
     model = tiny(pretrained=autoencoder).set_params(**{name: value})
-    own = TINY.get(name, Seq2SeqTransformer().get_params()[name])
+    own = getattr(autoencoder.net_, f"module__{name}")
     with pytest.raises(ValueError, match=f"pretrained has {name}={own!r}"):
         model.fit(*PAIRS)
 

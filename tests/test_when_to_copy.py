@@ -258,6 +258,13 @@ def test_going_on_stays_with_what_was_chosen():
     model = Seq2SeqTransformer(**TINY).partial_fit(WORDS, ["a"] * 40)
     model.partial_fit(WORDS, REVERSED)
     assert (model.copy_, model.attention_) == (False, "additive")
+    # Parameters of the network no longer apply; what they would make "auto" neither.
+    longer = [word * 4 for word in WORDS]
+    model = Seq2SeqTransformer(**TINY, copy=False, warm_start=True)
+    model.fit(WORDS, REVERSED).set_params(attention="dot", input_feeding=True)
+    model.fit(longer, WORDS)
+    assert model.attention_ == "hard"
+    assert model.net_.module_.unknown_dropout == (0.0, 0.0)
 
 
 def test_corpora_choose_as_memory_does(tmp_path):

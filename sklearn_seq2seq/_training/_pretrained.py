@@ -97,7 +97,7 @@ def check_pretrained(pretrained, network, kind):
         if name == "reverse_source" and network.bidirectional:
             continue
         wanted = getattr(network, name)
-        if wanted != fitted:
+        if wanted not in (fitted, "auto"):
             raise ValueError(
                 f"The encoder of pretrained has {name}={fitted!r}, and cannot be used "
                 f"with {name}={wanted!r}; set {name}={fitted!r}, or "

@@ -21,6 +21,8 @@ FEW_PAIRS, LEAST_SHARE, MOST_EMITTED = 2000, 0.5, 2**25
 # What it means for `unknown_dropout`: of the source where the network copies; of the
 # target where hard attention would suit few pairs but for the length of their targets.
 SOURCE_DROPOUT, TARGET_DROPOUT = 0.1, 0.5
+# What it means for `num_layers`: two for at least this many pairs, unless it copies.
+MANY_PAIRS = 10_000
 
 
 def are_few_and_new(dataset):
@@ -46,7 +48,7 @@ class NetworkSettings(ParameterGroup):
     cell: str
     decoder_cell: str | None
     hidden_size: int
-    num_layers: int
+    num_layers: int | str
     embedding_size: int | None
     bidirectional: bool
     reverse_source: bool
@@ -84,8 +86,17 @@ class NetworkSettings(ParameterGroup):
             # Hard attention finds its way along the source by itself.
             lost = new and not (long or copies or attention == "hard")
             dropout = SOURCE_DROPOUT * copies, TARGET_DROPOUT * lost
-        changed = {"attention": attention, "copy": copies, "unknown_dropout": dropout}
-        return replace(self, **changed)
+        layers = self.num_layers
+        if layers == "auto":
+            many = dataset is not None and len(dataset) >= MANY_PAIRS
+            layers = 2 if many and not copies else 1
+        return replace(
+            self,
+            attention=attention,
+            copy=copies,
+            num_layers=layers,
+            unknown_dropout=dropout,
+        )
 
     @property
     def least_steps(self):
