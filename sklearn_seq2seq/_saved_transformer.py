@@ -76,7 +76,8 @@ def unpack_transformer(model, state, tensors):
     model.device = _available_device(model.device)
     # Files from before hard attention do not name its parameters.
     network = {"attention_order": 1, "monotonic": False, **state["network"]}
-    require(set(network) == set(_NETWORK), "it does not say what its network is.")
+    known = set(network) == set(_NETWORK) and "auto" not in network.values()
+    require(known, "it does not say what its network is.")
     params = model.get_params(deep=False) | network
     type(model)(**params)._check_parameters()
     model._reader = _reader(state, network["copy"])

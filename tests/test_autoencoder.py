@@ -57,7 +57,8 @@ def test_partial_fit_and_validation_ignore_y():
 
 def test_parameters_are_those_of_the_transformer():
     ours, theirs = Seq2SeqAutoencoder(), Seq2SeqTransformer()
-    assert ours.get_params() == theirs.get_params() | {"attention": None}
+    own = {"attention": None, "num_layers": 1}
+    assert ours.get_params() == theirs.get_params() | own
     assert clone(ours.set_params(attention="dot")).attention == "dot"
     with pytest.raises(TypeError, match="hidden"):
         Seq2SeqAutoencoder(hidden=8)

@@ -240,12 +240,17 @@ def test_many_pairs_make_two_layers_unless_they_copy(n_pairs, copy, n_layers):
     assert len(model.net_.module_.decoder.recurrent.layers) == n_layers
     assert model.transform(["123"]).shape == (1, 2 * 2 * n_layers)
     assert len(model.get_feature_names_out()) == 2 * 2 * n_layers
+    given = clone(model).set_params(num_layers=n_layers)
+    given.fit(MANY[:n_pairs], MANY[:n_pairs])
+    assert given.history_[0, "train_loss"] == model.history_[0, "train_loss"]
 
 
 def test_pairs_with_weight_zero_and_held_out_ones_are_pairs():
     weight = np.r_[np.zeros(9_000), np.ones(1_000)]
     params = TINY | {"early_stopping": True, "validation_fraction": 0.5}
-    model = Seq2SeqTransformer(**params, copy=False).fit(MANY, MANY, sample_weight=weight)
+    model = Seq2SeqTransformer(**params, copy=False).fit(
+        MANY, MANY, sample_weight=weight
+    )
     assert model.num_layers_ == 2
 
 
