@@ -801,7 +801,7 @@ class Seq2SeqTransformer(
     def _network_settings(self, net, start, dataset):
         """Settings of `net`, or of a new network, for which `start` decides "auto".
 
-        One without attention may start one that has it.
+        A start without attention leaves it to the pairs.
         """
         network = NetworkSettings.of(self)
         if net is not None:
